@@ -1,0 +1,71 @@
+"""What is generated: labels or prompts, each sample with its own index and seed, in batches of one fixed shape.
+
+The bits of a network's output may depend on the batch shape and on the row, never on the other rows' content. So sample i
+always sits in row i % batch_size of a batch of batch_size rows; rows with nothing to do are filled with a needed row's
+condition and their output is dropped.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from sdaccel.errors import BadInput
+from sdaccel.noise import sample_seeds
+
+Condition = int | str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One fixed-shape batch: B rows, of which `wanted` are samples to keep."""
+
+    conditions: tuple[Condition, ...]
+    """Label or prompt of every row."""
+    seeds: Tensor
+    """(B,) int64, the sample seed of every row."""
+    wanted: dict[int, int]
+    """Row -> sample index."""
+
+    def __len__(self) -> int:
+        return len(self.conditions)
+
+
+def batches(conditions: Sequence[Condition], *, seed: int, size: int, done: Collection[int] = ()) -> list[Batch]:
+    """All samples that are not done, every one in the row it has in a complete run."""
+    out = []
+    for start in range(0, len(conditions), size):
+        wanted = {i - start: i for i in range(start, min(start + size, len(conditions))) if i not in done}
+        if not wanted:
+            continue
+        filler = next(iter(wanted.values()))
+        rows = [wanted.get(row, filler) for row in range(size)]
+        out.append(Batch(tuple(conditions[i] for i in rows), sample_seeds(seed, rows), wanted))
+    return out
+
+
+def read_prompts(path: Path) -> list[str]:
+    """One prompt per line, UTF-8; blank lines do not count."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput(
+            f"data.prompt_file={path} does not exist; give the path of a text file with one prompt per line."
+        ) from None
+    except IsADirectoryError:
+        raise BadInput(f"data.prompt_file={path} is a folder; give a text file with one prompt per line.") from None
+    except PermissionError:
+        raise BadInput(f"data.prompt_file={path} cannot be read by this user; change its permissions.") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"data.prompt_file={path} is not UTF-8 text (byte {error.start}); save it as plain text, one prompt per line."
+        ) from None
+    if "\0" in text:
+        raise BadInput(
+            f"data.prompt_file={path} holds NUL bytes, so it is a binary file; give plain text, one prompt per line."
+        )
+    prompts = [line.strip() for line in text.splitlines() if line.strip()]
+    if not prompts:
+        raise BadInput(f"data.prompt_file={path} holds no prompt; write one prompt per line.")
+    return prompts

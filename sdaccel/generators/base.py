@@ -1,0 +1,94 @@
+"""What the study frame asks of a generator. Generators know nothing of strategies; strategies know only seams."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sdaccel.conditions import Batch, Condition
+from sdaccel.errors import BadInput
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """The dtype of a config's `dtype` value."""
+    if name not in DTYPES:
+        raise BadInput(f"generator.dtype={name} is not a number format; choose one of {', '.join(DTYPES)}.")
+    return DTYPES[name]
+
+
+@dataclass
+class Generation:
+    """One batch of results, every tensor with the batch first."""
+
+    images: Tensor
+    """(B, 3, H, W) float32 in [0, 1]."""
+    kinds: list[str] = field(default_factory=list)
+    """What each step or scale did: full, forecast, ..."""
+    arrays: dict[str, Tensor] = field(default_factory=dict)
+    """What was asked to be kept, (B, ...): latents after every step, tokens, ..."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Analytic price of one sample, for the plan and for the ceiling beside a measured speed-up."""
+
+    macs: list[float]
+    """Multiply-accumulates of every step or scale when it is computed in full."""
+    decode_macs: float
+    """Multiply-accumulates outside the steps: text, decoder."""
+    weight_bytes: int
+    state_bytes: int
+    """Peak activations and caches of one sample, a rough upper figure."""
+    image_bytes: int
+    """One uncompressed image."""
+    feature_bytes: int = 0
+    """All features of one sample at one step, as a forecasting strategy would keep them."""
+
+
+class Runtime(Protocol):
+    """A built generator: an `nn.Module` with weights on a device."""
+
+    def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
+        """Generate one batch. `keep` names arrays to hand back in `Generation.arrays`."""
+        ...
+
+
+class Generator(Protocol):
+    """A generator's config: a frozen dataclass under `@configurable(group="generator", ...)`."""
+
+    dtype: str
+
+    @property
+    def takes(self) -> str:
+        """`label` or `prompt`."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps or scales."""
+        ...
+
+    @property
+    def seam(self) -> str:
+        """Where strategies attach: `denoise` or `scales`."""
+        ...
+
+    def check(self, conditions: Sequence[Condition]) -> None:
+        """Raise BadInput for conditions, options or weight files that cannot work; allocates nothing large."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the numbers: the options without paths, plus a hash of every weight file."""
+        ...
+
+    def cost(self) -> Cost:
+        """Analytic cost of one sample, computed without allocating the model."""
+        ...
+
+    def build(self, device: torch.device) -> Any:
+        """The Runtime, in eval mode on the device."""
+        ...

@@ -1,0 +1,44 @@
+"""How a generator, backend or strategy gets its name: a frozen dataclass under `@configurable(group=..., name=...)`.
+
+The dataclass is at once the object, the only place of its defaults, and the schema its YAML is checked against: the YAML
+opens with `defaults: [/schema/<group>/<name>@_here_, _self_]`. Modules of sdaccel.generators and sdaccel.strategies (which
+holds the backends too) are found by themselves; other packages name theirs under entry points of those two names.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import TypeVar
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf, open_dict
+
+PACKAGES = ("sdaccel.generators", "sdaccel.strategies")
+
+
+T = TypeVar("T", bound=type)
+
+
+def configurable(*, group: str, name: str) -> Callable[[T], T]:
+    """Store the dataclass as the schema `name` of a config group."""
+
+    def store(cls: T) -> T:
+        node = OmegaConf.structured(cls)
+        OmegaConf.set_readonly(node, None)  # a frozen dataclass makes a read-only node
+        with open_dict(node):
+            node["_target_"] = f"{cls.__module__}.{cls.__qualname__}"
+        ConfigStore.instance().store(group=f"schema/{group}", name=name, node=node)
+        return cls
+
+    return store
+
+
+def load_all() -> None:
+    """Import every module that may hold a configurable. Heavy libraries load inside the objects, not here."""
+    for package in PACKAGES:
+        root = importlib.import_module(package)
+        for module in pkgutil.walk_packages(root.__path__, root.__name__ + "."):
+            importlib.import_module(module.name)
+        for point in entry_points(group=package):
+            point.load()

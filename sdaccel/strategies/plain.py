@@ -1,0 +1,37 @@
+"""The neutral choices: every step in full, every operator as the generator wrote it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sdaccel.registry import configurable
+
+
+@configurable(group="strategy", name="original")
+@dataclass(frozen=True)
+class Original:
+    """No acceleration. Attaches nothing, so a run with it is the generator alone."""
+
+    @property
+    def seam(self) -> str | None:
+        return None
+
+    def plan(self, steps: int) -> list[str]:
+        return ["full"] * steps
+
+    def check(self, steps: int) -> None:
+        """Always fits."""
+
+    def start(self, seam: Any, *, steps: int) -> None:
+        """No rule: the loop does what it always does."""
+
+
+@configurable(group="backend", name="dense")
+@dataclass(frozen=True)
+class Dense:
+    """Dense operators."""
+
+    @contextmanager
+    def attached(self, model: Any) -> Iterator[None]:
+        yield
