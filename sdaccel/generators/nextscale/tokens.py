@@ -1,0 +1,87 @@
+"""From a scale's logits to its tokens: guidance, filters and the exponential race argmax(p / E), an exact draw from p.
+
+B samples · l tokens of the scale · V codes · logits (B, l, V), with guidance (2B, l, V) as [cond; uncond]
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sdaccel.noise import Stream, exponential
+
+
+def combine(raw: Tensor, t: float) -> Tensor:
+    """Classifier-free guidance (1 + t) cond - t uncond of rows [cond; uncond]."""
+    cond, uncond = raw.chunk(2)
+    return (1 + t) * cond - t * uncond
+
+
+def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
+    """-inf below the k-th largest logit; ties with it stay. 0 keeps all."""
+    if top_k == 0:
+        return logits
+    kth = logits.topk(top_k, dim=-1).values.amin(-1, keepdim=True)
+    return logits.masked_fill(logits < kth, float("-inf"))
+
+
+def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
+    """-inf where the probability cumulated from the least likely code on is <= 1 - p; the most likely stays. 0 keeps all."""
+    if top_p == 0:
+        return logits
+    ascending, order = logits.sort(dim=-1)
+    drop = ascending.softmax(-1).cumsum(-1) <= 1 - top_p
+    drop[..., -1] = False
+    return logits.masked_fill(drop.scatter(-1, order, drop), float("-inf"))
+
+
+def keep(logits: Tensor, *, top_k: int, top_p: float) -> Tensor:
+    """Top-k, then top-p among what is left."""
+    return keep_top_p(keep_top_k(logits, top_k), top_p)
+
+
+def race(logits: Tensor, noise: Tensor) -> Tensor:
+    """argmax(softmax(logits) / E), int64 (B, l)."""
+    return (logits.softmax(-1) / noise).argmax(-1)
+
+
+def soft_weights(logits: Tensor, noise: Tensor, *, ratio: float) -> Tensor:
+    """more_smooth: Gumbel softmax of the filtered logits x (1 + ratio), colder at later scales; ratio = k / (K - 1)."""
+    temperature = max(0.27 * (1 - 0.95 * ratio), 0.005)
+    return ((logits * (1 + ratio) - noise.log()) / temperature).softmax(-1)
+
+
+class Race(Protocol):
+    """Where Exp(1) noise (B, length, vocab) for tokens start .. start+length-1 comes from; tokens first, then smoothing."""
+
+    def tokens(self, start: int, length: int, vocab: int) -> Tensor: ...
+
+    def smoothing(self, start: int, length: int, vocab: int) -> Tensor: ...
+
+
+class PhiloxRace:
+    """Noise by sample seed and element (token position) * V + v: the same in every batch, order and strategy."""
+
+    def __init__(self, seeds: Tensor) -> None:
+        self.seeds = seeds  # (B,) int64
+
+    def tokens(self, start: int, length: int, vocab: int) -> Tensor:
+        return exponential(self.seeds, Stream.RACE, (length, vocab), start=start * vocab)
+
+    def smoothing(self, start: int, length: int, vocab: int) -> Tensor:
+        return exponential(self.seeds, Stream.GUMBEL, (length, vocab), start=start * vocab)
+
+
+class TorchGeneratorRace:
+    """One generator consumed in upstream's order, for conformance: noise depends on the batch size and every earlier draw."""
+
+    def __init__(self, generator: torch.Generator, *, rows: int) -> None:
+        self.generator = generator
+        self.rows = rows
+
+    def tokens(self, start: int, length: int, vocab: int) -> Tensor:
+        noise = torch.empty(self.rows, length, vocab, device=self.generator.device)
+        return noise.exponential_(generator=self.generator)
+
+    def smoothing(self, start: int, length: int, vocab: int) -> Tensor:
+        return self.tokens(start, length, vocab)

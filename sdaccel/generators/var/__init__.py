@@ -1,0 +1,1 @@
+"""VAR: class-conditional next-scale generation (Tian et al., arXiv 2404.02905)."""

@@ -1,0 +1,211 @@
+"""VAR as a generator: class labels to images, with official files or random weights."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sdaccel.conditions import Batch, Condition
+from sdaccel.errors import BadInput
+from sdaccel.generators.base import Cost, Generation, torch_dtype
+from sdaccel.generators.nextscale.scales import PATCH_NUMS, check_patch_nums
+from sdaccel.generators.nextscale.tokens import PhiloxRace
+from sdaccel.generators.var import cost, init, weights
+from sdaccel.generators.var.model import VAR, Geometry
+from sdaccel.generators.var.sampler import Sampling, sample
+from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.registry import configurable
+
+KEEP = ("tokens", "f_hat")
+"""What `generate` can hand back: ids (B, L); the canvas after every scale (B, K, Cvae, p_K, p_K)."""
+
+
+@configurable(group="generator", name="var")
+@dataclass(frozen=True, kw_only=True)
+class Var:
+    """A VAR transformer with its VQVAE. Without files the weights are random: fit for timing and tests, not for pictures."""
+
+    depth: int = 16
+    """Blocks; the width is 64 x depth, the heads are as many as blocks."""
+    shared_aln: bool = False
+    """One adaLN for all blocks plus a table per block, as in the 512 px model."""
+    num_classes: int = 1000
+    vocab: int = 4096
+    Cvae: int = 32
+    """Channels of a code."""
+    ch: int = 160
+    """Base channels of the VQVAE, a multiple of 32."""
+    image_size: int = 256
+    """Pixels of a side, 16 per cell of the last scale."""
+    patch_nums: list[int] | None = None
+    """Sides of the scales; None takes the official list of image_size 256 or 512."""
+    weights: str | None = None
+    """Transformer file, .pth or .safetensors; None draws random weights from init_seed."""
+    vae_weights: str | None = None
+    """VQVAE file; given with `weights` or not at all."""
+    init_seed: int = 0
+    """Seed of the random weights."""
+    init_gates: float = 1e-5
+    """Factor on the residual gates of random weights (upstream's alng): near 0, blocks hardly change the image."""
+    init_head: float = 0.02
+    """Factor on the head of random weights."""
+    dtype: str = "float32"
+    """Number format of weights, keys and values; residual stream, f_hat, guidance and sampling are never below float32."""
+    cfg: float = 1.5
+    """Guidance at the last scale; it grows linearly from 0 at the first."""
+    top_k: int = 900
+    """Codes kept by rank; 0 keeps all."""
+    top_p: float = 0.96
+    """Codes kept by cumulative probability; 0 keeps all."""
+    more_smooth: bool = False
+    """Paint with a Gumbel-softmax mix of codes instead of the sampled one: prettier, not for FID."""
+
+    @property
+    def takes(self) -> str:
+        return "label"
+
+    @property
+    def seam(self) -> str:
+        return "scales"
+
+    @property
+    def steps(self) -> int:
+        return len(self.scales)
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Sides of the scales."""
+        if self.patch_nums is not None:
+            return tuple(self.patch_nums)
+        if self.image_size not in PATCH_NUMS:
+            raise BadInput(
+                f"generator.image_size={self.image_size} has no official scales; choose {' or '.join(map(str, PATCH_NUMS))}, "
+                "or give patch_nums."
+            )
+        return PATCH_NUMS[self.image_size]
+
+    @property
+    def geometry(self) -> Geometry:
+        return Geometry(
+            depth=self.depth,
+            patch_nums=self.scales,
+            num_classes=self.num_classes,
+            vocab=self.vocab,
+            Cvae=self.Cvae,
+            shared_aln=self.shared_aln,
+        )
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(cfg=self.cfg, top_k=self.top_k, top_p=self.top_p, more_smooth=self.more_smooth)
+
+    def check(self, conditions: Sequence[Condition]) -> None:
+        torch_dtype(self.dtype)
+        self._check_sizes()
+        self._check_sampling()
+        for label in conditions:
+            if not isinstance(label, int) or not -1 <= label < self.num_classes:
+                raise BadInput(
+                    f"label {label!r} is no class of this model; give integers 0 .. {self.num_classes - 1}, or -1 for the null "
+                    "class."
+                )
+        self._check_files()
+
+    def _check_sizes(self) -> None:
+        for name in ("depth", "num_classes", "vocab", "Cvae", "ch"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"generator.{name}={getattr(self, name)} must be at least 1.")
+        if self.ch % 32:
+            raise BadInput(f"generator.ch={self.ch} must be a multiple of 32, the number of norm groups.")
+        check_patch_nums(self.scales, image_size=self.image_size)
+
+    def _check_sampling(self) -> None:
+        if not 0 <= self.top_k <= self.vocab:
+            raise BadInput(f"generator.top_k={self.top_k} is outside 0 .. {self.vocab} (the vocabulary); 0 keeps all codes.")
+        if not 0 <= self.top_p <= 1:
+            raise BadInput(f"generator.top_p={self.top_p} is no probability; give 0 .. 1, where 0 keeps all codes.")
+        if not (math.isfinite(self.cfg) and self.cfg >= 0):
+            raise BadInput(f"generator.cfg={self.cfg} must be a finite number >= 0.")
+
+    def _files(self) -> list[Path]:
+        return [Path(path) for path in (self.weights, self.vae_weights) if path is not None]
+
+    def _check_files(self) -> None:
+        if (self.weights is None) != (self.vae_weights is None):
+            missing = "vae_weights" if self.vae_weights is None else "weights"
+            raise BadInput(
+                f"generator.{missing} is not given but the other file is; a trained and a random half make noise, so give "
+                "both files or neither."
+            )
+        if self.weights is not None and self.vae_weights is not None:
+            weights.check_var(weights.var_file(Path(self.weights)), self.geometry)
+            weights.check_manifest(weights.vae_file(Path(self.vae_weights)), self._meta()[1])
+
+    def identity(self) -> dict[str, Any]:
+        options = {
+            "model": {
+                name: getattr(self, name) for name in ("depth", "shared_aln", "num_classes", "vocab", "Cvae", "ch", "dtype")
+            },
+            "patch_nums": list(self.scales),
+            "sampling": {name: getattr(self, name) for name in ("cfg", "top_k", "top_p", "more_smooth")},
+        }
+        if self._files():
+            return options | {"sha256": [weights.sha256(path) for path in self._files()]}
+        return options | {"init": {name: getattr(self, name) for name in ("init_seed", "init_gates", "init_head")}}
+
+    def cost(self) -> Cost:
+        var, vae = self._meta()
+        size = torch_dtype(self.dtype).itemsize
+        return Cost(
+            macs=[float(cost.scale_macs(self.geometry, k)) for k in range(self.steps)],
+            decode_macs=cost.decode_macs(vae, self.scales),
+            weight_bytes=size * sum(p.numel() for p in (*var.parameters(), *vae.parameters())),
+            state_bytes=cost.state_bytes(self.geometry, itemsize=size, ch=self.ch),
+            image_bytes=3 * self.image_size**2,
+        )
+
+    def _meta(self) -> tuple[VAR, VQVAE]:
+        """Both models without storage."""
+        with torch.device("meta"):
+            return VAR(self.geometry), VQVAE(ch=self.ch, vocab=self.vocab, Cvae=self.Cvae, scales=self.steps)
+
+    def build(self, device: torch.device) -> "VarRuntime":
+        dtype = torch_dtype(self.dtype)
+        var, vae = self._meta()
+        if self.weights is not None and self.vae_weights is not None:
+            var = weights.load_var(weights.var_file(Path(self.weights)), self.geometry, device=device, dtype=dtype)
+            vae = weights.load_vae(weights.vae_file(Path(self.vae_weights)), vae, device=device, dtype=dtype)
+            return VarRuntime(self, var, vae)
+        shapes = [{name: p.shape for name, p in model.named_parameters()} for model in (var, vae)]
+        state = init.var_state(
+            shapes[0], geometry=self.geometry, gates=self.init_gates, head=self.init_head, seed=self.init_seed
+        )
+        weights.materialise(var, state, device=device, dtype=dtype)
+        weights.materialise(vae, init.vae_state(shapes[1], seed=self.init_seed), device=device, dtype=dtype)
+        return VarRuntime(self, var, vae)
+
+
+class VarRuntime(nn.Module):
+    """The built models. Everything that belongs to one generation lives in `generate`."""
+
+    def __init__(self, config: Var, var: VAR, vae: VQVAE) -> None:
+        super().__init__()
+        self.config = config
+        self.var = var
+        self.vae = vae
+
+    def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
+        if strategy is not None and strategy.seam is not None:
+            raise BadInput(f"strategy {type(strategy).__name__} cannot attach to VAR; use strategy=original.")
+        unknown = sorted(set(keep) - set(KEEP))
+        if unknown:
+            raise BadInput(f"VAR keeps no array named {unknown[0]!r}; choose from {', '.join(KEEP)}.")
+        device = self.var.pos_start.device
+        labels = torch.tensor(batch.conditions, dtype=torch.int64, device=device)
+        made = sample(self.var, self.vae, labels, noise=PhiloxRace(batch.seeds.to(device)), sampling=self.config.sampling)
+        arrays = {"tokens": made.tokens, "f_hat": made.f_hats}
+        return Generation(made.images.float(), ["full"] * self.config.steps, {name: arrays[name] for name in keep})

@@ -1,0 +1,214 @@
+"""The VAR transformer, with the parameter names of the official checkpoints.
+
+R rows ([cond; uncond] when guided) · l tokens of this pass · C width = 64 depth · H heads = depth · V codes
+g gate, s scale, b shift of attention (1) and feed-forward (2), from the class embedding by adaLN
+"""
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sdaccel.generators.nextscale.canvas import wide
+from sdaccel.generators.nextscale.kv import KVCache
+from sdaccel.generators.nextscale.scales import block_causal_bias, levels, offsets
+
+HEAD_DIM = 64
+MAX_SCALE = math.log(100)
+"""The learned logit scale of q is exp(min(., ln 100)), as in Swin v2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """All that decides the shapes of the transformer."""
+
+    depth: int
+    patch_nums: tuple[int, ...]
+    num_classes: int = 1000
+    vocab: int = 4096
+    Cvae: int = 32
+    shared_aln: bool = False
+
+    @property
+    def width(self) -> int:
+        return HEAD_DIM * self.depth
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """adaLN of one set of rows: it depends on the class alone, so one computation serves every scale."""
+
+    blocks: list[Tensor]
+    """Per block (6, R, 1, C) in the order g1, g2, s1, s2, b1, b2."""
+    head: Tensor
+    """(2, R, 1, C): scale, shift."""
+
+
+def layer_norm(x: Tensor, *, scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:
+    """LayerNorm without weights, then adaLN; computed wide, handed to the next Linear in its dtype."""
+    return (F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift).to(dtype)
+
+
+class Attention(nn.Module):
+    """Cosine attention: unit q times a learned scale per head, unit k, no softmax scale, no key bias."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = width // HEAD_DIM
+        self.scale_mul_1H11 = nn.Parameter(torch.full((1, self.heads, 1, 1), math.log(4)))
+        self.q_bias = nn.Parameter(torch.zeros(width))
+        self.v_bias = nn.Parameter(torch.zeros(width))
+        self.register_buffer("zero_k_bias", torch.zeros(width))
+        self.zero_k_bias: Tensor
+        self.mat_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.proj = nn.Linear(width, width)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """q (scaled), k, v, each (R, H, l, d)."""
+        bias = torch.cat([self.q_bias, self.zero_k_bias, self.v_bias])
+        qkv = F.linear(x, self.mat_qkv.weight, bias).unflatten(-1, (3, self.heads, HEAD_DIM))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        scale = wide(self.scale_mul_1H11).clamp_max(MAX_SCALE).exp()
+        return (F.normalize(wide(q), dim=-1) * scale).to(v.dtype), F.normalize(wide(k), dim=-1).to(v.dtype), v
+
+    def forward(self, x: Tensor, *, layer: int, kv: KVCache | None, bias: Tensor | None) -> Tensor:
+        q, k, v = self.project(x)
+        if kv is not None:
+            k, v = kv.append(layer, k, v)
+        mask = None if bias is None else bias.to(q.dtype)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+        return self.proj(y.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    """x += g1 attn(LN(x)(1 + s1) + b1); x += g2 ffn(LN(x)(1 + s2) + b2)."""
+
+    def __init__(self, width: int, *, shared_aln: bool) -> None:
+        super().__init__()
+        if shared_aln:
+            self.ada_gss = nn.Parameter(torch.zeros(1, 1, 6, width))
+        self.attn = Attention(width)
+        self.ffn = FeedForward(width)
+        if not shared_aln:
+            self.ada_lin = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+
+    def modulation(self, cond: Tensor, shared: Tensor | None) -> Tensor:
+        """(6, R, 1, C) from the class rows (R, C), or from the shared adaLN's output (R, 1, 6, C)."""
+        parts = self.ada_lin(cond).unflatten(-1, (1, 6, -1)) if shared is None else self.ada_gss + shared
+        return wide(parts).movedim(2, 0)
+
+    def attn_branch(self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, bias: Tensor | None) -> Tensor:
+        """Attention before its gate, (R, l, C)."""
+        h = layer_norm(x, scale=mod[2], shift=mod[4], dtype=self.attn.proj.weight.dtype)
+        return self.attn(h, layer=layer, kv=kv, bias=bias)
+
+    def ffn_branch(self, x: Tensor, mod: Tensor) -> Tensor:
+        """Feed-forward before its gate, (R, l, C)."""
+        return self.ffn(layer_norm(x, scale=mod[3], shift=mod[5], dtype=self.ffn.fc1.weight.dtype))
+
+    def forward(self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, bias: Tensor | None) -> Tensor:
+        x = x + mod[0] * self.attn_branch(x, mod, layer=layer, kv=kv, bias=bias)
+        return x + mod[1] * self.ffn_branch(x, mod)
+
+
+class HeadNorm(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.ada_lin = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+
+
+class VAR(nn.Module):
+    """Embeddings, blocks and head. Generation state (KV cache, canvas) lives with the caller; dropout belongs to training."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        g, width = geometry, geometry.width
+        self.geometry = g
+        self.offsets = offsets(g.patch_nums)
+        tokens = self.offsets[-1]
+        self.pos_start = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_1LC = nn.Parameter(torch.zeros(1, tokens, width))
+        self.register_buffer("lvl_1L", levels(g.patch_nums)[None])
+        self.register_buffer("attn_bias_for_masking", block_causal_bias(g.patch_nums)[None, None])
+        self.lvl_1L: Tensor
+        self.attn_bias_for_masking: Tensor
+        self.word_embed = nn.Linear(g.Cvae, width)
+        self.class_emb = nn.Embedding(g.num_classes + 1, width)
+        self.lvl_embed = nn.Embedding(len(g.patch_nums), width)
+        if g.shared_aln:
+            self.shared_ada_lin = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+        self.blocks = nn.ModuleList(Block(width, shared_aln=g.shared_aln) for _ in range(g.depth))
+        self.head_nm = HeadNorm(width)
+        self.head = nn.Linear(width, g.vocab)
+
+    def constants(self) -> dict[str, Tensor]:
+        """The values of all buffers: they follow from the geometry, so a checkpoint need not hold them."""
+        patch_nums = self.geometry.patch_nums
+        zero_k = {f"blocks.{i}.attn.zero_k_bias": torch.zeros(self.geometry.width) for i in range(self.geometry.depth)}
+        return {
+            "lvl_1L": levels(patch_nums)[None],
+            "attn_bias_for_masking": block_causal_bias(patch_nums)[None, None],
+            **zero_k,
+        }
+
+    @property
+    def null_class(self) -> int:
+        """The label of the unconditional rows."""
+        return self.geometry.num_classes
+
+    def modulate(self, cond: Tensor) -> Modulation:
+        """adaLN of the class rows (R, C)."""
+        shared = self.shared_ada_lin(cond).unflatten(-1, (1, 6, -1)) if self.geometry.shared_aln else None
+        head = self.head_nm.ada_lin(cond).unflatten(-1, (1, 2, -1))
+        blocks = [cast(Block, block).modulation(cond, shared) for block in self.blocks]
+        return Modulation(blocks, wide(head).movedim(2, 0))
+
+    def positions(self, first: int, last: int) -> Tensor:
+        """Level and position embeddings of scales first .. last, (1, l, C)."""
+        rows = slice(self.offsets[first], self.offsets[last + 1])
+        return wide(self.lvl_embed(self.lvl_1L[:, rows])) + wide(self.pos_1LC[:, rows])
+
+    def embed_class(self, cond: Tensor) -> Tensor:
+        """Input of scale 0 from the class rows (R, C), (R, 1, C)."""
+        return wide(cond).unsqueeze(1) + wide(self.pos_start) + self.positions(0, 0)
+
+    def embed_maps(self, maps: Tensor, *, first: int, last: int) -> Tensor:
+        """Input of scales first .. last (first > 0) from the canvas's maps (R, l, Cvae), (R, l, C)."""
+        return wide(self.word_embed(maps.to(self.word_embed.weight.dtype))) + self.positions(first, last)
+
+    def bias(self, first: int, last: int) -> Tensor | None:
+        """Block-causal rows of scales first .. last over all keys up to the last one; a single scale sees everything cached."""
+        if first == last:
+            return None
+        end = self.offsets[last + 1]
+        return self.attn_bias_for_masking[:, :, self.offsets[first] : end, :end]
+
+    def run_blocks(self, x: Tensor, mod: Modulation, *, kv: KVCache | None, bias: Tensor | None) -> Tensor:
+        """(R, l, C) through all blocks; keys and values are appended to the cache."""
+        for layer, (block, part) in enumerate(zip(self.blocks, mod.blocks, strict=True)):
+            x = block(x, part, layer=layer, kv=kv, bias=bias)
+        return x
+
+    def logits(self, h: Tensor, mod: Modulation) -> Tensor:
+        """Block output to (R, l, V)."""
+        return wide(self.head(layer_norm(h, scale=mod.head[0], shift=mod.head[1], dtype=self.head.weight.dtype)))
+
+    def forward(self, labels: Tensor, maps: Tensor) -> Tensor:
+        """Teacher forcing: logits (R, L, V) from labels (R,) and the maps (R, L - 1, Cvae) of scales 1 .. K-1."""
+        cond, last = self.class_emb(labels), len(self.geometry.patch_nums) - 1
+        mod = self.modulate(cond)
+        x = torch.cat([self.embed_class(cond), self.embed_maps(maps, first=1, last=last)], 1)
+        return self.logits(self.run_blocks(x, mod, kv=None, bias=self.bias(0, last)), mod)

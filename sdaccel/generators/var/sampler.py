@@ -1,0 +1,151 @@
+"""VAR's scale loop: class rows and canvas in, tokens and image out.
+
+B samples · rows [cond; uncond] 2B · k scale of K · t = cfg k / (K - 1), so the first scale is unguided
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdaccel.generators.nextscale.kv import KVCache
+from sdaccel.generators.nextscale.tokens import Race, combine, keep, race, soft_weights
+from sdaccel.generators.var.model import HEAD_DIM, VAR
+from sdaccel.generators.var.vqvae import VQVAE
+
+Recorder = Callable[[str, Tensor], None]
+"""Gets (name, tensor) of every intermediate of every scale, in order."""
+
+
+def ignore(name: str, tensor: Tensor) -> None:
+    """Record nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How logits become tokens; the defaults live in the generator's config."""
+
+    cfg: float
+    top_k: int
+    top_p: float
+    more_smooth: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the loop made."""
+
+    tokens: Tensor
+    """(B, L) int64, scale-major."""
+    f_hats: Tensor
+    """(B, K, Cvae, p_K, p_K): the canvas after every scale."""
+    images: Tensor
+    """(B, 3, 16 p_K, 16 p_K) in [0, 1]."""
+
+
+class GuidedRun:
+    """One model's pass over one generation: its class rows, adaLN and KV cache. The canvas belongs to the loop."""
+
+    def __init__(self, model: VAR, labels: Tensor) -> None:
+        nothing = torch.full_like(labels, model.null_class)
+        cond = model.class_emb(torch.cat([torch.where(labels < 0, nothing, labels), nothing]))
+        self.model = model
+        self.cond = cond  # (2B, C)
+        self.mod = model.modulate(cond)
+        self.kv = KVCache(
+            layers=model.geometry.depth,
+            rows=len(cond),
+            heads=model.geometry.depth,
+            capacity=model.offsets[-1],
+            head_dim=HEAD_DIM,
+            dtype=cond.dtype,
+            device=cond.device,
+        )
+
+    def begin(self) -> Tensor:
+        """Input of scale 0, (2B, 1, C)."""
+        return self.model.embed_class(self.cond)
+
+    def embed(self, maps: Tensor, *, first: int, last: int) -> Tensor:
+        """Input of scales first .. last from the canvas's maps (B, l, Cvae), (2B, l, C): both halves see the same canvas."""
+        return self.model.embed_maps(maps, first=first, last=last).repeat(2, 1, 1)
+
+    def advance(self, x: Tensor, *, first: int, last: int) -> Tensor:
+        """Block output of scales first .. last in one pass behind the cached ones; several make a block-causal prefill."""
+        if self.kv.length != self.model.offsets[first]:
+            raise ValueError(f"scale {first} starts at token {self.model.offsets[first]}, the cache holds {self.kv.length}")
+        return self.model.run_blocks(x, self.mod, kv=self.kv, bias=self.model.bias(first, last))
+
+    def logits(self, h: Tensor) -> Tensor:
+        """Unguided logits (2B, l, V) of block output."""
+        return self.model.logits(h, self.mod)
+
+    def truncate(self, scale: int) -> None:
+        """Forget the keys and values of every scale from `scale` on."""
+        self.kv.truncate(self.model.offsets[scale])
+
+
+def choose(
+    logits: Tensor,
+    codebook: Tensor,
+    *,
+    k: int,
+    scales: int,
+    start: int,
+    noise: Race,
+    sampling: Sampling,
+    record: Recorder = ignore,
+) -> tuple[Tensor, Tensor]:
+    """Tokens (B, l) and codes (B, l, Cvae) of scale k from its guided logits."""
+    filtered = keep(logits, top_k=sampling.top_k, top_p=sampling.top_p)
+    record("filtered", filtered)
+    shape = (start, *logits.shape[1:])
+    tokens = race(filtered, noise.tokens(*shape))
+    record("tokens", tokens)
+    if not sampling.more_smooth:
+        return tokens, codebook[tokens]
+    weights = soft_weights(filtered, noise.smoothing(*shape), ratio=k / (scales - 1))
+    codes = weights @ codebook.to(weights.dtype)
+    record("h_soft", codes)
+    return tokens, codes
+
+
+@torch.no_grad()
+def sample(model: VAR, vae: VQVAE, labels: Tensor, *, noise: Race, sampling: Sampling, record: Recorder = ignore) -> Sample:
+    """Generate one image per label (B,); a negative label is the null class."""
+    patch_nums = model.geometry.patch_nums
+    scales, codebook = len(patch_nums), vae.quantize.embedding.weight
+    run, canvas = GuidedRun(model, labels), vae.canvas(patch_nums, rows=len(labels))
+    found = []
+    for k in range(scales):
+        if k == 0:
+            x = run.begin()
+        else:
+            maps = canvas.next_input()
+            record("next_input", maps)
+            x = run.embed(maps, first=k, last=k)
+        record("block0_input", x)
+        h = run.advance(x, first=k, last=k)
+        record("last_block_output", h)
+        raw = run.logits(h)
+        record("logits_raw_2B", raw)
+        logits = combine(raw, sampling.cfg * (k / (scales - 1)))
+        record("logits", logits)
+        tokens, codes = choose(
+            logits, codebook, k=k, scales=scales, start=model.offsets[k], noise=noise, sampling=sampling, record=record
+        )
+        canvas.add(codes)
+        record("f_hat", canvas.f_hat)
+        found.append(tokens)
+    images = (vae.decode(canvas.f_hat) + 1) / 2
+    return Sample(torch.cat(found, 1), torch.stack(canvas.states[1:], 1), images)
+
+
+def upstream_labels(labels: int | Sequence[int] | None, *, rows: int, num_classes: int, generator: torch.Generator) -> Tensor:
+    """Labels (B,) as upstream reads them: None: the generator's first draw, an integer goes to all rows, < 0 is the null class."""
+    if labels is None:
+        uniform = torch.full((num_classes,), 1 / num_classes)
+        return torch.multinomial(uniform, rows, replacement=True, generator=generator)
+    given = torch.full((rows,), labels) if isinstance(labels, int) else torch.tensor(labels)
+    return torch.where(given < 0, num_classes, given)

@@ -1,0 +1,80 @@
+"""The multi-scale VQVAE: images to token scales and back (VAR, arXiv 2404.02905, algorithms 1 and 2).
+
+f, f_hat (B, Cvae, p_K, p_K) · idx (B, L) codes of all scales, scale-major · images (B, 3, 16 p_K, 16 p_K) in [-1, 1]
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sdaccel.generators.nextscale.canvas import Canvas, PhiBank, as_tokens, shrink, wide
+from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.var.autoencoder import Decoder, Encoder
+
+
+class Quantizer(nn.Module):
+    """Codebook and phi. The usage counters of training are kept for the file format only."""
+
+    def __init__(self, *, vocab: int, Cvae: int, scales: int) -> None:
+        super().__init__()
+        self.register_buffer("ema_vocab_hit_SV", torch.zeros(scales, vocab))
+        self.quant_resi = PhiBank(Cvae)
+        self.embedding = nn.Embedding(vocab, Cvae)
+
+    def nearest(self, vectors: Tensor) -> Tensor:
+        """Code of the smallest squared distance, (B, l, Cvae) -> (B, l)."""
+        vectors, codes = wide(vectors), wide(self.embedding.weight)
+        distance = vectors.square().sum(-1, keepdim=True) + codes.square().sum(-1) - 2 * vectors @ codes.T
+        return distance.argmin(-1)
+
+
+class VQVAE(nn.Module):
+    """Autoencoder, quantiser and canvas in one; every method takes the scales, so one file serves 256 and 512 px."""
+
+    def __init__(self, *, ch: int = 160, vocab: int = 4096, Cvae: int = 32, scales: int = 10) -> None:
+        super().__init__()
+        self.Cvae = Cvae
+        self.encoder = Encoder(ch=ch, Cvae=Cvae)
+        self.decoder = Decoder(ch=ch, Cvae=Cvae)
+        self.quantize = Quantizer(vocab=vocab, Cvae=Cvae, scales=scales)
+        self.quant_conv = nn.Conv2d(Cvae, Cvae, 3, padding=1)
+        self.post_quant_conv = nn.Conv2d(Cvae, Cvae, 3, padding=1)
+
+    def constants(self) -> dict[str, Tensor]:
+        """The values of all buffers."""
+        return {"quantize.ema_vocab_hit_SV": torch.zeros(self.quantize.get_buffer("ema_vocab_hit_SV").shape)}
+
+    def canvas(self, patch_nums: Sequence[int], *, rows: int) -> Canvas:
+        """An empty canvas."""
+        side, weight = patch_nums[-1], self.quantize.embedding.weight
+        return Canvas(phi=self.quantize.quant_resi, patch_nums=patch_nums, empty=weight.new_zeros(rows, self.Cvae, side, side))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """f of images in [-1, 1]."""
+        return wide(self.quant_conv(self.encoder(images.to(self.quant_conv.weight.dtype))))
+
+    def tokenize(self, f: Tensor, patch_nums: Sequence[int]) -> tuple[Tensor, Canvas]:
+        """idx and the canvas they paint: each scale takes the nearest codes of what is still missing."""
+        canvas, found, rest = self.canvas(patch_nums, rows=len(f)), [], f
+        for side in patch_nums:
+            idx = self.quantize.nearest(as_tokens(shrink(rest, side)))
+            contribution = canvas.contribution(self.quantize.embedding(idx))
+            rest = rest - contribution
+            canvas.commit(contribution)
+            found.append(idx)
+        return torch.cat(found, 1), canvas
+
+    def paint(self, idx: Tensor, patch_nums: Sequence[int]) -> tuple[Canvas, Tensor]:
+        """The canvas of idx, and the transformer's inputs for scales 1 .. K-1, (B, L - 1, Cvae)."""
+        canvas, inputs = self.canvas(patch_nums, rows=len(idx)), []
+        for part in idx.split(lengths(patch_nums), 1):
+            if canvas.scale > 0:
+                inputs.append(canvas.next_input())
+            canvas.add(self.quantize.embedding(part))
+        return canvas, torch.cat(inputs, 1)
+
+    def decode(self, f_hat: Tensor) -> Tensor:
+        """Images in [-1, 1], at least float32."""
+        features = self.post_quant_conv(f_hat.to(self.post_quant_conv.weight.dtype))
+        return wide(self.decoder(features)).clamp(-1, 1)

@@ -1,0 +1,195 @@
+"""Official weight files: read, compared with the model's own manifest, and only then loaded.
+
+The manifest is the state dict of the model built on the meta device; nothing is allocated before a file is known to fit.
+"""
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sdaccel.errors import BadInput
+from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.var.model import HEAD_DIM, VAR, Geometry
+from sdaccel.generators.var.vqvae import VQVAE
+
+Shapes = dict[str, tuple[int, ...]]
+FREE_ROWS = "quantize.ema_vocab_hit_SV"
+"""Usage counters: published files hold one row per training scale, which need not be this layout's."""
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """Names and shapes of a file; `load` reads the tensors."""
+
+    path: Path
+    option: str
+    """The config option that named the file, for messages."""
+    shapes: Shapes
+    load: Callable[[], dict[str, Tensor]]
+
+    def refuse(self, problem: str, fix: str) -> BadInput:
+        return BadInput(f"{self.option}={self.path}: {problem}; {fix}.")
+
+
+def open_weights(path: Path, *, option: str, wrapped_as: str) -> WeightFile:
+    """A .safetensors or .pth state dict; a training checkpoint may hold it as {"trainer": {wrapped_as: ...}}."""
+    read = _open_safetensors if path.suffix == ".safetensors" else _open_pickle
+    try:
+        shapes, load = read(path, wrapped_as)
+    except FileNotFoundError:
+        raise BadInput(f"{option}={path} does not exist; give the path of an official .pth or a .safetensors file.") from None
+    except (OSError, SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise BadInput(
+            f"{option}={path} cannot be read as weights ({reason}); the file is damaged or not one, fetch it again."
+        ) from None
+    return WeightFile(path, option, shapes, load)
+
+
+def _open_safetensors(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[], dict[str, Tensor]]]:
+    with safe_open(path, framework="pt") as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    return shapes, lambda: load_file(path)
+
+
+def _open_pickle(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[], dict[str, Tensor]]]:
+    # Files older than the zip format cannot be mapped, only read.
+    state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    if isinstance(state, dict) and isinstance(state.get("trainer"), dict):
+        state = state["trainer"].get(wrapped_as)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError("it holds no state dict of tensors")
+    return {name: tuple(value.shape) for name, value in state.items()}, lambda: state
+
+
+def var_file(path: Path) -> WeightFile:
+    return open_weights(path, option="generator.weights", wrapped_as="var_wo_ddp")
+
+
+def vae_file(path: Path) -> WeightFile:
+    return open_weights(path, option="generator.vae_weights", wrapped_as="vae_local")
+
+
+def infer_geometry(shapes: Shapes, patch_nums: tuple[int, ...]) -> Geometry:
+    """The geometry that the shapes of a VAR state dict tell; they hold K and L of the scales, not the sides."""
+    blocks = {name.split(".")[1] for name in shapes if name.startswith("blocks.")}
+    return Geometry(
+        depth=len(blocks),
+        patch_nums=patch_nums,
+        num_classes=shapes["class_emb.weight"][0] - 1,
+        vocab=shapes["head.weight"][0],
+        Cvae=shapes["word_embed.weight"][1],
+        shared_aln="shared_ada_lin.1.weight" in shapes,
+    )
+
+
+def check_geometry(file: WeightFile, geometry: Geometry) -> None:
+    """Depth, width, adaLN kind and layout of a VAR file against the config, in words a user can act on."""
+    needed = ("class_emb.weight", "head.weight", "word_embed.weight", "lvl_embed.weight", "pos_1LC")
+    for name in needed:
+        if len(file.shapes.get(name, ())) < 2:
+            raise file.refuse(f"key {name} is missing or no matrix", "give a VAR transformer file such as var_d16.pth")
+    found = infer_geometry(file.shapes, geometry.patch_nums)
+    for name in ("depth", "shared_aln", "num_classes", "vocab", "Cvae"):
+        theirs, ours = getattr(found, name), getattr(geometry, name)
+        if theirs != ours:
+            raise file.refuse(
+                f"the file has {name}={theirs}, the config {name}={ours}", f"set generator.{name}={theirs} or give another file"
+            )
+    width = file.shapes["pos_1LC"][-1]
+    if width != geometry.width:
+        raise file.refuse(
+            f"the file is {width} wide, depth {geometry.depth} is {geometry.width}", f"width must be {HEAD_DIM} x depth"
+        )
+    layout = file.shapes["lvl_embed.weight"][0], file.shapes["pos_1LC"][1]
+    wanted = len(geometry.patch_nums), offsets(geometry.patch_nums)[-1]
+    if layout != wanted:
+        raise file.refuse(
+            f"the file was made for {layout[0]} scales of {layout[1]} tokens in all, patch_nums={list(geometry.patch_nums)} is "
+            f"{wanted[0]} of {wanted[1]}",
+            "set generator.image_size or patch_nums to the layout of the file",
+        )
+
+
+def check_manifest(file: WeightFile, model: nn.Module) -> None:
+    """Every parameter present, nothing unknown, every shape right; buffers may be absent. Names the first wrong key."""
+    expected: Shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    parameters = {name for name, _ in model.named_parameters()}
+    for name, shape in expected.items():
+        if name not in file.shapes:
+            if name in parameters:
+                raise file.refuse(
+                    f"key {name} {shape} is missing", "the file is incomplete or of another model, fetch it again"
+                )
+        elif file.shapes[name] != shape and not (name == FREE_ROWS and file.shapes[name][1:] == shape[1:]):
+            raise file.refuse(
+                f"key {name} has shape {file.shapes[name]} where the model has {shape}", "give the file of this model"
+            )
+    for name in file.shapes:
+        if name not in expected:
+            raise file.refuse(f"key {name} is unknown to this model", "give the file of this model")
+
+
+def check_var(file: WeightFile, geometry: Geometry) -> None:
+    """Raise BadInput unless the file fits the transformer."""
+    check_geometry(file, geometry)
+    with torch.device("meta"):
+        model = VAR(geometry)
+    check_manifest(file, model)
+
+
+def materialise(model: VAR | VQVAE, state: dict[str, Tensor], *, device: torch.device, dtype: torch.dtype) -> None:
+    """Give a model built on the meta device the parameters of `state` and its own buffers; frozen and in eval mode."""
+    # A copy, never the mapped file itself: what runs must not change when the file does.
+    loaded = {name: state[name].to(device, dtype, copy=True) for name, _ in model.named_parameters()}
+    for name, value in model.constants().items():
+        loaded[name] = value.to(device, dtype if value.is_floating_point() else value.dtype)
+    model.load_state_dict(loaded, assign=True)
+    model.requires_grad_(False).eval()
+
+
+def load_var(file: WeightFile, geometry: Geometry, *, device: torch.device, dtype: torch.dtype) -> VAR:
+    """The checked transformer on the device."""
+    check_var(file, geometry)
+    with torch.device("meta"):
+        model = VAR(geometry)
+    state = file.load()
+    levels = state.get("lvl_1L")
+    if levels is not None and not torch.equal(levels, model.constants()["lvl_1L"]):
+        raise file.refuse(
+            f"lvl_1L belongs to other sides than patch_nums={list(geometry.patch_nums)}", "set generator.patch_nums"
+        )
+    materialise(model, state, device=device, dtype=dtype)
+    return model
+
+
+def load_vae(file: WeightFile, model: VQVAE, *, device: torch.device, dtype: torch.dtype) -> VQVAE:
+    """The checked autoencoder on the device; `model` is on the meta device."""
+    check_manifest(file, model)
+    materialise(model, file.load(), device=device, dtype=dtype)
+    return model
+
+
+@lru_cache
+def _sha256(path: Path, size: int, modified: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's content; read once per process as long as the file stays the same."""
+    stat = path.stat()
+    return _sha256(path, stat.st_size, stat.st_mtime_ns)

@@ -1,0 +1,141 @@
+"""From `study.arms` to the list of runs: lists become one arm per value, `vary` multiplies them, every option is checked."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from sdaccel.errors import BadInput
+from sdaccel.studies.mutants import MUTANTS
+
+Load = Callable[[str, str], DictConfig]
+"""(group, name) -> the composed config of one option of a group."""
+
+RESERVED = ("backend", "mode", "audit", "images_before", "mutant", "for", "fails")
+"""Keys of an arm that are not options of its strategy; `generator.*` keys are options of the generator."""
+BESIDE_BASELINE: dict[str, Any] = {"baseline": {"mode": "original"}, "run": {}}
+"""The arms of a study that names none: the unaccelerated run, and what was chosen on the command line."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One run of the study."""
+
+    template: str
+    """Its name in `study.arms` or `study.controls`."""
+    point: dict[str, Any]
+    """The values it has of everything that was a list or varied."""
+    generator: Any
+    backend: Any
+    strategy: Any
+    config: dict[str, Any]
+    """The resolved options: what the samples are a function of, beside data and code."""
+    audit: bool = False
+    images_before: int = 0
+    mutant: str | None = None
+    stands_for: str | None = None
+    fails: str | None = None
+    mode: str = field(default="")
+
+    @property
+    def name(self) -> str:
+        values = ",".join(f"{key.removeprefix('generator.')}={value}" for key, value in self.point.items())
+        return f"{self.template}[{values}]" if values else self.template
+
+    def agrees(self, other: "Arm") -> bool:
+        """Same value wherever both have one: the pairs that a comparison of two templates means."""
+        return all(other.point.get(key, value) == value for key, value in self.point.items())
+
+
+def expand(cfg: DictConfig, load: Load) -> list[Arm]:
+    """Every arm of the study in order: arms at every point, then controls at the first."""
+    vary = _plain(cfg.study.vary)
+    arms = []
+    for name, spec in (_plain(cfg.study.arms) or BESIDE_BASELINE).items():
+        for key in set(spec) & {"mutant", "for", "fails"}:
+            raise BadInput(f"study.arms.{name}.{key} belongs to a control; move the arm to study.controls.")
+        arms += [_arm(cfg, load, name, *point) for point in _points(spec, vary)]
+    for name, spec in _plain(cfg.study.controls).items():
+        if missing := {"mutant", "for", "fails"} - set(spec):
+            raise BadInput(f"study.controls.{name} lacks {', '.join(sorted(missing))}.")
+        first = {key: values[:1] for key, values in vary.items()}
+        arms += [_arm(cfg, load, name, *point) for point in _points(spec, first)]
+    return arms
+
+
+def _plain(node: Any) -> dict[str, Any]:
+    return OmegaConf.to_container(node, resolve=True)  # type: ignore[return-value]
+
+
+def _points(spec: dict[str, Any], vary: dict[str, list[Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(all options, the swept ones) of every arm that a spec with lists stands for."""
+    axes = {key: value for key, value in spec.items() if isinstance(value, list)}
+    axes |= {key: values for key, values in vary.items() if key not in spec}
+    for values in itertools.product(*axes.values()):
+        point = dict(zip(axes, values, strict=True))
+        yield spec | point, point
+
+
+def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point: dict[str, Any]) -> Arm:
+    where = f"study.arms.{name}" if "mutant" not in options else f"study.controls.{name}"
+    generator, backend, strategy = cfg.generator, cfg.backend, cfg.strategy
+    if "backend" in options:
+        backend = load("backend", options["backend"])
+    if "mode" in options:
+        strategy = load("strategy", options["mode"])
+    of_generator = {k.removeprefix("generator."): v for k, v in options.items() if k.startswith("generator.")}
+    of_strategy = {k: v for k, v in options.items() if k not in RESERVED and not k.startswith("generator.")}
+    generator = _updated(generator, of_generator, where, "generator")
+    strategy = _updated(strategy, of_strategy, where, f"strategy {options.get('mode', '')}".strip())
+    if (mutant := options.get("mutant")) is not None and mutant not in MUTANTS:
+        raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(MUTANTS)}.")
+    config = {
+        "generator": _content(generator),
+        "backend": _content(backend),
+        "strategy": _content(strategy),
+        "images_before": options.get("images_before", 0),
+        "mutant": mutant,
+        "audit": options.get("audit", False),
+    }
+    return Arm(
+        template=name,
+        point=point,
+        generator=_instantiate(generator),
+        backend=_instantiate(backend),
+        strategy=_instantiate(strategy),
+        config=config,
+        audit=config["audit"],
+        images_before=config["images_before"],
+        mutant=mutant,
+        stands_for=options.get("for"),
+        fails=options.get("fails"),
+        mode=str(strategy._target_).rpartition(".")[2].lower(),
+    )
+
+
+def _updated(node: DictConfig, options: dict[str, Any], where: str, what: str) -> DictConfig:
+    node = node.copy()
+    OmegaConf.set_readonly(node, False)
+    OmegaConf.set_struct(node, True)
+    for key, value in options.items():
+        try:
+            OmegaConf.update(node, key, value)
+        except ConfigKeyError:
+            known = ", ".join(str(k) for k in node if k != "_target_") or "none"
+            raise BadInput(f"{where}.{key}={value}: {what} has no such option; it has: {known}.") from None
+        except OmegaConfBaseException as error:
+            raise BadInput(f"{where}.{key}={value}: {str(error).splitlines()[0]}.") from None
+    return node
+
+
+def _instantiate(node: DictConfig) -> Any:
+    return instantiate(node, _convert_="all")
+
+
+def _content(node: DictConfig) -> dict[str, Any]:
+    """Options without paths to weights, whose hash stands in their place."""
+    return {k: v for k, v in _plain(node).items() if not str(k).endswith("weights")}

@@ -1,0 +1,109 @@
+"""The command line of a study: check everything in one pass, run, answer by exit code.
+
+One run needs nothing of Hydra's main and stays out of it, so Lightning can relaunch the same command for every GPU. A multirun
+goes through Hydra's sweeper and launcher, each job as this same command in a process of its own.
+"""
+
+import errno
+import logging
+import subprocess
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from rich.console import Console
+
+from sdaccel.errors import BadInput
+from sdaccel.studies import compose
+
+USAGE = "usage: run.py [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
+
+
+def main(conf: Path) -> int:
+    """0: every check holds. 1: one fails. 2: bad input, nothing was built."""
+    flags = [arg for arg in sys.argv[1:] if arg.startswith("-")]
+    overrides = [arg for arg in sys.argv[1:] if not arg.startswith("-")]
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    try:
+        compose.register()
+        if unknown := [f for f in flags if f not in ("--dry-run", "-m", "--multirun", "--cfg", "-c", "--help", "-h")]:
+            raise BadInput(f"{unknown[0]} is not a flag of this command; {USAGE}.")
+        if {"-h", "--help", "--cfg", "-c"} & set(flags):
+            _hydra_main(conf, lambda cfg: None)
+            return 0
+        if {"-m", "--multirun"} & set(flags):
+            return _multirun(overrides, conf)
+        plan = compose.plan(overrides, conf=conf)
+        if "--dry-run" in flags:
+            from sdaccel.studies.estimate import describe
+
+            describe(plan, console)
+            return 0
+        return _run(plan, console)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(
+            f"No space left for {error.filename or 'a sample'}; finished samples are kept: free space, run again.",
+            file=sys.stderr,
+        )
+        return 2
+
+
+def _run(plan: compose.Plan, console: Console) -> int:
+    with warnings.catch_warnings():
+        _quiet()
+        from sdaccel.studies import outcome, runner
+
+        record = runner.run(plan, console=console)
+    if record is None:
+        return 0
+    outcome.finish(record, plan, runner.run_folder(plan), console)
+    return 0 if record["content"]["verdict"] == "pass" else 1
+
+
+def _quiet() -> None:
+    """Lightning's advice that does not apply to runs without training, data files or a logger."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        r".*does not have many workers.*",
+        r".*Couldn't infer the batch indices.*",
+        r".*GPU available but not used.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _multirun(overrides: Sequence[str], conf: Path) -> int:
+    """Every job is checked before the first one starts."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        jobs = [job for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
+    except HydraException as error:
+        raise BadInput(compose.one_line(error)) from error
+    for job in jobs:
+        compose.plan(job, conf=conf)
+
+    def task(cfg: DictConfig) -> None:
+        of = HydraConfig.get().overrides
+        search = [o for o in of.hydra if o.startswith("hydra.searchpath")]
+        done = subprocess.run([sys.executable, sys.argv[0], *of.task, *search], check=False)
+        if done.returncode:
+            raise RuntimeError(f"the study ended with exit code {done.returncode}: {' '.join(of.task)}")
+
+    _hydra_main(conf, task)
+    return 0
+
+
+def _hydra_main(conf: Path, task: Any) -> None:
+    hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(task)()

@@ -1,0 +1,146 @@
+"""From command-line overrides to a checked study. All of it runs before anything heavy is imported or built."""
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sdaccel import registry
+from sdaccel.conditions import Condition, read_prompts
+from sdaccel.errors import BadInput
+from sdaccel.studies import checks, schema
+from sdaccel.studies.arms import Arm, expand
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study that can run."""
+
+    cfg: DictConfig
+    arms: list[Arm]
+    conditions: list[Condition]
+    overrides: list[str]
+    """The command, for the record."""
+
+
+def register() -> None:
+    schema.register()
+    registry.load_all()
+
+
+def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
+    """Compose, expand and check. Every mistake is a BadInput of one line."""
+    try:
+        with _hydra(conf):
+            cfg = compose("config", overrides=list(overrides))
+            arms = expand(cfg, _loader(overrides))
+        OmegaConf.resolve(cfg)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(one_line(error)) from error
+    conditions = conditions_of(cfg, arms)
+    for arm in arms:
+        _check_arm(arm, conditions)
+    checks.validate(OmegaConf.to_container(cfg.study.checks), arms)  # type: ignore[arg-type]
+    _check_run(cfg)
+    return Plan(cfg, arms, conditions, list(overrides))
+
+
+def _hydra(conf: Path) -> Any:
+    """Hydra's global state, made for this composition unless a run already holds it."""
+    if GlobalHydra.instance().is_initialized():
+        return nullcontext()
+    return initialize_config_dir(str(conf.resolve()), version_base="1.3")
+
+
+def _loader(overrides: Sequence[str]) -> Any:
+    """Options of a group as the primary config would get them, from the same search path."""
+    search = [o for o in overrides if o.lstrip("+").startswith("hydra.searchpath")]
+
+    @cache
+    def load(group: str, name: str) -> DictConfig:
+        return compose(f"{group}/{name}", overrides=search)[group]
+
+    return load
+
+
+def one_line(error: BaseException) -> str:
+    """Hydra's messages, without the listing of config sources."""
+    root: BaseException = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(("provider=", "Config search path", "Set the environment"))]
+    text = " ".join(kept[:3])
+    if root is not error and (detail := str(root).splitlines()[0]) not in text:
+        text += f" ({detail})"
+    return text.rstrip(".") + "."
+
+
+def conditions_of(cfg: DictConfig, arms: Sequence[Arm]) -> list[Condition]:
+    """The condition of every sample; all arms of a study share them."""
+    kinds = {arm.generator.takes for arm in arms}
+    if len(kinds) > 1:
+        raise BadInput("study.arms mixes generators that take labels with ones that take prompts; split the study.")
+    data = cfg.data
+    source: list[Condition]
+    if kinds == {"prompt"}:
+        source = read_prompts(Path(data.prompt_file)) if data.prompt_file else list(data.prompts or [])
+    else:
+        source = list(data.labels or [])
+    if not source:
+        raise BadInput(f"data.{'prompts' if kinds == {'prompt'} else 'labels'} is empty; give at least one.")
+    for name in ("per_condition", "batch_size"):
+        if data[name] < 1:
+            raise BadInput(f"data.{name}={data[name]} must be at least 1.")
+    everything = [condition for condition in source for _ in range(data.per_condition)]
+    if data.limit is None:
+        return everything
+    if not 1 <= data.limit <= len(everything):
+        raise BadInput(
+            f"data.limit={data.limit} must lie between 1 and the {len(everything)} samples there are "
+            f"({len(source)} conditions x data.per_condition={data.per_condition})."
+        )
+    return everything[: data.limit]
+
+
+def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:
+    arm.generator.check(conditions)
+    arm.strategy.check(arm.generator.steps)
+    if arm.strategy.seam not in (None, arm.generator.seam):
+        raise BadInput(
+            f"arm {arm.name}: strategy {type(arm.strategy).__name__} attaches to {arm.strategy.seam}, but generator "
+            f"{type(arm.generator).__name__} offers {arm.generator.seam}; choose another strategy or generator."
+        )
+    if (arm.audit or arm.mutant) and arm.strategy.seam != "denoise":
+        raise BadInput(f"arm {arm.name}: audit and mutant need a forecasting strategy, not {type(arm.strategy).__name__}.")
+    if arm.images_before < 0:
+        raise BadInput(f"arm {arm.name}: images_before={arm.images_before} must be at least 0.")
+
+
+def _check_run(cfg: DictConfig) -> None:
+    output = Path(cfg.output)
+    nearest = output
+    while not nearest.exists():
+        nearest = nearest.parent
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        raise BadInput(f"output={output} cannot be written ({nearest}: {error.strerror}); choose another folder.") from None
+    if cfg.trainer.accelerator not in ("cpu", "gpu", "auto"):
+        raise BadInput(f"trainer.accelerator={cfg.trainer.accelerator} is unknown; choose cpu, gpu or auto.")
+    if cfg.trainer.processes < 0:
+        raise BadInput(f"trainer.processes={cfg.trainer.processes} must be at least 0.")
+    if cfg.trainer.accelerator == "gpu":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise BadInput("trainer=gpu needs a CUDA device and this machine shows none; use trainer=cpu.")

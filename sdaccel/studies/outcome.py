@@ -1,0 +1,62 @@
+"""What a finished study shows: the verdicts on the screen, figures beside the record, a mirror to W&B when asked for."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sdaccel.studies.compose import Plan
+
+
+def finish(record: dict[str, Any], plan: Plan, folder: Path, console: Console) -> None:
+    show(record, console)
+    console.print(f"record {folder / 'record.json'} · content {record['content_hash'][:12]}")
+
+
+def show(record: dict[str, Any], console: Console) -> None:
+    """One row per check and role: the worst arm of those it looked at."""
+    content = record["content"]
+    if content["checks"]:
+        table = Table(title=content["config"]["study"]["question"] or record["id"], title_justify="left")
+        for column in ("check", "arms", "worst", "bound", "verdict"):
+            table.add_column(column)
+        for row in summary_rows(content):
+            table.add_row(*row)
+        console.print(table)
+    for reason in content["failures"]:
+        console.print(f"FAILED: {reason}")
+    if record["timing"]:
+        for name, arm in record["timing"]["arms"].items():
+            speedup = arm["speedup"]
+            beside = f", {speedup['p50']:.2f}x [{speedup['p10']:.2f}, {speedup['p90']:.2f}]" if speedup else ""
+            ceiling = content["arms"][name]["mac_ceiling"]
+            console.print(f"{name}: {arm['seconds']['p50']:.3f} s per batch{beside} (MAC ceiling {ceiling:.2f}x)")
+    console.print(f"verdict: {content['verdict'].upper()}")
+
+
+def summary_rows(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """Honest arms grouped by check, then each control at the check that must fail it."""
+    rows = []
+    for check in dict.fromkeys(v["check"] for v in content["checks"]):
+        honest = [v for v in content["checks"] if v["check"] == check and not v["control"]]
+        worst = max(honest, key=lambda v: float("inf") if v["measured"] is None else v["measured"])
+        passed = sum(v["passed"] for v in honest)
+        rows.append(
+            (check, f"{passed}/{len(honest)} arms", _number(worst), f"{worst['bound']:g}", _word(passed == len(honest)))
+        )
+    for name, arm in content["arms"].items():
+        if arm["control"]:
+            check = arm["control"]["fails"]
+            (found,) = [v for v in content["checks"] if v["arm"] == name and v["check"] == check]
+            verdict = "caught" if not found["passed"] else "NOT CAUGHT"
+            rows.append((check, f"control {name}", _number(found), f"{found['bound']:g}", verdict))
+    return rows
+
+
+def _number(verdict: dict[str, Any]) -> str:
+    return "not finite" if verdict["measured"] is None else f"{verdict['measured']:.3g}"
+
+
+def _word(passed: bool) -> str:
+    return "pass" if passed else "FAIL"

@@ -1,0 +1,74 @@
+"""Where a record comes from: versions, device, git state, and a fingerprint of the code that decides the numbers."""
+
+import hashlib
+import inspect
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import sdaccel
+from sdaccel.studies.arms import Arm
+
+DECIDING = (
+    "noise.py",
+    "conditions.py",
+    "generators",
+    "kernels",
+    "strategies",
+    "predict",
+    "studies/audit.py",
+    "studies/mutants.py",
+)
+"""Parts of the package that a sample is a function of."""
+LIBRARIES = ("torch", "diffusers", "transformers", "pytorch-lightning", "numpy", "triton")
+
+
+def code_fingerprint(arms: Sequence[Arm]) -> str:
+    """Hash of the sources that decide a sample, those of outside generators and strategies included."""
+    root = Path(sdaccel.__file__).parent
+    files = {path for part in DECIDING for path in [root / part, *(root / part).rglob("*.py")] if path.is_file()}
+    for arm in arms:
+        files |= {Path(inspect.getfile(type(part))) for part in (arm.generator, arm.backend, arm.strategy)}
+    texts = sorted((path.name, path.read_bytes()) for path in files)
+    return hashlib.sha256(b"".join(name.encode() + b"\0" + text + b"\0" for name, text in texts)).hexdigest()[:16]
+
+
+def numerics(device: torch.device) -> dict[str, Any]:
+    """What besides code and config the bits depend on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return {"device": device.type, "device_name": name, "torch": torch.__version__}
+
+
+def provenance(device: torch.device, arms: Sequence[Arm], command: Sequence[str]) -> dict[str, Any]:
+    return {
+        "command": ["experiments/run.py", *command],
+        "code": code_fingerprint(arms),
+        "git": _git(),
+        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        **numerics(device),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit, and a hash of what differs from it; None outside a checkout."""
+    root = Path(sdaccel.__file__).parent.parent
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout
+        diff = subprocess.run(["git", "diff", "HEAD"], cwd=root, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit.strip(), "dirty": hashlib.sha256(diff).hexdigest()[:16] if diff else None}

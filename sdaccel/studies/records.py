@@ -1,0 +1,114 @@
+"""Records: content that is compared and resumed, timing that is measured anew, provenance that says where both come from.
+
+    {"id", "content_hash", "content": {...}, "timing": {...} | null, "provenance": {...}}
+
+`id` is the study's name and a hash of its configuration; `content_hash` covers every per-sample value and verdict.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from sdaccel.errors import BadInput
+from sdaccel.predict.samples import atomic_write, canonical, digest
+from sdaccel.studies.checks import Result, Verdict, failures
+from sdaccel.studies.compose import Plan
+
+NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy")
+"""Top-level options that do not decide a study's content, or that its arms hold in resolved form."""
+PER_STEP = ("anchor_error", "forecast_error", "reuse_error", "reference_error")
+"""Kept arrays that are small enough to stand in the record."""
+
+
+def study_config(plan: Plan) -> dict[str, Any]:
+    """The study's configuration without paths, loggers or processes."""
+    cfg: dict[str, Any] = OmegaConf.to_container(plan.cfg, resolve=True)  # type: ignore[assignment]
+    kept = {key: value for key, value in cfg.items() if key not in NOT_CONTENT}
+    kept["data"] = {"conditions": plan.conditions, "batch_size": cfg["data"]["batch_size"]}
+    kept["arms"] = {arm.name: arm.config | {"identity": arm.generator.identity()} for arm in plan.arms}
+    return kept
+
+
+def record_id(plan: Plan) -> str:
+    return f"{plan.cfg.study.name}-{digest(canonical(study_config(plan)))[:12]}"
+
+
+def sample_key(arm_config: dict[str, Any], *, plan: Plan, code: str, numerics: dict[str, Any]) -> str:
+    """Name of an arm's samples: equal arms of any study share them, changed code never does."""
+    cfg = plan.cfg
+    deciding = [arm_config, list(cfg.study.keep), cfg.seed, cfg.data.batch_size, code, numerics]
+    return digest(canonical(deciding))[:20]
+
+
+def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    arms = [result.arm for result in results]
+    reasons = failures(verdicts, arms)
+    return {
+        "config": study_config(plan),
+        "arms": {result.arm.name: _arm_content(result) for result in results},
+        "checks": [verdict.content() for verdict in verdicts],
+        "failures": reasons,
+        "verdict": "fail" if reasons else "pass",
+    }
+
+
+def _arm_content(result: Result) -> dict[str, Any]:
+    arm = result.arm
+    kinds = result.entries()[0]["kinds"]
+    macs = arm.generator.cost().macs
+    run = sum(m for m, kind in zip(macs, kinds, strict=True) if kind == "full")
+    return {
+        "template": arm.template,
+        "point": arm.point,
+        "mode": arm.mode,
+        "control": {"for": arm.stands_for, "fails": arm.fails, "mutant": arm.mutant} if arm.mutant else None,
+        "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+        "mac_ceiling": sum(macs) / run if run else None,
+        "samples": [{key: entry[key] for key in ("index", "condition", "image", "arrays")} for entry in result.entries()],
+        "per_step": {name: _worst(result.arrays(name)) for name in PER_STEP if name in result.entries()[0]["arrays"]},
+    }
+
+
+def _worst(rows: list[np.ndarray]) -> list[float | None]:
+    """Largest value over samples at every step, six digits; None where nothing finite was measured."""
+    columns = np.stack(rows)
+    empty = np.isnan(columns).all(0)
+    worst = np.where(empty, np.nan, np.nanmax(np.where(np.isnan(columns), -np.inf, columns), 0))
+    return [float(f"{v:.6g}") if math.isfinite(v) else None for v in worst.tolist()]
+
+
+def build(
+    plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict], timing: dict[str, Any] | None, source: dict[str, Any]
+) -> dict[str, Any]:
+    body = content(plan, results, verdicts)
+    return {
+        "id": record_id(plan),
+        "content_hash": digest(canonical(body)),
+        "content": body,
+        "timing": timing,
+        "provenance": source,
+    }
+
+
+def save(record: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A record whose content still has the hash it was written with."""
+    try:
+        record = json.loads(path.read_bytes())
+        found = digest(canonical(record["content"]))
+    except FileNotFoundError:
+        raise BadInput(f"record {path} does not exist; run the study first, or give another id.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"record {path} is not a record ({error}); run its study again.") from None
+    if found != record["content_hash"]:
+        raise BadInput(f"record {path} was changed after it was written (content hash {found[:12]}); run its study again.")
+    return record

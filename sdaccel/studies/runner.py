@@ -1,0 +1,150 @@
+"""Run a study: generate what is missing, judge, time, and write the record."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import sdaccel.torchvision_guard  # noqa: F401, I001  (before Lightning)
+import pytorch_lightning as pl
+import torch
+from rich.console import Console
+
+from sdaccel.conditions import batches
+from sdaccel.measure.timing import interleaved, speedups, summary
+from sdaccel.predict.data import Conditions
+from sdaccel.predict.module import Predict
+from sdaccel.predict.progress import ShowProgress
+from sdaccel.predict.samples import Samples
+from sdaccel.predict.writer import SampleWriter
+from sdaccel.studies import checks, records
+from sdaccel.studies.arms import Arm
+from sdaccel.studies.audit import Audited
+from sdaccel.studies.compose import Plan
+from sdaccel.studies.mutants import MUTANTS
+from sdaccel.studies.provenance import code_fingerprint, numerics, provenance
+
+
+def device_of(cfg: Any) -> torch.device:
+    gpu = cfg.trainer.accelerator == "gpu" or (cfg.trainer.accelerator == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if gpu else "cpu")
+
+
+def sample_folders(plan: Plan) -> dict[str, Samples]:
+    """Where every arm's samples are, by the arm's name."""
+    code, bits = code_fingerprint(plan.arms), numerics(device_of(plan.cfg))
+    out = {}
+    for arm in plan.arms:
+        config = arm.config | {"identity": arm.generator.identity()}
+        key = records.sample_key(config, plan=plan, code=code, numerics=bits)
+        out[arm.name] = Samples(Path(plan.cfg.output) / "samples" / key)
+    return out
+
+
+def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
+    """The study's record, also on disk; None on every process but the first."""
+    cfg = plan.cfg
+    folders = sample_folders(plan)
+    trainer = _trainer(cfg)
+    rank_zero = _generate(plan, folders, trainer, console)
+    if not rank_zero:
+        return None
+    results = [checks.Result(arm, folders[arm.name], len(plan.conditions)) for arm in plan.arms]
+    verdicts = checks.judge(_plain(cfg.study.checks), results)
+    timing = _time(plan, console) if cfg.study.timing.repeats else None
+    source = provenance(device_of(cfg), plan.arms, plan.overrides)
+    record = records.build(plan, results, verdicts, timing, source)
+    records.save(record, run_folder(plan) / "record.json")
+    return record
+
+
+def run_folder(plan: Plan) -> Path:
+    return Path(plan.cfg.output) / records.record_id(plan)
+
+
+def _plain(node: Any) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(node, resolve=True)
+
+
+def _trainer(cfg: Any) -> pl.Trainer:
+    device = device_of(cfg)
+    processes = cfg.trainer.processes or torch.cuda.device_count() or 2
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=processes,
+        strategy="ddp" if processes > 1 else "auto",
+        use_distributed_sampler=False,  # Conditions deals the batches itself
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console: Console) -> bool:
+    """Every sample that is not on disk; True on the first process."""
+    missing = {
+        arm.name: batches(
+            plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=samples.done(plan.conditions)
+        )
+        for arm in plan.arms
+        for samples in [folders[arm.name]]
+    }
+    total = sum(len(batch.wanted) for todo in missing.values() for batch in todo)
+    kept = len(plan.arms) * len(plan.conditions) - total
+    if trainer.global_rank == 0:
+        console.print(f"{total} images to generate, {kept} already on disk, {len(plan.arms)} arms")
+    progress = ShowProgress(console, total=total)
+    with progress.bar:
+        for arm in plan.arms:
+            if not missing[arm.name]:
+                continue
+            progress.arm = arm.name
+            runtime = arm.generator.build(device_of(plan.cfg))
+            with as_configured(arm, runtime) as strategy:
+                module = Predict(
+                    runtime,
+                    backend=arm.backend,
+                    strategy=strategy,
+                    keep=list(plan.cfg.study.keep),
+                    images_before=arm.images_before,
+                )
+                trainer.callbacks = [SampleWriter(folders[arm.name]), progress]  # type: ignore[attr-defined]
+                trainer.predict(module, datamodule=Conditions(missing[arm.name]), return_predictions=False)
+    trainer.strategy.barrier()
+    return trainer.is_global_zero
+
+
+@contextmanager
+def as_configured(arm: Arm, runtime: Any) -> Iterator[Any]:
+    """The arm's strategy with its bug planted and its watch set, where it has them."""
+    planted: AbstractContextManager[Any] = (
+        MUTANTS[arm.mutant](runtime, arm.strategy) if arm.mutant else nullcontext(arm.strategy)
+    )
+    with planted as strategy:
+        yield Audited(strategy, honest=arm.strategy) if arm.audit else strategy
+
+
+def _time(plan: Plan, console: Console) -> dict[str, Any]:
+    """Honest, unaudited arms on the first batch, in turn."""
+    spec, device = plan.cfg.study.timing, device_of(plan.cfg)
+    arms = [arm for arm in plan.arms if not arm.mutant and not arm.audit]
+    batch = batches(plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size)[0]
+    console.print(f"timing {len(arms)} arms, {spec.warmup} + {spec.repeats} rounds")
+
+    def call(arm: Arm, runtime: Any) -> Any:
+        return lambda: runtime.generate(batch, backend=arm.backend, strategy=arm.strategy)
+
+    calls = {arm.name: call(arm, arm.generator.build(device)) for arm in arms}
+    seconds = interleaved(calls, warmup=spec.warmup, repeats=spec.repeats, device=device)
+    baseline = seconds.get(spec.baseline)
+    return {
+        "batch_size": len(batch),
+        "baseline": spec.baseline if baseline else None,
+        "arms": {
+            name: {"seconds": summary(times), "speedup": speedups(baseline, times) if baseline else None}
+            for name, times in seconds.items()
+        },
+    }

@@ -1,0 +1,95 @@
+"""What a study's configuration may hold. YAML and command line are checked against these, so a typo is an error."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+@dataclass
+class Data:
+    labels: list[int] | None = None
+    """Class labels for class-conditional generators; -1 is the null class."""
+    prompts: list[str] | None = None
+    """Prompts for text-to-image generators."""
+    prompt_file: str | None = None
+    """A text file with one prompt per line, in place of `prompts`."""
+    per_condition: int = 1
+    """Samples of every label or prompt, each with its own noise."""
+    limit: int | None = None
+    """At most this many samples."""
+    batch_size: int = 1
+    """Rows of every batch; short batches are padded, so that bits never depend on what else is generated."""
+
+
+@dataclass
+class Trainer:
+    accelerator: str = "cpu"
+    """Lightning's accelerator: cpu, gpu, auto."""
+    processes: int = 1
+    """Processes, one device each; 0 takes every GPU, or two processes on a machine without one."""
+
+
+@dataclass
+class Logger:
+    wandb: bool = False
+    """Mirror the finished record to Weights & Biases."""
+    project: str = "sdaccel"
+    offline: bool = True
+    """Keep the run on disk; `wandb sync` uploads it."""
+
+
+@dataclass
+class Timing:
+    """A pass of its own: arms take turns in one process, after a warm-up, and the samples are thrown away."""
+
+    repeats: int = 5
+    """Timed rounds; 0 skips the pass."""
+    warmup: int = 1
+    """Untimed rounds."""
+    baseline: str = "baseline"
+    """The arm that speed-ups are quoted against."""
+
+
+@dataclass
+class Study:
+    name: str = "sample"
+    question: str = ""
+    """What the study answers, for the report."""
+    arms: dict[str, Any] = field(default_factory=dict)
+    """Name -> what differs from the chosen generator, backend and strategy. A list stands for one arm per value.
+    None at all: the chosen strategy beside the unaccelerated run."""
+    vary: dict[str, list[Any]] = field(default_factory=dict)
+    """Option -> values: every arm runs at every point unless it sets the option itself."""
+    checks: list[Any] = field(default_factory=list)
+    """`{check: [arms]}`; see sdaccel.studies.checks."""
+    controls: dict[str, Any] = field(default_factory=dict)
+    """Name -> an arm with a `mutant`, the arm it stands `for`, and the check it `fails`: the study fails if it does not."""
+    keep: list[str] = field(default_factory=list)
+    """Arrays stored with every sample: latents, tokens, ..."""
+    figures: list[str] = field(default_factory=list)
+    """Figures of sdaccel.reporting.figures that the report draws."""
+    timing: Timing = field(default_factory=Timing)
+
+
+@dataclass
+class Config:
+    generator: Any = MISSING
+    backend: Any = MISSING
+    strategy: Any = MISSING
+    data: Data = field(default_factory=Data)
+    trainer: Trainer = field(default_factory=Trainer)
+    logger: Logger = field(default_factory=Logger)
+    study: Study = field(default_factory=Study)
+    seed: int = 0
+    """Every random number of the study follows from this and the sample's index."""
+    output: str = "runs"
+    """Where samples and records are written; may be deleted at any time."""
+
+
+def register() -> None:
+    store = ConfigStore.instance()
+    store.store(name="base_schema", node=Config)
+    for group, node in (("data", Data), ("trainer", Trainer), ("logger", Logger)):
+        store.store(group=f"schema/{group}", name="base", node=node)

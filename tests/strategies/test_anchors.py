@@ -1,0 +1,114 @@
+"""Laws of the anchor ring and of the sum over anchors."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from sdaccel.strategies.forecast.anchors import AnchorRing, weighted_sum
+from sdaccel.strategies.forecast.weights import divided_differences
+
+
+class ViewRing(AnchorRing):
+    """The bug that flattened a ladder: it keeps what it was given instead of a copy."""
+
+    def write(self, name: str, feature: Tensor) -> None:
+        slot = self._slots[0]
+        slot.memory[name] = feature
+        slot.written.add(name)
+
+
+def slope_through_a_reused_buffer(ring: AnchorRing) -> Tensor:
+    """L_1 of F(s) = 2 s when the model writes every output into the same memory."""
+    buffer = torch.empty(4)
+    for step in (2, 6):
+        buffer.fill_(2 * step)
+        ring.begin(step)
+        ring.write("mlp", buffer)
+    return weighted_sum(ring.anchors("mlp"), divided_differences(ring.steps)[1])
+
+
+def test_anchors_survive_a_model_that_reuses_its_output_buffer() -> None:
+    assert torch.equal(slope_through_a_reused_buffer(AnchorRing(2)), torch.full((4,), 2.0))
+
+
+def test_a_ring_of_views_loses_the_slope() -> None:
+    assert torch.equal(slope_through_a_reused_buffer(ViewRing(2)), torch.zeros(4))
+
+
+def test_the_ring_keeps_the_newest_steps_and_forgets_the_oldest() -> None:
+    ring = AnchorRing(3)
+    for step in (0, 1, 2, 8, 14):
+        ring.begin(step)
+        ring.write("a", torch.tensor([step]))
+    assert ring.steps == [14, 8, 2]
+    assert [int(anchor) for anchor in ring.anchors("a")] == [14, 8, 2]
+
+
+def test_a_full_ring_allocates_nothing_more() -> None:
+    ring = AnchorRing(2)
+    for step in range(5):
+        ring.begin(step)
+        ring.write("a", torch.zeros(2, 3, dtype=torch.bfloat16))
+        ring.write("b", torch.zeros(4))
+        if step == 1:
+            memory = {anchor.data_ptr() for name in "ab" for anchor in ring.anchors(name)}
+    assert {anchor.data_ptr() for name in "ab" for anchor in ring.anchors(name)} == memory
+    assert ring.nbytes == 2 * (2 * 3 * 2 + 4 * 4)
+
+
+def test_a_feature_that_was_not_emitted_is_not_taken_from_an_older_step() -> None:
+    ring = AnchorRing(1)
+    ring.begin(0)
+    ring.write("a", torch.zeros(1))
+    ring.begin(5)
+    with pytest.raises(KeyError, match="a was not written at step 5"):
+        ring.anchors("a")
+
+
+@pytest.mark.parametrize("changed", [torch.zeros(1, 3), torch.zeros(2, 3, dtype=torch.float64)])
+def test_a_feature_that_would_be_broadcast_or_cast_is_refused(changed: Tensor) -> None:
+    ring = AnchorRing(1)
+    ring.begin(0)
+    ring.write("a", torch.zeros(2, 3))
+    with pytest.raises(ValueError, match="feature a changed"):
+        ring.write("a", changed)
+
+
+def test_a_ring_needs_room_for_one_step() -> None:
+    with pytest.raises(ValueError, match="capacity 0"):
+        AnchorRing(0)
+
+
+def test_anchors_keep_the_feature_dtype_and_gradients_stay_out() -> None:
+    ring = AnchorRing(1)
+    ring.begin(0)
+    ring.write("a", torch.zeros(2, dtype=torch.bfloat16, requires_grad=True))
+    (anchor,) = ring.anchors("a")
+    assert anchor.dtype == torch.bfloat16 and not anchor.requires_grad
+
+
+def test_half_precision_anchors_are_summed_in_float32() -> None:
+    """Cancellation: in bfloat16 the products 3 x 1.0078125 and -2 x 1 would round before they meet."""
+    anchors = [torch.full((1,), 1 + 2**-7, dtype=torch.bfloat16), torch.ones(1, dtype=torch.bfloat16)]
+    out = weighted_sum(anchors, [3.0, -2.0])
+    assert out.dtype == torch.float32
+    assert float(out) == 1 + 3 * 2**-7
+    assert float(3 * anchors[0] - 2 * anchors[1]) != float(out)
+
+
+def test_float64_anchors_are_summed_in_float64() -> None:
+    out = weighted_sum([torch.ones(1, dtype=torch.float64), torch.full((1,), 2.0**-40, dtype=torch.float64)], [1.0, 1.0])
+    assert out.dtype == torch.float64
+    assert float(out) == 1 + 2**-40
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_a_forecast_never_aliases_an_anchor(dtype: torch.dtype) -> None:
+    anchor = torch.ones(3, dtype=dtype)
+    weighted_sum([anchor], [1.0]).zero_()
+    assert torch.equal(anchor, torch.ones(3, dtype=dtype))
+
+
+def test_a_weight_too_many_is_refused() -> None:
+    with pytest.raises(ValueError):
+        weighted_sum([torch.zeros(1)], [1.0, 2.0])
