@@ -45,6 +45,8 @@ class Cost:
     """Peak activations and caches of one sample, a rough upper figure."""
     image_bytes: int
     """One uncompressed image."""
+    calls: int = 0
+    """Operators launched by one full step."""
     feature_bytes: int = 0
     """All features of one sample at one step, as a forecasting strategy would keep them."""
 

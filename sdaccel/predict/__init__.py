@@ -1,0 +1,3 @@
+"""Lightning, predict only."""
+
+import sdaccel.torchvision_guard  # noqa: F401  (before any module here imports Lightning)

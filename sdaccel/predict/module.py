@@ -22,7 +22,7 @@ class Predict(pl.LightningModule):
         self.images_before = images_before
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Generation:
-        """The batch; with `images_before`, after that many others from the same objects, to catch state that outlives an image."""
+        """The batch; with `images_before`, after that many others: state that outlives an image shows in the next."""
         for n in range(self.images_before, 0, -1):
             self._generate(replace(batch, seeds=batch.seeds ^ n))
         return self._generate(batch)

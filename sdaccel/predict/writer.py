@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sdaccel.conditions import Batch
 from sdaccel.generators.base import Generation
-from sdaccel.predict.samples import Samples
+from sdaccel.samples import Samples
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

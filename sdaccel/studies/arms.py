@@ -1,7 +1,8 @@
 """From `study.arms` to the list of runs: lists become one arm per value, `vary` multiplies them, every option is checked."""
 
 import itertools
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from sdaccel.errors import BadInput
+from sdaccel.generators.base import Cost
 from sdaccel.studies.mutants import MUTANTS
 
 Load = Callable[[str, str], DictConfig]
@@ -49,6 +51,23 @@ class Arm:
     def agrees(self, other: "Arm") -> bool:
         """Same value wherever both have one: the pairs that a comparison of two templates means."""
         return all(other.point.get(key, value) == value for key, value in self.point.items())
+
+    def baseline(self, template: str, arms: "Sequence[Arm]") -> "Arm | None":
+        """The one arm of the baseline template that this arm is measured against."""
+        found = [arm for arm in arms if arm.template == template and self.agrees(arm)]
+        return found[0] if len(found) == 1 else None
+
+
+def costs(arms: Sequence[Arm]) -> dict[str, Cost]:
+    """Analytic cost by arm; arms of one generator config are priced once."""
+    priced: dict[str, Cost] = {}
+    out = {}
+    for arm in arms:
+        key = json.dumps(arm.config["generator"], sort_keys=True)
+        if key not in priced:
+            priced[key] = arm.generator.cost()
+        out[arm.name] = priced[key]
+    return out
 
 
 def expand(cfg: DictConfig, load: Load) -> list[Arm]:

@@ -5,14 +5,15 @@ the arm it stands for, and must fail the one it names.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from sdaccel.errors import BadInput
-from sdaccel.predict.samples import Samples
+from sdaccel.samples import Samples
 from sdaccel.studies.arms import Arm
 
 
@@ -26,6 +27,9 @@ class Result:
 
     def arrays(self, name: str) -> list[np.ndarray]:
         return [self.samples.array(i, name) for i in range(self.count)]
+
+    def images(self) -> Iterator[np.ndarray]:
+        return (np.asarray(Image.open(self.samples.image(i))) for i in range(self.count))
 
     def entries(self) -> list[dict[str, Any]]:
         return [self.samples.entry(i) for i in range(self.count)]

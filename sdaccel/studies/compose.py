@@ -93,7 +93,7 @@ def conditions_of(cfg: DictConfig, arms: Sequence[Arm]) -> list[Condition]:
     data = cfg.data
     source: list[Condition]
     if kinds == {"prompt"}:
-        source = read_prompts(Path(data.prompt_file)) if data.prompt_file else list(data.prompts or [])
+        source = [*(read_prompts(Path(data.prompt_file)) if data.prompt_file else data.prompts or [])]
     else:
         source = list(data.labels or [])
     if not source:

@@ -11,6 +11,11 @@ from sdaccel.studies.compose import Plan
 
 def finish(record: dict[str, Any], plan: Plan, folder: Path, console: Console) -> None:
     show(record, console)
+    if plan.cfg.logger.wandb:
+        from sdaccel.studies.wandb_mirror import mirror
+
+        logger = plan.cfg.logger
+        mirror(record, samples=folder.parent / "samples", folder=folder, project=logger.project, offline=logger.offline)
     console.print(f"record {folder / 'record.json'} · content {record['content_hash'][:12]}")
 
 
@@ -32,6 +37,10 @@ def show(record: dict[str, Any], console: Console) -> None:
             beside = f", {speedup['p50']:.2f}x [{speedup['p10']:.2f}, {speedup['p90']:.2f}]" if speedup else ""
             ceiling = content["arms"][name]["mac_ceiling"]
             console.print(f"{name}: {arm['seconds']['p50']:.3f} s per batch{beside} (MAC ceiling {ceiling:.2f}x)")
+    for name, arm in content["arms"].items():
+        if (paired := arm["paired"]) and paired["against"] != name and paired["psnr"] is not None:
+            same = f", {paired['identical']} of {paired['n']} identical" if paired["identical"] else ""
+            console.print(f"{name}: PSNR {paired['psnr']:.1f} dB against {paired['against']}{same}")
     console.print(f"verdict: {content['verdict'].upper()}")
 
 

@@ -1,6 +1,6 @@
 """Records: content that is compared and resumed, timing that is measured anew, provenance that says where both come from.
 
-    {"id", "content_hash", "content": {...}, "timing": {...} | null, "provenance": {...}}
+    {"id", "content_hash", "content": {...}, "timing": {...} | null, "provenance": {...}, "samples": {arm: folder}}
 
 `id` is the study's name and a hash of its configuration; `content_hash` covers every per-sample value and verdict.
 """
@@ -15,7 +15,9 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from sdaccel.errors import BadInput
-from sdaccel.predict.samples import atomic_write, canonical, digest
+from sdaccel.metrics.paired import paired_psnr
+from sdaccel.samples import atomic_write, canonical, digest
+from sdaccel.studies.arms import costs
 from sdaccel.studies.checks import Result, Verdict, failures
 from sdaccel.studies.compose import Plan
 
@@ -48,19 +50,23 @@ def sample_key(arm_config: dict[str, Any], *, plan: Plan, code: str, numerics: d
 def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict]) -> dict[str, Any]:
     arms = [result.arm for result in results]
     reasons = failures(verdicts, arms)
+    prices = costs(arms)
     return {
         "config": study_config(plan),
-        "arms": {result.arm.name: _arm_content(result) for result in results},
+        "arms": {
+            result.arm.name: _arm_content(result, prices[result.arm.name].macs)
+            | {"paired": _paired(result, results, plan.cfg.study.baseline)}
+            for result in results
+        },
         "checks": [verdict.content() for verdict in verdicts],
         "failures": reasons,
         "verdict": "fail" if reasons else "pass",
     }
 
 
-def _arm_content(result: Result) -> dict[str, Any]:
+def _arm_content(result: Result, macs: list[float]) -> dict[str, Any]:
     arm = result.arm
     kinds = result.entries()[0]["kinds"]
-    macs = arm.generator.cost().macs
     run = sum(m for m, kind in zip(macs, kinds, strict=True) if kind == "full")
     return {
         "template": arm.template,
@@ -74,6 +80,15 @@ def _arm_content(result: Result) -> dict[str, Any]:
     }
 
 
+def _paired(result: Result, results: Sequence[Result], template: str) -> dict[str, Any] | None:
+    """Pixels against the baseline arm's on the same noise; identical images are counted, not averaged."""
+    baseline = result.arm.baseline(template, [other.arm for other in results])
+    if baseline is None:
+        return None
+    (other,) = [r for r in results if r.arm.name == baseline.name]
+    return {"against": baseline.name} | paired_psnr(other.images(), result.images())
+
+
 def _worst(rows: list[np.ndarray]) -> list[float | None]:
     """Largest value over samples at every step, six digits; None where nothing finite was measured."""
     columns = np.stack(rows)
@@ -83,7 +98,7 @@ def _worst(rows: list[np.ndarray]) -> list[float | None]:
 
 
 def build(
-    plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict], timing: dict[str, Any] | None, source: dict[str, Any]
+    plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict], *, timing: dict[str, Any] | None, source: dict[str, Any]
 ) -> dict[str, Any]:
     body = content(plan, results, verdicts)
     return {
@@ -92,6 +107,7 @@ def build(
         "content": body,
         "timing": timing,
         "provenance": source,
+        "samples": {result.arm.name: result.samples.folder.name for result in results},
     }
 
 

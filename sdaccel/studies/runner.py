@@ -5,8 +5,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import sdaccel.torchvision_guard  # noqa: F401, I001  (before Lightning)
-import pytorch_lightning as pl
 import torch
 from rich.console import Console
 
@@ -15,8 +13,8 @@ from sdaccel.measure.timing import interleaved, speedups, summary
 from sdaccel.predict.data import Conditions
 from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
-from sdaccel.predict.samples import Samples
 from sdaccel.predict.writer import SampleWriter
+from sdaccel.samples import Samples
 from sdaccel.studies import checks, records
 from sdaccel.studies.arms import Arm
 from sdaccel.studies.audit import Audited
@@ -53,7 +51,7 @@ def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
     verdicts = checks.judge(_plain(cfg.study.checks), results)
     timing = _time(plan, console) if cfg.study.timing.repeats else None
     source = provenance(device_of(cfg), plan.arms, plan.overrides)
-    record = records.build(plan, results, verdicts, timing, source)
+    record = records.build(plan, results, verdicts, timing=timing, source=source)
     records.save(record, run_folder(plan) / "record.json")
     return record
 
@@ -68,7 +66,9 @@ def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True)
 
 
-def _trainer(cfg: Any) -> pl.Trainer:
+def _trainer(cfg: Any) -> Any:
+    import pytorch_lightning as pl
+
     device = device_of(cfg)
     processes = cfg.trainer.processes or torch.cuda.device_count() or 2
     return pl.Trainer(
@@ -83,7 +83,7 @@ def _trainer(cfg: Any) -> pl.Trainer:
     )
 
 
-def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console: Console) -> bool:
+def _generate(plan: Plan, folders: dict[str, Samples], trainer: Any, console: Console) -> bool:
     """Every sample that is not on disk; True on the first process."""
     missing = {
         arm.name: batches(
@@ -111,7 +111,7 @@ def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, cons
                     keep=list(plan.cfg.study.keep),
                     images_before=arm.images_before,
                 )
-                trainer.callbacks = [SampleWriter(folders[arm.name]), progress]  # type: ignore[attr-defined]
+                trainer.callbacks = [SampleWriter(folders[arm.name]), progress]
                 trainer.predict(module, datamodule=Conditions(missing[arm.name]), return_predictions=False)
     trainer.strategy.barrier()
     return trainer.is_global_zero
@@ -128,7 +128,7 @@ def as_configured(arm: Arm, runtime: Any) -> Iterator[Any]:
 
 
 def _time(plan: Plan, console: Console) -> dict[str, Any]:
-    """Honest, unaudited arms on the first batch, in turn."""
+    """Honest, unaudited arms on the first batch, in turn; a speed-up is against the baseline arm at the same point."""
     spec, device = plan.cfg.study.timing, device_of(plan.cfg)
     arms = [arm for arm in plan.arms if not arm.mutant and not arm.audit]
     batch = batches(plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size)[0]
@@ -139,12 +139,12 @@ def _time(plan: Plan, console: Console) -> dict[str, Any]:
 
     calls = {arm.name: call(arm, arm.generator.build(device)) for arm in arms}
     seconds = interleaved(calls, warmup=spec.warmup, repeats=spec.repeats, device=device)
-    baseline = seconds.get(spec.baseline)
-    return {
-        "batch_size": len(batch),
-        "baseline": spec.baseline if baseline else None,
-        "arms": {
-            name: {"seconds": summary(times), "speedup": speedups(baseline, times) if baseline else None}
-            for name, times in seconds.items()
-        },
-    }
+    entries = {}
+    for arm in arms:
+        baseline = arm.baseline(plan.cfg.study.baseline, arms)
+        entries[arm.name] = {
+            "seconds": summary(seconds[arm.name]),
+            "baseline": baseline and baseline.name,
+            "speedup": speedups(seconds[baseline.name], seconds[arm.name]) if baseline else None,
+        }
+    return {"batch_size": len(batch), "arms": entries}

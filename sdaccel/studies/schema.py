@@ -48,8 +48,6 @@ class Timing:
     """Timed rounds; 0 skips the pass."""
     warmup: int = 1
     """Untimed rounds."""
-    baseline: str = "baseline"
-    """The arm that speed-ups are quoted against."""
 
 
 @dataclass
@@ -66,6 +64,8 @@ class Study:
     """`{check: [arms]}`; see sdaccel.studies.checks."""
     controls: dict[str, Any] = field(default_factory=dict)
     """Name -> an arm with a `mutant`, the arm it stands `for`, and the check it `fails`: the study fails if it does not."""
+    baseline: str = "baseline"
+    """The arm that speed-ups and paired differences are quoted against."""
     keep: list[str] = field(default_factory=list)
     """Arrays stored with every sample: latents, tokens, ..."""
     figures: list[str] = field(default_factory=list)

@@ -28,11 +28,16 @@ class Case:
     name: str
     meta: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    folder: Path = GOLDENS
+    """Where the case came from, for files that several cases share."""
 
     @staticmethod
     def load(path: Path) -> "Case":
         """NAME.json with the arrays of NAME.npz beside it, if there are any."""
         meta = json.loads(path.read_text())
         npz = path.with_suffix(".npz")
-        arrays = dict(np.load(npz)) if npz.exists() else {}
-        return Case(meta["case"], meta, arrays)
+        arrays: dict[str, np.ndarray] = {}
+        if npz.exists():
+            with npz.open("rb") as file:  # closed even where numpy fails on it
+                arrays = dict(np.load(file))
+        return Case(meta.get("case", path.stem), meta, arrays, path.parent)

@@ -61,7 +61,7 @@ def run(case: Case) -> list[Line]:
 
 
 def _schedule(key: str, wanted: list[int]) -> Line:
-    steps, interval, first_enhance = (int(n) for n in re.findall(r"[TN]?[a-z]*(\d+)", key))
+    steps, interval, first_enhance = (int(n) for n in re.findall(r"\d+", key))
     full = full_steps(steps, interval=interval, first_enhance=first_enhance)
     return _exact(key, [step for step, runs in enumerate(full) if runs], wanted)
 
@@ -101,8 +101,8 @@ def _low_precision(case: Case, key: str, options: dict[str, Any]) -> list[Line]:
     stored, distance = case.arrays[key], options["max_abs_diff_vs_float64_run"]
     truth = _forecasts(_features(case, dtype=torch.float64), options)[0].numpy()
     forecasts, _ = _forecasts(_features(case, dtype=dtype), options)
-    measured = np.abs(truth - stored).max()
-    lines = [_predicted(case, key, options), Line(f"{key} float64 distance", abs(measured - distance), DOUBLE)]
+    miss = abs(np.abs(truth - stored).max() - distance) / max(1, np.abs(truth).max())
+    lines = [_predicted(case, key, options), Line(f"{key} float64 distance", float(miss), DOUBLE)]
     if dtype == torch.float32:
         return [*lines, _line(key, forecasts, stored, SINGLE)]
     found = forecasts.double().numpy()

@@ -57,7 +57,7 @@ def test_smoothing_moves_the_scale_at_every_call_towards_its_target() -> None:
     state.observe(0, slope(8.0))
     target = analytic_sigma(8.0, state.rule)
     distances = [math.log(state.next_sigma(0) / target) for _ in range(3)]
-    assert distances == pytest.approx([math.log(start / target) * 0.75**n for n in (1, 2, 3)], rel=1e-6)
+    assert distances == pytest.approx([math.log(start / target) * 0.25**n for n in (1, 2, 3)], rel=1e-6)
 
 
 def test_a_quantile_looks_at_the_largest_tokens() -> None:

@@ -5,6 +5,7 @@ A packed token is a 2 x 2 patch of RGB, so no VAE is needed and everything the r
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -87,7 +88,7 @@ class Flux:
         from diffusers import FluxTransformer2DModel
 
         quarter = self.head_dim // 4
-        return FluxTransformer2DModel(
+        model: Any = FluxTransformer2DModel(
             patch_size=1,
             in_channels=3 * PATCH**2,
             num_layers=self.doubles,
@@ -99,14 +100,16 @@ class Flux:
             guidance_embeds=True,
             axes_dims_rope=(quarter, quarter, self.head_dim - 2 * quarter),
         )
+        return model
 
     def cost(self) -> Cost:
-        from sdaccel.measure.macs import forward_macs
+        from sdaccel.measure.macs import forward_macs, operator_calls
 
         with torch.device("meta"):
             model = self.transformer()
             seam = FluxSeam(model, inputs=self._inputs([""]), times=[1.0, 0.0], dtype=torch.float32)
-            macs = forward_macs(lambda: seam.full(0, torch.empty(1, self.tokens, 3 * PATCH**2)))
+            step = partial(seam.full, 0, torch.empty(1, self.tokens, 3 * PATCH**2))
+            macs, calls = forward_macs(step), operator_calls(step)
         size = torch_dtype(self.dtype).itemsize
         width, length = self.heads * self.head_dim, self.tokens + self.text_tokens
         return Cost(
@@ -115,6 +118,7 @@ class Flux:
             weight_bytes=size * sum(p.numel() for p in model.parameters()),
             state_bytes=size * length * width * 16,  # residual, qkv and the MLP's hidden layer alive at once
             image_bytes=3 * self.height * self.width,
+            calls=calls,
             feature_bytes=size * self.tokens * width * (2 * self.doubles + self.singles),
         )
 

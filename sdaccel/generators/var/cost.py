@@ -6,9 +6,10 @@ R = 2 rows [cond; uncond] · C width · D depth · l_k tokens of scale k · n_k 
 import torch
 
 from sdaccel.generators.nextscale.scales import lengths, offsets
-from sdaccel.generators.var.model import Geometry
+from sdaccel.generators.var.model import VAR, Geometry
+from sdaccel.generators.var.sampler import GuidedRun
 from sdaccel.generators.var.vqvae import VQVAE
-from sdaccel.measure.macs import forward_macs
+from sdaccel.measure.macs import forward_macs, operator_calls
 
 ROWS = 2
 
@@ -29,7 +30,7 @@ def ada_macs(geometry: Geometry) -> int:
 def scale_macs(geometry: Geometry, scale: int) -> int:
     """One scale in full: blocks, head, its canvas update, the embedding of its input; adaLN counts with scale 0."""
     g, tokens = geometry, lengths(geometry.patch_nums)[scale]
-    once = ada_macs(g) if scale == 0 else ROWS * tokens * g.Cvae * g.width
+    once = ada_macs(g) if scale == 0 else tokens * g.Cvae * g.width  # both rows share one embedded map
     phi = 9 * g.Cvae**2 * g.patch_nums[-1] ** 2
     return g.depth * sum(sublayer_macs(g, scale)) + ROWS * tokens * g.width * g.vocab + phi + once
 
@@ -37,6 +38,12 @@ def scale_macs(geometry: Geometry, scale: int) -> int:
 def decode_macs(vae: VQVAE, patch_nums: tuple[int, ...]) -> float:
     """The decoder for one image; `vae` is on the meta device."""
     return forward_macs(lambda: vae.decode(torch.empty(1, vae.Cvae, patch_nums[-1], patch_nums[-1], device="meta")))
+
+
+def scale_calls(var: VAR) -> int:
+    """Operators of one scale, the same for every scale; `var` is on the meta device."""
+    run = GuidedRun(var, torch.zeros(1, dtype=torch.int64, device="meta"))
+    return operator_calls(lambda: run.logits(run.advance(run.begin(), first=0, last=0)))
 
 
 def state_bytes(geometry: Geometry, *, itemsize: int, ch: int) -> int:

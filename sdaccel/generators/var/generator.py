@@ -49,10 +49,9 @@ class Var:
     """VQVAE file; given with `weights` or not at all."""
     init_seed: int = 0
     """Seed of the random weights."""
-    init_gates: float = 1e-5
-    """Factor on the residual gates of random weights (upstream's alng): near 0, blocks hardly change the image."""
-    init_head: float = 0.02
-    """Factor on the head of random weights."""
+    init_unit_scale: bool = False
+    """Random weights that make every label, block and code matter; False is the published start of training, where gates of
+    1e-5 let the blocks do almost nothing."""
     dtype: str = "float32"
     """Number format of weights, keys and values; residual stream, f_hat, guidance and sampling are never below float32."""
     cfg: float = 1.5
@@ -155,7 +154,7 @@ class Var:
         }
         if self._files():
             return options | {"sha256": [weights.sha256(path) for path in self._files()]}
-        return options | {"init": {name: getattr(self, name) for name in ("init_seed", "init_gates", "init_head")}}
+        return options | {"init": {name: getattr(self, name) for name in ("init_seed", "init_unit_scale")}}
 
     def cost(self) -> Cost:
         var, vae = self._meta()
@@ -166,6 +165,7 @@ class Var:
             weight_bytes=size * sum(p.numel() for p in (*var.parameters(), *vae.parameters())),
             state_bytes=cost.state_bytes(self.geometry, itemsize=size, ch=self.ch),
             image_bytes=3 * self.image_size**2,
+            calls=cost.scale_calls(var),
         )
 
     def _meta(self) -> tuple[VAR, VQVAE]:
@@ -181,11 +181,12 @@ class Var:
             vae = weights.load_vae(weights.vae_file(Path(self.vae_weights)), vae, device=device, dtype=dtype)
             return VarRuntime(self, var, vae)
         shapes = [{name: p.shape for name, p in model.named_parameters()} for model in (var, vae)]
-        state = init.var_state(
-            shapes[0], geometry=self.geometry, gates=self.init_gates, head=self.init_head, seed=self.init_seed
-        )
+        if self.init_unit_scale:
+            state = init.unit_scale(shapes[0], seed=self.init_seed)
+        else:
+            state = init.published(shapes[0], geometry=self.geometry, seed=self.init_seed)
         weights.materialise(var, state, device=device, dtype=dtype)
-        weights.materialise(vae, init.vae_state(shapes[1], seed=self.init_seed), device=device, dtype=dtype)
+        weights.materialise(vae, init.unit_scale(shapes[1], seed=self.init_seed), device=device, dtype=dtype)
         return VarRuntime(self, var, vae)
 
 

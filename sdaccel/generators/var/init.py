@@ -1,6 +1,6 @@
-"""Random weights by VAR's own rule, from a generator of their own.
+"""Random weights from a generator of their own: VAR's published start of training, or one where everything matters.
 
-C width · every Linear, embedding and position N(0, 1 / 3C), biases 0, then the factors below
+C width · published: every Linear, embedding and position N(0, 1 / 3C), biases 0, then the factors below
 """
 
 import math
@@ -10,57 +10,54 @@ from torch import Tensor
 
 from sdaccel.generators.var.model import Geometry
 
-HEAD_ADA, BLOCK_ADA = 0.5, 0.5
+GATES, ADA, HEAD = 1e-5, 0.5, 0.02
+"""Factors on the gate rows of a block's adaLN (upstream's alng), on the other adaLN rows, on the head."""
+EMBEDDINGS = ("class_emb.weight", "lvl_embed.weight", "pos_start", "pos_1LC", "quantize.embedding.weight", "ada_gss")
+
+Shapes = dict[str, torch.Size]
 
 
-def _normal(shape: torch.Size, std: float, generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, generator=generator) * std
+def published(shapes: Shapes, *, geometry: Geometry, seed: int) -> dict[str, Tensor]:
+    """All parameters of a transformer before training: gates near 0, so blocks hardly change anything yet."""
+    generator = torch.Generator().manual_seed(seed)
+    return {name: _published(name, shape, geometry, generator) for name, shape in shapes.items()}
 
 
-def var_tensor(
-    name: str, shape: torch.Size, *, geometry: Geometry, gates: float, head: float, generator: torch.Generator
-) -> Tensor:
-    """One parameter of the transformer. Upstream truncates at +-2, more than 60 sigma away, so a plain normal is the same."""
+def _published(name: str, shape: torch.Size, geometry: Geometry, generator: torch.Generator) -> Tensor:
+    """One parameter. Upstream truncates at +-2, more than 30 sigma away, so a plain normal is the same."""
     width = geometry.width
     if name.endswith("scale_mul_1H11"):
         return torch.full(shape, math.log(4))
     if name.endswith("bias"):
         return torch.zeros(shape)
+    value = torch.randn(shape, generator=generator)
     if name.endswith("ada_gss"):
-        value = _normal(shape, width**-0.5, generator) * BLOCK_ADA
-        value[:, :, :2] *= gates / BLOCK_ADA
-        return value
-    value = _normal(shape, math.sqrt(1 / (3 * width)), generator)
+        value[:, :, :2] *= GATES
+        value[:, :, 2:] *= ADA
+        return value * width**-0.5
+    value *= (3 * width) ** -0.5
     if name.endswith(("attn.proj.weight", "ffn.fc2.weight")):
-        return value / math.sqrt(2 * geometry.depth)
-    if name == "head.weight":
-        return value * head
-    if name == "head_nm.ada_lin.1.weight":
-        return value * HEAD_ADA
-    if name.startswith("blocks.") and name.endswith("ada_lin.1.weight"):
-        value *= BLOCK_ADA
-        value[: 2 * width] *= gates / BLOCK_ADA
+        value /= math.sqrt(2 * geometry.depth)
+    elif name == "head.weight":
+        value *= HEAD
+    elif name.endswith("ada_lin.1.weight"):
+        gates = 2 * width if name.startswith("blocks.") else 0
+        value[:gates] *= GATES
+        value[gates:] *= 1.0 if name.startswith("shared_ada_lin") else ADA
     return value
 
 
-def var_state(shapes: dict[str, torch.Size], *, geometry: Geometry, gates: float, head: float, seed: int) -> dict[str, Tensor]:
-    """All parameters of a transformer, in the order of `shapes`."""
+def unit_scale(shapes: Shapes, *, seed: int) -> dict[str, Tensor]:
+    """All parameters of a model in which every label, block and code matters: N(0, 1 / fan in), embeddings N(0, 1)."""
     generator = torch.Generator().manual_seed(seed)
-    return {
-        name: var_tensor(name, shape, geometry=geometry, gates=gates, head=head, generator=generator)
-        for name, shape in shapes.items()
-    }
+    return {name: _unit_scale(name, shape, generator) for name, shape in shapes.items()}
 
 
-def vae_state(shapes: dict[str, torch.Size], *, seed: int) -> dict[str, Tensor]:
-    """All parameters of an autoencoder: 1 / sqrt(fan in) keeps a layer's scale, unit norms, N(0, 1) codes."""
-    generator = torch.Generator().manual_seed(seed)
-    state = {}
-    for name, shape in shapes.items():
-        if name == "quantize.embedding.weight":
-            state[name] = torch.randn(shape, generator=generator)
-        elif len(shape) > 1:
-            state[name] = _normal(shape, math.prod(shape[1:]) ** -0.5, generator)
-        else:
-            state[name] = torch.zeros(shape) if name.endswith("bias") else torch.ones(shape)
-    return state
+def _unit_scale(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    if name.endswith("scale_mul_1H11"):
+        return torch.full(shape, math.log(4))
+    if name.endswith(EMBEDDINGS):
+        return torch.randn(shape, generator=generator)
+    if len(shape) > 1:
+        return torch.randn(shape, generator=generator) * math.prod(shape[1:]) ** -0.5
+    return torch.zeros(shape) if name.endswith("bias") else torch.ones(shape)

@@ -143,7 +143,7 @@ def sample(model: VAR, vae: VQVAE, labels: Tensor, *, noise: Race, sampling: Sam
 
 
 def upstream_labels(labels: int | Sequence[int] | None, *, rows: int, num_classes: int, generator: torch.Generator) -> Tensor:
-    """Labels (B,) as upstream reads them: None: the generator's first draw, an integer goes to all rows, < 0 is the null class."""
+    """Labels (B,) as upstream reads them: None: the generator's first draw; an integer: for all rows; < 0: the null class."""
     if labels is None:
         uniform = torch.full((num_classes,), 1 / num_classes)
         return torch.multinomial(uniform, rows, replacement=True, generator=generator)

@@ -69,7 +69,7 @@ def _open_pickle(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[], dict
         state = state["trainer"].get(wrapped_as)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError("it holds no state dict of tensors")
-    return {name: tuple(value.shape) for name, value in state.items()}, lambda: state
+    return {name: tuple(value.shape) for name, value in state.items()}, lambda: dict(state)
 
 
 def var_file(path: Path) -> WeightFile:
@@ -149,9 +149,9 @@ def check_var(file: WeightFile, geometry: Geometry) -> None:
 
 
 def materialise(model: VAR | VQVAE, state: dict[str, Tensor], *, device: torch.device, dtype: torch.dtype) -> None:
-    """Give a model built on the meta device the parameters of `state` and its own buffers; frozen and in eval mode."""
+    """Give a model built on the meta device its own buffers and the parameters of `state`, which is emptied to save memory."""
     # A copy, never the mapped file itself: what runs must not change when the file does.
-    loaded = {name: state[name].to(device, dtype, copy=True) for name, _ in model.named_parameters()}
+    loaded = {name: state.pop(name).to(device, dtype, copy=True) for name, _ in model.named_parameters()}
     for name, value in model.constants().items():
         loaded[name] = value.to(device, dtype if value.is_floating_point() else value.dtype)
     model.load_state_dict(loaded, assign=True)

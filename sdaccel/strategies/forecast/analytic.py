@@ -25,7 +25,7 @@ class AnalyticRule:
     q_quantile: float | None = None
     """Quantile over tokens instead of the mean."""
     smooth: float = 0.0
-    """Weight of the former scale in a running geometric mean; 0 is off."""
+    """Weight of the newest scale in a running geometric mean; 0 is off."""
     epsilon: float = 1e-6
     """Keeps a scale finite where nothing moves."""
 
@@ -47,8 +47,8 @@ def analytic_sigma(q: float, rule: AnalyticRule) -> float:
 
 
 def smoothed_sigma(previous: float | None, sigma: float, *, smooth: float) -> float:
-    """previous^smooth sigma^(1 - smooth); the first scale is taken whole."""
-    return sigma if previous is None else math.exp(smooth * math.log(previous) + (1 - smooth) * math.log(sigma))
+    """previous^(1 - smooth) sigma^smooth; the first scale is taken whole."""
+    return sigma if previous is None else math.exp((1 - smooth) * math.log(previous) + smooth * math.log(sigma))
 
 
 @dataclass

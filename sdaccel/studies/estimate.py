@@ -1,0 +1,90 @@
+"""What a study would do and need, before anything heavy starts."""
+
+import time
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from sdaccel.conditions import batches
+from sdaccel.generators.base import Cost
+from sdaccel.studies.arms import Arm, costs
+from sdaccel.studies.compose import Plan
+from sdaccel.studies.records import record_id
+from sdaccel.studies.runner import device_of, run_folder, sample_folders
+
+MIB = 2**20
+
+
+def describe(plan: Plan, console: Console) -> None:
+    """Arms with their plans, then images, memory, disk and time."""
+    device = device_of(plan.cfg)
+    folders = sample_folders(plan)
+    rate, overhead = machine_rate(device)
+    prices = costs(plan.arms)
+    total = {"todo": 0, "seconds": 0.0, "bytes": 0.0, "memory": 0.0}
+    for arm in plan.arms:
+        missing = batches(
+            plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=folders[arm.name].done(plan.conditions)
+        )
+        todo = sum(len(batch.wanted) for batch in missing)
+        needs = arm_needs(
+            arm,
+            prices[arm.name],
+            batch_size=plan.cfg.data.batch_size,
+            keep=list(plan.cfg.study.keep),
+            rate=rate,
+            overhead=overhead,
+        )
+        total["todo"] += todo
+        total["seconds"] += needs["seconds"] * len(missing)
+        total["bytes"] += needs["disk"] * todo
+        total["memory"] = max(total["memory"], needs["memory"])
+        console.print(f"{arm.name}: {draw_plan(arm)}, {todo} images, {needs['memory'] / MIB:,.0f} MiB")
+    processes = plan.cfg.trainer.processes or torch.cuda.device_count() or 2
+    console.print(f"study {record_id(plan)} -> {run_folder(plan)}")
+    console.print(
+        f"{len(plan.arms)} arms · {total['todo']:,.0f} images to generate on {device}, {plan.cfg.data.batch_size} a batch · "
+        f"peak memory about {total['memory'] / MIB:,.0f} MiB a process · disk about {total['bytes'] / MIB:,.1f} MiB · "
+        f"time about {total['seconds'] / processes:,.0f} s, without imports, compilation and timing"
+    )
+
+
+def draw_plan(arm: Arm) -> str:
+    """`FFF....F....F` with counts: F runs in full."""
+    kinds = arm.strategy.plan(arm.generator.steps)
+    full = kinds.count("full")
+    return f"{''.join('F' if kind == 'full' else '.' for kind in kinds)} {full}/{len(kinds)} full"
+
+
+def arm_needs(arm: Arm, cost: Cost, *, batch_size: int, keep: list[str], rate: float, overhead: float) -> dict[str, float]:
+    """Bytes of memory and of disk per image, seconds per batch; rough on purpose, within a small factor."""
+    kinds = arm.strategy.plan(arm.generator.steps)
+    run = [macs for macs, kind in zip(cost.macs, kinds, strict=True) if kind == "full"]
+    anchors = getattr(arm.strategy, "max_order", -1) + 1
+    images = (1 + arm.images_before) * (2 if arm.audit else 1)  # a watched step is about twice as dear
+    return {
+        "memory": cost.weight_bytes + batch_size * (cost.state_bytes + anchors * cost.feature_bytes),
+        "disk": cost.image_bytes + (4 * cost.image_bytes * (arm.generator.steps + 1) if keep else 0),
+        "seconds": images * (batch_size * (sum(run) + cost.decode_macs) / rate + len(run) * cost.calls * overhead),
+    }
+
+
+def machine_rate(device: torch.device) -> tuple[float, float]:
+    """(multiply-accumulates per second of a matrix product, seconds of one small operator) on this machine, in 0.2 s."""
+    side = 512 if device.type == "cpu" else 4096
+    a = torch.randn(side, side, device=device)
+    layer = torch.nn.Linear(16, 16, device=device)  # as a module: Python's share counts
+    small = torch.randn(16, 16, device=device)
+    return side**3 / _best(lambda: a @ a, device), _best(lambda: layer(small), device)
+
+
+def _best(call: Any, device: torch.device) -> float:
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times)

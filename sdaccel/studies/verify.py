@@ -1,0 +1,74 @@
+"""`verify-record ID`: run a committed record's command again on two samples; their hashes must be the record's."""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import sdaccel
+from sdaccel.errors import BadInput
+from sdaccel.studies import compose, records
+from sdaccel.studies.promote import find
+
+ROOT = Path(sdaccel.__file__).resolve().parent.parent
+SAMPLES = 2
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("record", help="path or id of a record in reports/results or runs")
+    parser.add_argument("--samples", type=int, default=SAMPLES)
+    args = parser.parse_args()
+    try:
+        record = records.load(find(args.record, [ROOT / "reports" / "results", Path("runs")]))
+        differences = verify(record, samples=args.samples, console=Console(highlight=False, markup=False, soft_wrap=True))
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    for line in differences:
+        print(line)
+    content = record["content"]
+    checked = min(args.samples, len(content["config"]["data"]["conditions"]))
+    word = "MISMATCH" if differences else "verified"
+    print(f"{record['id']}: {word} on {checked} samples of {len(content['arms'])} arms")
+    return 1 if differences else 0
+
+
+def verify(record: dict[str, Any], *, samples: int, console: Console) -> list[str]:
+    """What differs, one line each; everything is generated anew in a folder that is thrown away."""
+    from sdaccel.studies import runner
+    from sdaccel.studies.provenance import numerics
+
+    command = [o for o in record["provenance"]["command"][1:] if not o.startswith(("output=", "logger=", "data.limit="))]
+    limit = min(samples, len(record["content"]["config"]["data"]["conditions"]))
+    compose.register()
+    with tempfile.TemporaryDirectory() as output:
+        overrides = [*command, f"data.limit={limit}", "study.timing.repeats=0", f"output={output}"]
+        plan = compose.plan(overrides, conf=ROOT / "conf")
+        here = numerics(runner.device_of(plan.cfg))
+        if there := {key: record["provenance"][key] for key in here if record["provenance"][key] != here[key]}:
+            raise BadInput(
+                f"record {record['id']} was made with {json.dumps(there)} and this machine has "
+                f"{json.dumps({key: here[key] for key in there})}: bits need not agree; verify it where it was made."
+            )
+        fresh = runner.run(plan, console=console)
+    if fresh is None:
+        raise BadInput("verify-record runs in one process; use trainer=cpu or trainer=gpu.")
+    return _differences(record["content"]["arms"], fresh["content"]["arms"], limit)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], limit: int) -> list[str]:
+    if old.keys() != new.keys():
+        return [f"arms differ: {', '.join(sorted(old.keys() ^ new.keys()))}"]
+    return [
+        f"{name}, sample {i}: {key} is {b['samples'][i][key]}, the record says {a['samples'][i][key]}"
+        for name, a in old.items()
+        for b in [new[name]]
+        for i in range(limit)
+        for key in ("condition", "image", "arrays")
+        if a["samples"][i][key] != b["samples"][i][key]
+    ]
