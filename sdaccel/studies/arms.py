@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
@@ -143,7 +143,7 @@ def _updated(node: DictConfig, options: dict[str, Any], where: str, what: str) -
     for key, value in options.items():
         try:
             OmegaConf.update(node, key, value)
-        except ConfigKeyError:
+        except (ConfigAttributeError, ConfigKeyError):
             known = ", ".join(str(k) for k in node if k != "_target_") or "none"
             raise BadInput(f"{where}.{key}={value}: {what} has no such option; it has: {known}.") from None
         except OmegaConfBaseException as error:

@@ -5,10 +5,8 @@ goes through Hydra's sweeper and launcher, each job as this same command in a pr
 """
 
 import errno
-import logging
 import subprocess
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,26 +60,13 @@ def main(conf: Path) -> int:
 
 
 def _run(plan: compose.Plan, console: Console) -> int:
-    with warnings.catch_warnings():
-        _quiet()
-        from sdaccel.studies import outcome, runner
+    from sdaccel.studies import outcome, runner
 
-        record = runner.run(plan, console=console)
+    record = runner.run(plan, console=console)
     if record is None:
         return 0
     outcome.finish(record, plan, runner.run_folder(plan), console)
     return 0 if record["content"]["verdict"] == "pass" else 1
-
-
-def _quiet() -> None:
-    """Lightning's advice that does not apply to runs without training, data files or a logger."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (
-        r".*does not have many workers.*",
-        r".*Couldn't infer the batch indices.*",
-        r".*GPU available but not used.*",
-    ):
-        warnings.filterwarnings("ignore", message=message)
 
 
 def _multirun(overrides: Sequence[str], conf: Path) -> int:

@@ -1,9 +1,10 @@
 """From command-line overrides to a checked study. All of it runs before anything heavy is imported or built."""
 
+import itertools
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from sdaccel import registry
 from sdaccel.conditions import Condition, read_prompts
@@ -73,16 +74,22 @@ def _loader(overrides: Sequence[str]) -> Any:
 
 
 def one_line(error: BaseException) -> str:
-    """Hydra's messages, without the listing of config sources."""
+    """Hydra's message in one line: what is wrong, and what there is to choose from."""
     root: BaseException = error
     while root.__cause__ is not None:
         root = root.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    kept = [line for line in lines if not line.startswith(("provider=", "Config search path", "Set the environment"))]
-    text = " ".join(kept[:3])
-    if root is not error and (detail := str(root).splitlines()[0]) not in text:
-        text += f" ({detail})"
-    return text.rstrip(".") + "."
+    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(root, ConfigAttributeError | ConfigKeyError) and is_dataclass(root.object_type):
+        options = ", ".join(f.name for f in fields(root.object_type) if not f.name.startswith("_"))
+        name = root.object_type.__name__ if isinstance(root.object_type, type) else "this node"
+        return f"{first} {name} has no key {root.key!r}; it has: {options}."
+    if rest and rest[0].startswith("Available options"):
+        choices = itertools.takewhile(lambda line: not line.endswith(":"), rest[1:])
+        return f"{first}; there are: {', '.join(choices)}."
+    if first.endswith(":") and rest:
+        first = f"{first} {rest[0]}"
+    detail = str(root).splitlines()[0]
+    return (first if detail in first else f"{first} ({detail})").rstrip(".") + "."
 
 
 def conditions_of(cfg: DictConfig, arms: Sequence[Arm]) -> list[Condition]:

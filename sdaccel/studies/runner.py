@@ -1,5 +1,7 @@
 """Run a study: generate what is missing, judge, time, and write the record."""
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -10,6 +12,7 @@ from rich.console import Console
 
 from sdaccel.conditions import batches
 from sdaccel.measure.timing import interleaved, speedups, summary
+from sdaccel.predict import pl
 from sdaccel.predict.data import Conditions
 from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
@@ -43,8 +46,8 @@ def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
     """The study's record, also on disk; None on every process but the first."""
     cfg = plan.cfg
     folders = sample_folders(plan)
-    trainer = _trainer(cfg)
-    rank_zero = _generate(plan, folders, trainer, console)
+    with _quiet():
+        rank_zero = _generate(plan, folders, _trainer(cfg), console)
     if not rank_zero:
         return None
     results = [checks.Result(arm, folders[arm.name], len(plan.conditions)) for arm in plan.arms]
@@ -66,9 +69,18 @@ def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True)
 
 
-def _trainer(cfg: Any) -> Any:
-    import pytorch_lightning as pl
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's advice for runs that train, read files or log, which this is not."""
+    messages = (r".*does not have many workers.*", r".*Couldn't infer the batch indices.*", r".*treespec, LeafSpec.*")
+    with warnings.catch_warnings():
+        for message in messages:
+            warnings.filterwarnings("ignore", message=message)
+        logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+        yield
 
+
+def _trainer(cfg: Any) -> pl.Trainer:
     device = device_of(cfg)
     processes = cfg.trainer.processes or torch.cuda.device_count() or 2
     return pl.Trainer(
@@ -83,7 +95,7 @@ def _trainer(cfg: Any) -> Any:
     )
 
 
-def _generate(plan: Plan, folders: dict[str, Samples], trainer: Any, console: Console) -> bool:
+def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console: Console) -> bool:
     """Every sample that is not on disk; True on the first process."""
     missing = {
         arm.name: batches(
@@ -111,7 +123,7 @@ def _generate(plan: Plan, folders: dict[str, Samples], trainer: Any, console: Co
                     keep=list(plan.cfg.study.keep),
                     images_before=arm.images_before,
                 )
-                trainer.callbacks = [SampleWriter(folders[arm.name]), progress]
+                trainer.callbacks = [SampleWriter(folders[arm.name]), progress]  # type: ignore[attr-defined]
                 trainer.predict(module, datamodule=Conditions(missing[arm.name]), return_predictions=False)
     trainer.strategy.barrier()
     return trainer.is_global_zero

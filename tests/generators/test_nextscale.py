@@ -136,9 +136,9 @@ def test_top_k_keeps_ties_with_the_kth() -> None:
     assert (tokens.keep_top_k(torch.tensor([[3.0, 1.0, 1.0, 0.0]]), 2) > -math.inf).tolist() == [[True, True, True, False]]
 
 
-@pytest.mark.parametrize("top_p", [1e-6, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("top_p", [1e-9, 1e-6, 0.5, 0.9, 1.0])
 def test_top_p_keeps_the_smallest_set_of_that_mass_and_always_the_maximum(top_p: float) -> None:
-    raw = logits(4, 3, 16)
+    raw = logits(4, 300, 16)
     kept = tokens.keep_top_p(raw, top_p) > -math.inf
     p = raw.double().softmax(-1)
     assert kept.gather(-1, raw.argmax(-1, keepdim=True)).all()

@@ -1,0 +1,240 @@
+"""Figures by name: each draws one record and nothing but the record. matplotlib loads inside, so names are cheap to check."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdaccel.errors import BadInput
+from sdaccel.reporting import series, style
+from sdaccel.reporting.series import Series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+MEASURED = {
+    "equal": "largest |difference|",
+    "anchors_written": "largest |anchor − feature|",
+    "forecast_published": "relative L2 distance",
+}
+"""What the values of a check are; its name stands above the panel."""
+
+
+def step_differences(record: Record) -> "Figure":
+    """Every check that a control must fail, step by step: honest arms, and the bugs planted to be caught there."""
+    from matplotlib.figure import Figure
+
+    content = record["content"]
+    aimed = {arm["control"]["fails"] for arm in content["arms"].values() if arm["control"]}
+    checks = dict.fromkeys(v["check"] for v in content["checks"] if len(v["series"] or ()) > 1)
+    drawn = sorted((check for check in checks if check == "equal" or check in aimed), key=lambda check: check != "equal")
+    if "equal" not in drawn:
+        raise BadInput("figure step_differences needs the check `equal` on kept arrays, such as study.keep=[latents].")
+    width = style.COLUMN if len(drawn) == 1 else style.PAGE
+    figure = Figure(figsize=(width, 3.0))
+    panels = figure.subplots(1, len(drawn), width_ratios=[1.5] + [1] * (len(drawn) - 1), squeeze=False)[0]
+    for axes, check in zip(panels, drawn, strict=True):
+        _check_panel(axes, content, check)
+    style.legends_below(figure, panels)
+    baseline = content["config"]["study"]["baseline"]
+    style.question(figure, f"Does any step differ from {baseline}, and would the checks notice?")
+    return figure
+
+
+def _check_panel(axes: "Axes", content: dict[str, Any], check: str) -> None:
+    verdicts = [v for v in content["checks"] if v["check"] == check]
+    passing = {v["arm"]: v["series"] for v in verdicts if not v["control"] and v["passed"]}
+    lines = {v["arm"]: v["series"] for v in verdicts if not v["control"] and not v["passed"]}
+    controls = {name: arm for name, arm in content["arms"].items() if arm["control"]}
+    aimed = {v["arm"]: v["series"] for v in verdicts if v["control"] and controls[v["arm"]]["control"]["fails"] == check}
+    bound = verdicts[0]["bound"]
+    scale = LogWithZero(axes, [*passing.values(), *lines.values(), *aimed.values()], bound=bound)
+    if passing:
+        worst = series.worst(passing.values())
+        many = f"{len(passing)} honest arms" if len(passing) > 1 else "1 honest arm"
+        scale.plot(worst, style.BLUE, many + (": always 0" if all(v == 0 for v in worst) else ": the worst"), marker=4)
+    for name, line in lines.items():
+        scale.plot(line, style.ORANGE, f"{name}: FAILS")
+    for colour, (name, line) in zip((style.VERMILLION, style.PURPLE, style.GREEN) * len(aimed), aimed.items(), strict=False):
+        scale.plot(line, colour, f"planted: {controls[name]['template']}")
+    arrays = ", ".join(content["config"]["study"]["keep"]) if check == "equal" else ""
+    scale.draw_bound()
+    axes.set_ylabel(MEASURED.get(check, "measured") + (f" of {arrays}" if arrays else ""))
+    steps = sum(content["arms"][verdicts[0]["arm"]]["kinds"].values())
+    axes.set_xlabel("steps done" if len(verdicts[0]["series"]) == steps + 1 else "step")
+    axes.set_title(check)
+
+
+class LogWithZero:
+    """A logarithmic axis with a band of its own for exactly 0 below it and, if there are any, one for infinite above."""
+
+    def __init__(self, axes: "Axes", lines: Sequence[Series], *, bound: float) -> None:
+        import math
+
+        values = [v for line in lines for v in line if v] + ([bound] if bound else [])
+        decades = [math.log10(v) for v in values] or [-6.0, 0.0]
+        low, high = math.floor(min(decades)), math.ceil(max(decades))
+        high = max(high, low + 1)
+        self.axes, self.bound, self.height = axes, bound, 0.12 * (high - low)
+        self.zero, self.infinite = low - self.height, high + self.height
+        top = self.infinite + self.height / 2 if any(None in line for line in lines) else high
+        stride = max(1, (high - low) // 4)
+        ticks = list(range(low, high + 1, stride))
+        names = {self.zero: "exactly 0"} | {t: f"$10^{{{t}}}$" for t in ticks}
+        if top > high:
+            names[self.infinite] = "not finite"
+        for centre in {self.zero} | ({self.infinite} & names.keys()):
+            axes.axhspan(centre - self.height / 2, centre + self.height / 2, color=style.PALE, linewidth=0)
+        axes.set_yticks(list(names), list(names.values()))
+        axes.set_ylim(self.zero - self.height / 2, top)
+
+    def plot(self, line: Series, colour: str, label: str, *, marker: float = 2) -> None:
+        import math
+
+        place = [self.infinite if v is None else math.log10(v) if v else self.zero for v in line]
+        ordinary = [p if v else math.nan for p, v in zip(place, line, strict=True)]
+        special = [math.nan if v else p for p, v in zip(place, line, strict=True)]
+        self.axes.plot(ordinary, color=colour, label=label, marker="o", markersize=marker)
+        self.axes.plot(special, color=colour, linestyle="none", marker="o", markersize=marker)
+
+    def draw_bound(self) -> None:
+        import math
+
+        if self.bound:
+            dashes, label = (0, (4, 2)), f"bound {self.bound:g}"
+            self.axes.axhline(math.log10(self.bound), color=style.GREY, linewidth=0.8, linestyle=dashes, label=label)
+
+
+def would_be_forecasts(record: Record) -> "Figure":
+    """Error of the forecast that a strategy would have made at a step, beside that of reusing the last full step."""
+    from matplotlib.figure import Figure
+
+    content = record["content"]
+    config = content["config"]["arms"]
+    arms = {n: a for n, a in content["arms"].items() if not a["control"] and "forecast_error" in a["per_step"]}
+    if not arms:
+        raise BadInput("figure would_be_forecasts needs audited arms; set audit: true on arms with a forecasting mode.")
+    dtypes = list(dict.fromkeys(config[name]["generator"]["dtype"] for name in arms))
+    figure = Figure(figsize=(style.COLUMN if len(dtypes) == 1 else style.PAGE, 3.0))
+    panels = figure.subplots(1, len(dtypes), sharey=True, squeeze=False)[0]
+    for axes, dtype in zip(panels, dtypes, strict=True):
+        _forecast_panel(axes, {n: a for n, a in arms.items() if config[n]["generator"]["dtype"] == dtype})
+        axes.set_title(f"{dtype}, worst of {content_samples(arms)}")
+        axes.set_xlabel("step")
+    panels[0].set_ylabel("relative L2 error of the features")
+    _legend_by_mode(figure, panels)
+    style.question(figure, "Would a forecast have been closer to the step's features than mere reuse?")
+    return figure
+
+
+def content_samples(arms: dict[str, Any]) -> str:
+    count = len(next(iter(arms.values()))["samples"])
+    return f"{count} samples" if count > 1 else "1 sample"
+
+
+def _forecast_panel(axes: "Axes", arms: dict[str, Any]) -> None:
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    reuse = series.coinciding({name: arm["per_step"]["reuse_error"] for name, arm in arms.items()})
+    for i, (names, line) in enumerate(reuse):
+        label = "reuse" if len(reuse) == 1 else f"reuse: {', '.join(names)}"
+        _branch(axes, line, reuse[0][1] if i else None, i, color=style.GREY, label=label)
+    for colour, mode in zip(style.CYCLE, dict.fromkeys(arm["mode"] for arm in arms.values()), strict=False):
+        own = {name: arm for name, arm in arms.items() if arm["mode"] == mode}
+        named = series.labels(own)
+        lines = series.coinciding({name: arm["per_step"]["forecast_error"] for name, arm in own.items()})
+        for i, (names, line) in enumerate(lines):
+            label = f"{mode}: {', '.join(named[name] for name in names)}"
+            _branch(axes, line, lines[0][1] if i else None, i, color=colour, label=label)
+
+
+def _branch(axes: "Axes", line: Series, drawn: Series | None, index: int, *, color: str, label: str) -> None:
+    """A line, or where it leaves the one of its group that is drawn in full."""
+    shown = line if drawn is None else series.where_other(line, drawn)
+    points = [(step, v) for step, v in enumerate(shown) if v is not None]
+    dashes = ("-", (0, (3, 1)), (0, (1, 1)), (0, (5, 1, 1, 1)))[index % 4]
+    axes.plot([s for s, _ in points], [v for _, v in points], linestyle=dashes, color=color, label=label)
+
+
+def _legend_by_mode(figure: "Figure", panels: Any) -> None:
+    """One legend for all panels, one column per mode."""
+    from matplotlib.lines import Line2D
+
+    handles = {label: h for axes in panels for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    columns: dict[str, list[str]] = {}
+    for label in sorted(handles, key=lambda text: text.startswith("reuse")):
+        columns.setdefault(label.partition(":")[0], []).append(label)
+    rows = max(map(len, columns.values()))
+    cells = [label for column in columns.values() for label in column + [""] * (rows - len(column))]
+    blank = Line2D([], [], linestyle="none")
+    title = "a broken line is drawn only where its arms leave the solid one" if rows > 1 else None
+    shown = [handles.get(cell, blank) for cell in cells]
+    at = {"loc": "outside lower left", "alignment": "left"}
+    figure.legend(shown, cells, title=title, ncols=len(columns), handlelength=2.4, **at)
+
+
+def timing(record: Record) -> "Figure":
+    """Measured speed-up, median and 10th to 90th percentile, beside the ceiling that skipped multiply-accumulates allow."""
+    from matplotlib.figure import Figure
+
+    content, timed = record["content"], (record["timing"] or {"arms": {}})["arms"]
+    shown = {n: content["arms"][n] for n, t in timed.items() if t["speedup"] and t["baseline"] != n}
+    if not shown:
+        raise BadInput("figure timing needs timed arms beside a timed baseline; set study.timing.repeats and study.baseline.")
+    named = series.labels(shown)
+    wide = max(map(len, named.values())) > 16
+    figure = Figure(figsize=(style.PAGE if wide else style.COLUMN, 1.35 + 0.22 * len(shown)))
+    axes = figure.subplots()
+    for row, name in enumerate(shown):
+        speed, ceiling = timed[name]["speedup"], shown[name]["mac_ceiling"]
+        axes.plot([speed["p10"], speed["p90"]], [row, row], color=style.SKY, linewidth=5, solid_capstyle="butt")
+        axes.plot(speed["p50"], row, "|", color=style.BLUE, markersize=9, mew=1.6, label=_once("measured p50 [p10, p90]", row))
+        if ceiling is not None:
+            axes.plot(ceiling, row, "D", color=style.VERMILLION, fillstyle="none", markersize=4.5, label=_once("MAC ceiling", row))
+    axes.axvline(1, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)))
+    axes.set_yticks(range(len(shown)), list(named.values()))
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xlim(left=0, right=1.06 * axes.dataLim.x1)
+    axes.set_xlabel(f"speed-up over {content['config']['study']['baseline']} (×)")
+    figure.legend(loc="outside lower left", ncols=2, handletextpad=0.4)
+    style.question(figure, "How much of the MAC ceiling is reached?")
+    return figure
+
+
+def _once(label: str, row: int) -> str:
+    return label if row == 0 else f"_{label}"
+
+
+FIGURES: dict[str, Callable[[Record], "Figure"]] = {f.__name__: f for f in (step_differences, would_be_forecasts, timing)}
+
+
+def validate(names: Sequence[str]) -> None:
+    """Refuse a figure that does not exist: before a run, not after it."""
+    for name in names:
+        if name not in FIGURES:
+            raise BadInput(f"study.figures: {name} is unknown; choose from {', '.join(FIGURES)}.")
+
+
+def names_of(record: Record) -> list[str]:
+    """The figures that the study asks for, and the timing wherever there is a speed-up to show."""
+    asked = list(dict.fromkeys(record["content"]["config"]["study"]["figures"]))
+    timed = (record["timing"] or {"arms": {}})["arms"]
+    compared = any(t["speedup"] and t["baseline"] != name for name, t in timed.items())
+    return asked + (["timing"] if compared and "timing" not in asked else [])
+
+
+def draw(record: Record, folder: Path) -> list[Path]:
+    """All figures of a record, each as PDF and PNG."""
+    names = names_of(record)
+    validate(names)
+    paths = []
+    with style.styled():
+        for name in names:
+            paths += style.save(FIGURES[name](record), folder, name)
+    return paths

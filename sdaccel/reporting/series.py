@@ -1,0 +1,58 @@
+"""Which lines a figure needs: arms that coincide share one, and every name says only what tells it from the others."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Series = list[float | None]
+"""One value per step; None where nothing finite was measured."""
+
+
+def varying(arms: Mapping[str, Any]) -> list[str]:
+    """Options in which the arms differ, of those that the study varies; an arm without the option does not count."""
+    keys = dict.fromkeys(key for arm in arms.values() for key in arm["point"])
+    return [k for k in keys if len({str(arm["point"][k]) for arm in arms.values() if k in arm["point"]}) > 1]
+
+
+def labels(arms: Mapping[str, Any]) -> dict[str, str]:
+    """Arm -> its template and the options that vary among these arms."""
+    keys = varying(arms)
+    out = {}
+    for name, arm in arms.items():
+        values = [f"{short(k)}={arm['point'][k]}" for k in keys if k in arm["point"]]
+        out[name] = " ".join([arm["template"], *values])
+    return out
+
+
+def short(option: str) -> str:
+    return option.removeprefix("generator.")
+
+
+def counted(names: Iterable[str]) -> str:
+    """A, B, B, B -> A, B ×3."""
+    listed = list(names)
+    return ", ".join(f"{n} ×{c}" if (c := listed.count(n)) > 1 else n for n in dict.fromkeys(listed))
+
+
+def coinciding(lines: Mapping[str, Any]) -> list[tuple[list[str], Any]]:
+    """(names, value) of every distinct value, in order of first appearance."""
+    groups: list[tuple[list[str], Any]] = []
+    for name, value in lines.items():
+        for names, seen in groups:
+            if seen == value:
+                names.append(name)
+                break
+        else:
+            groups.append(([name], value))
+    return groups
+
+
+def worst(lines: Iterable[Series]) -> Series:
+    """The largest value at every step; what is not finite is larger than anything."""
+    return [None if None in column else max(v for v in column if v is not None) for column in zip(*lines, strict=True)]
+
+
+def where_other(line: Series, drawn: Series) -> Series:
+    """`line` where it differs from one that is drawn already, and one step to either side, so that it branches off."""
+    off = [a != b for a, b in zip(line, drawn, strict=True)]
+    near = [any(off[max(0, i - 1) : i + 2]) for i in range(len(off))]
+    return [v if keep else None for v, keep in zip(line, near, strict=True)]

@@ -1,0 +1,55 @@
+"""Small real studies for the tests of the frame: random FLUX at a few steps, in this process or in a forked child."""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sdaccel.studies import compose, runner
+from tests.conftest import CONF
+
+SMALL = ("generator.num_steps=6", "generator.height=16", "generator.width=16", "study.timing.repeats=0")
+
+
+def plan(*overrides: str, output: Path) -> compose.Plan:
+    return compose.plan([*SMALL, f"output={output}", *overrides], conf=CONF)
+
+
+def run(*overrides: str, output: Path) -> dict[str, Any]:
+    record = runner.run(plan(*overrides, output=output), console=Console(quiet=True))
+    assert record is not None
+    return record
+
+
+def run_argv(argv: list[str]) -> int:
+    """The command line's exit code, in this process."""
+    from sdaccel.studies import cli
+
+    kept, sys.argv = sys.argv, ["run.py", *argv]
+    try:
+        return cli.main(CONF)
+    finally:
+        sys.argv = kept
+
+
+def forked(body: Callable[[], None], *, kill_after: float | None = None) -> int:
+    """Run `body` in a forked child; SIGKILL it after a while if asked to. The child's wait status, 0 for a clean end."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            body()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        os._exit(code)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(pid, signal.SIGKILL)
+    return os.waitpid(pid, 0)[1]

@@ -1,0 +1,105 @@
+"""Every mistake is one clear line and exit code 2, before any model is built."""
+
+from pathlib import Path
+
+import pytest
+
+from sdaccel.generators.flux.generator import Flux
+from sdaccel.generators.var.generator import Var
+from tests.studies.frame import run_argv
+
+VAR = ["generator=var_tiny"]
+
+
+def _case(words: list[str], *argv: str) -> object:
+    return pytest.param(list(argv), words, id=" ".join(argv)[:70])
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        _case(["exp/no_such"], "+exp=no_such"),
+        _case(["strategy/no_such"], "strategy=no_such"),
+        _case(["generator/no_such"], "generator=no_such"),
+        _case(["no_such"], "no_such=1"),
+        _case(["intervall"], "strategy=hicache", "strategy.intervall=3"),
+        _case(["interval", "often"], "strategy=hicache", "strategy.interval=often"),
+        _case(["strategy.interval=0", "at least 1"], "strategy=hicache", "strategy.interval=0"),
+        _case(["hicache_scale=1.5", "(0, 1]"], "strategy=hicache", "strategy.hicache_scale=1.5"),
+        _case(["first_enhance=0"], "strategy=taylor", "strategy.first_enhance=0"),
+        _case(["seed", "x"], "seed=x"),
+        _case(["data.limit=0"], "data.limit=0"),
+        _case(["data.limit=99", "4 samples"], "data.limit=99"),
+        _case(["batch_size=0"], "data.batch_size=0"),
+        _case(["prompts is empty"], "data.prompts=[]"),
+        _case(["does not exist"], "data.prompt_file=/no/such/file.txt"),
+        _case(["float31"], "generator.dtype=float31"),
+        _case(["height=31"], "generator.height=31"),
+        _case(["1000"], *VAR, "data.labels=[1000]"),
+        _case(["-2"], *VAR, "data.labels=[-2]"),
+        _case(["denoise", "scales"], *VAR, "strategy=hicache"),
+        _case(["accelerator=tpu"], "trainer.accelerator=tpu"),
+        _case(["CUDA"], "trainer=gpu"),
+        _case(["--quick"], "--quick"),
+        _case(["intervall=1", "it has: interval"], "+study.arms.A={mode: hicache, intervall: 1}"),
+        _case(["mutant=x"], "+study.controls.m={for: A, fails: equal, mutant: x, mode: hicache}", "+study.arms.A={}"),
+        _case(["same is unknown"], "+study.arms.A={}", "study.checks=[{same: [A]}]"),
+        _case(["names arm C"], "+study.arms.A={}", "+study.arms.B={}", "study.checks=[{equal: [A, C]}]"),
+        _case(["no such option"], "+study.arms.A={generator.depht: 3}"),
+        _case(
+            ["nothing could catch it"],
+            "+study.arms.A={}",
+            "+study.controls.m={for: A, fails: equal, mutant: sign_flip, mode: taylor}",
+        ),
+        _case(["interval=often"], "-m", "strategy=hicache", "strategy.interval=1,often"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2_before_any_model(
+    argv: list[str], words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*args: object) -> None:
+        raise AssertionError("a model was built")
+
+    monkeypatch.setattr(Flux, "build", refuse)
+    monkeypatch.setattr(Var, "build", refuse)
+    assert run_argv([*argv, f"output={tmp_path}"]) == 2
+    out, err = capsys.readouterr()
+    assert len(err.strip().splitlines()) == 1, err
+    assert all(word in err for word in words), err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "holds no prompt"), (b"\n  \n", "holds no prompt"), (b"a\x00b", "binary"), (b"\xff\xfe\xfa", "not UTF-8")],
+)
+def test_an_unusable_prompt_file_is_named(
+    content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(content)
+    assert run_argv([f"data.prompt_file={file}", f"output={tmp_path}"]) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert str(file) in err
+
+
+@pytest.mark.parametrize("output", ["/proc/nowhere", "{file}/below"])
+def test_an_unwritable_output_is_refused_before_the_run(
+    output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert run_argv([f"output={output.format(file=tmp_path / 'file')}"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_typo_in_an_experiment_file_is_an_error_not_a_new_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "exp").mkdir()
+    for name, text in {
+        "top": "study:\n  nmae: typo\n",
+        "option": "defaults:\n  - override /strategy: hicache\n\nstrategy:\n  intervall: 9\n",
+        "type": "data:\n  limit: many\n",
+    }.items():
+        (tmp_path / "exp" / f"{name}.yaml").write_text("# @package _global_\n" + text)
+        assert run_argv([f"+exp={name}", f"hydra.searchpath=[file://{tmp_path}]", f"output={tmp_path}/runs"]) == 2
+        err = capsys.readouterr().err
+        assert any(word in err for word in ("nmae", "intervall", "many")), err

@@ -1,0 +1,155 @@
+"""A killed run, started again, ends in the content hash of a run that was never killed, and computes no finished sample twice."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sdaccel import samples
+from sdaccel.generators.flux.generator import Flux
+from sdaccel.studies import records
+from tests.studies.frame import SMALL, forked, run, run_argv
+
+STUDY = (
+    "strategy=hicache",
+    "strategy.interval=2",
+    "generator.num_steps=20",
+    "data.per_condition=2",
+    "data.batch_size=2",
+    "study.keep=[latents]",
+)
+
+
+def _study(output: Path) -> None:
+    run(*STUDY, output=output)
+
+
+def _content(output: Path) -> str:
+    (record,) = output.glob("*/record.json")
+    return records.load(record)["content_hash"]
+
+
+def _finished(output: Path) -> dict[Path, int]:
+    """Every finished sample with the time it was written."""
+    return {entry.with_suffix(".png"): entry.stat().st_mtime_ns for entry in output.glob("samples/*/0*.json")}
+
+
+@pytest.fixture(scope="module")
+def seconds() -> list[float]:
+    """How long an undisturbed run takes, once `whole` has run."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, seconds: list[float]) -> str:
+    """The content hash of an undisturbed run, computed in a child as all others are."""
+    Flux().cost()  # imports the heavy libraries here, once for all children
+    output = tmp_path_factory.mktemp("whole")
+    start = time.monotonic()
+    assert forked(lambda: _study(output)) == 0
+    seconds.append(time.monotonic() - start)
+    return _content(output)
+
+
+def _survives(output: Path, whole: str) -> None:
+    before = _finished(output)
+    assert forked(lambda: _study(output)) == 0
+    after = _finished(output)
+    assert {path: after[path] for path in before} == before, "a finished sample was computed again"
+    assert _content(output) == whole
+
+
+def _dies_at(call: int, name: str) -> Callable[[Path], None]:
+    """The study, killed without a chance to clean up just before the n-th call of os.replace or os.fsync."""
+
+    def body(output: Path) -> None:
+        kept, count = getattr(os, name), 0
+
+        def deadly(*args: object) -> object:
+            nonlocal count
+            count += 1
+            if count == call:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return kept(*args)
+
+        setattr(samples.os, name, deadly)
+        _study(output)
+
+    return body
+
+
+# 8 samples an arm, two arms, three files a sample: calls 1..48 write samples, call 49 finalises the record
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [("fsync", 1), ("replace", 2), ("replace", 3), ("fsync", 24), ("replace", 25), ("fsync", 49), ("replace", 49)],
+)
+def test_killed_inside_a_write_the_run_resumes_to_the_same_content(name: str, call: int, whole: str, tmp_path: Path) -> None:
+    status = forked(lambda: _dies_at(call, name)(tmp_path))
+    assert os.WIFSIGNALED(status), "the run ended before it was killed"
+    assert not list(tmp_path.glob("*/record.json"))
+    _survives(tmp_path, whole)
+
+
+@pytest.mark.verify
+def test_killed_at_20_random_moments_the_run_resumes_to_the_same_content(
+    whole: str, seconds: list[float], tmp_path: Path
+) -> None:
+    moments = random.Random(0)
+    killed = 0
+    for n in range(20):
+        output = tmp_path / str(n)
+        status = forked(lambda output=output: _study(output), kill_after=moments.uniform(0.02, 0.9) * seconds[0])  # type: ignore[misc]
+        killed += os.WIFSIGNALED(status)
+        _survives(output, whole)
+        shutil.rmtree(output)
+    assert killed >= 15, "most kills must fall inside a run"
+
+
+def test_a_second_run_generates_nothing_and_agrees(whole: str, tmp_path: Path) -> None:
+    assert forked(lambda: _study(tmp_path)) == 0
+    _survives(tmp_path, whole)
+
+
+def test_a_sample_without_its_json_is_not_finished(whole: str, tmp_path: Path) -> None:
+    assert forked(lambda: _study(tmp_path)) == 0
+    victim = sorted(tmp_path.glob("samples/*/000003.json"))[0]
+    victim.unlink()
+    victim.with_suffix(".png").write_bytes(b"half a picture")
+    assert forked(lambda: _study(tmp_path)) == 0
+    assert _content(tmp_path) == whole
+
+
+def test_changed_content_is_noticed(tmp_path: Path) -> None:
+    record = run("data.limit=1", output=tmp_path)
+    record["content"]["verdict"] = "fail"
+    (path,) = tmp_path.glob("*/record.json")
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="was changed after it was written"):
+        records.load(path)
+
+
+def test_a_full_disk_gives_a_message_and_loses_nothing(whole: str, tmp_path: Path) -> None:
+    if os.system(f"mount -t tmpfs -o size=200k tmpfs {tmp_path} 2>/dev/null"):
+        pytest.skip("mounting a small file system needs root")
+    try:
+        argv = [*SMALL, *STUDY, f"output={tmp_path}"]
+        message = tmp_path.parent / "message"
+
+        def body() -> None:
+            with open(message, "w") as file:
+                os.dup2(file.fileno(), 2)
+                os._exit(run_argv(argv))
+
+        assert os.waitstatus_to_exitcode(forked(body)) == 2
+        assert "No space left" in message.read_text()
+        assert 0 < len(_finished(tmp_path)) < 16
+        assert os.system(f"mount -o remount,size=64m {tmp_path}") == 0
+        _survives(tmp_path, whole)
+    finally:
+        os.system(f"umount {tmp_path}")
