@@ -24,7 +24,8 @@ def atomic_write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except OSError:
+    except OSError as error:
+        error.filename = str(path)  # a failed write names no file by itself
         beside.unlink(missing_ok=True)
         raise
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdaccel.errors import BadInput
 from sdaccel.reporting import series, style
+from sdaccel.reporting.axis import LogWithZero
 from sdaccel.reporting.series import Series
 
 if TYPE_CHECKING:
@@ -50,61 +51,23 @@ def _check_panel(axes: "Axes", content: dict[str, Any], check: str) -> None:
     controls = {name: arm for name, arm in content["arms"].items() if arm["control"]}
     aimed = {v["arm"]: v["series"] for v in verdicts if v["control"] and controls[v["arm"]]["control"]["fails"] == check}
     bound = verdicts[0]["bound"]
-    scale = LogWithZero(axes, [*passing.values(), *lines.values(), *aimed.values()], bound=bound)
+    worst = series.worst(passing.values())
+    scale = LogWithZero(axes, [worst, *lines.values(), *aimed.values()], bound=bound)
     if passing:
-        worst = series.worst(passing.values())
         many = f"{len(passing)} honest arms" if len(passing) > 1 else "1 honest arm"
-        scale.plot(worst, style.BLUE, many + (": always 0" if all(v == 0 for v in worst) else ": the worst"), marker=4)
+        scale.plot(worst, style.BLUE, many + (": always 0" if all(v == 0 for v in worst) else ": worst per step"), marker=4)
     for name, line in lines.items():
         scale.plot(line, style.ORANGE, f"{name}: FAILS")
     for colour, (name, line) in zip((style.VERMILLION, style.PURPLE, style.GREEN) * len(aimed), aimed.items(), strict=False):
         scale.plot(line, colour, f"planted: {controls[name]['template']}")
     arrays = ", ".join(content["config"]["study"]["keep"]) if check == "equal" else ""
+    if check == "equal" and (unseen := sum(v["control"] and v["passed"] for v in verdicts)):
+        axes.plot([], [], linestyle="none", label=f"{unseen} other planted bugs: also always 0")
     scale.draw_bound()
     axes.set_ylabel(MEASURED.get(check, "measured") + (f" of {arrays}" if arrays else ""))
     steps = sum(content["arms"][verdicts[0]["arm"]]["kinds"].values())
     axes.set_xlabel("steps done" if len(verdicts[0]["series"]) == steps + 1 else "step")
     axes.set_title(check)
-
-
-class LogWithZero:
-    """A logarithmic axis with a band of its own for exactly 0 below it and, if there are any, one for infinite above."""
-
-    def __init__(self, axes: "Axes", lines: Sequence[Series], *, bound: float) -> None:
-        import math
-
-        values = [v for line in lines for v in line if v] + ([bound] if bound else [])
-        decades = [math.log10(v) for v in values] or [-6.0, 0.0]
-        low, high = math.floor(min(decades)), math.ceil(max(decades))
-        high = max(high, low + 1)
-        self.axes, self.bound, self.height = axes, bound, 0.12 * (high - low)
-        self.zero, self.infinite = low - self.height, high + self.height
-        top = self.infinite + self.height / 2 if any(None in line for line in lines) else high
-        stride = max(1, (high - low) // 4)
-        ticks = list(range(low, high + 1, stride))
-        names = {self.zero: "exactly 0"} | {t: f"$10^{{{t}}}$" for t in ticks}
-        if top > high:
-            names[self.infinite] = "not finite"
-        for centre in {self.zero} | ({self.infinite} & names.keys()):
-            axes.axhspan(centre - self.height / 2, centre + self.height / 2, color=style.PALE, linewidth=0)
-        axes.set_yticks(list(names), list(names.values()))
-        axes.set_ylim(self.zero - self.height / 2, top)
-
-    def plot(self, line: Series, colour: str, label: str, *, marker: float = 2) -> None:
-        import math
-
-        place = [self.infinite if v is None else math.log10(v) if v else self.zero for v in line]
-        ordinary = [p if v else math.nan for p, v in zip(place, line, strict=True)]
-        special = [math.nan if v else p for p, v in zip(place, line, strict=True)]
-        self.axes.plot(ordinary, color=colour, label=label, marker="o", markersize=marker)
-        self.axes.plot(special, color=colour, linestyle="none", marker="o", markersize=marker)
-
-    def draw_bound(self) -> None:
-        import math
-
-        if self.bound:
-            dashes, label = (0, (4, 2)), f"bound {self.bound:g}"
-            self.axes.axhline(math.log10(self.bound), color=style.GREY, linewidth=0.8, linestyle=dashes, label=label)
 
 
 def would_be_forecasts(record: Record) -> "Figure":
@@ -175,8 +138,7 @@ def _legend_by_mode(figure: "Figure", panels: Any) -> None:
     blank = Line2D([], [], linestyle="none")
     title = "a broken line is drawn only where its arms leave the solid one" if rows > 1 else None
     shown = [handles.get(cell, blank) for cell in cells]
-    at = {"loc": "outside lower left", "alignment": "left"}
-    figure.legend(shown, cells, title=title, ncols=len(columns), handlelength=2.4, **at)
+    figure.legend(shown, cells, loc="outside lower left", title=title, alignment="left", ncols=len(columns), handlelength=2.4)
 
 
 def timing(record: Record) -> "Figure":
@@ -196,7 +158,9 @@ def timing(record: Record) -> "Figure":
         axes.plot([speed["p10"], speed["p90"]], [row, row], color=style.SKY, linewidth=5, solid_capstyle="butt")
         axes.plot(speed["p50"], row, "|", color=style.BLUE, markersize=9, mew=1.6, label=_once("measured p50 [p10, p90]", row))
         if ceiling is not None:
-            axes.plot(ceiling, row, "D", color=style.VERMILLION, fillstyle="none", markersize=4.5, label=_once("MAC ceiling", row))
+            axes.plot(
+                ceiling, row, "D", color=style.VERMILLION, fillstyle="none", markersize=4.5, label=_once("MAC ceiling", row)
+            )
     axes.axvline(1, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)))
     axes.set_yticks(range(len(shown)), list(named.values()))
     axes.set_ylim(len(shown) - 0.4, -0.6)

@@ -31,6 +31,7 @@ RC = {
     "figure.constrained_layout.use": True,
     "legend.fontsize": 6.5,
     "legend.title_fontsize": 6.5,
+    "legend.labelspacing": 0.35,
     "legend.frameon": False,
     "lines.linewidth": 1.2,
     "xtick.labelsize": 6.5,
@@ -76,8 +77,8 @@ def legends_below(figure: "Figure", panels: "Iterable[Axes]") -> None:
     below = ScaledTranslation(-0.45, -0.36, figure.dpi_scale_trans)  # inches: clear of the axis labels
     rows = 0
     for axes in panels:
-        place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": axes.transAxes + below}
-        legend = axes.legend(handlelength=1.6, labelspacing=0.35, borderpad=0, **place)
+        place = axes.transAxes + below
+        legend = axes.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=place, borderpad=0)
         legend.set_in_layout(False)
         rows = max(rows, len(legend.get_texts()))
     bottom = (0.04 + 0.125 * rows) / figure.get_figheight()

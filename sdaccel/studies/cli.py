@@ -53,7 +53,7 @@ def main(conf: Path) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         print(
-            f"No space left for {error.filename or 'a sample'}; finished samples are kept: free space, run again.",
+            f"No space left for {error.filename}; finished samples are kept: free space, run again.",
             file=sys.stderr,
         )
         return 2

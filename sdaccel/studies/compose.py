@@ -144,8 +144,9 @@ def _check_run(cfg: DictConfig) -> None:
         raise BadInput(f"output={output} cannot be written ({nearest}: {error.strerror}); choose another folder.") from None
     if cfg.trainer.accelerator not in ("cpu", "gpu", "auto"):
         raise BadInput(f"trainer.accelerator={cfg.trainer.accelerator} is unknown; choose cpu, gpu or auto.")
-    if cfg.trainer.processes < 0:
-        raise BadInput(f"trainer.processes={cfg.trainer.processes} must be at least 0.")
+    for name, low in (("processes", 0), ("threads", 1)):
+        if cfg.trainer[name] < low:
+            raise BadInput(f"trainer.{name}={cfg.trainer[name]} must be at least {low}.")
     if cfg.trainer.accelerator == "gpu":
         import torch
 

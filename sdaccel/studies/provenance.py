@@ -38,21 +38,23 @@ def code_fingerprint(arms: Sequence[Arm]) -> str:
     return hashlib.sha256(b"".join(name.encode() + b"\0" + text + b"\0" for name, text in texts)).hexdigest()[:16]
 
 
-def numerics(device: torch.device) -> dict[str, Any]:
+def numerics(device: torch.device, *, threads: int) -> dict[str, Any]:
     """What besides code and config the bits depend on."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    return {"device": device.type, "device_name": name, "torch": torch.__version__}
+    if device.type == "cuda":
+        return {"device": device.type, "device_name": torch.cuda.get_device_name(device), "torch": torch.__version__}
+    name = torch.backends.cpu.get_cpu_capability()
+    return {"device": device.type, "device_name": name, "threads": threads, "torch": torch.__version__}
 
 
-def provenance(device: torch.device, arms: Sequence[Arm], command: Sequence[str]) -> dict[str, Any]:
+def provenance(bits: dict[str, Any], arms: Sequence[Arm], command: Sequence[str]) -> dict[str, Any]:
+    """`bits` are the numerics the samples were made with."""
     return {
         "command": ["experiments/run.py", *command],
         "code": code_fingerprint(arms),
         "git": _git(),
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
         "python": platform.python_version(),
-        "threads": torch.get_num_threads(),
-        **numerics(device),
+        **bits,
     }
 
 

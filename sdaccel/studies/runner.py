@@ -1,6 +1,7 @@
 """Run a study: generate what is missing, judge, time, and write the record."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -31,9 +32,13 @@ def device_of(cfg: Any) -> torch.device:
     return torch.device("cuda" if gpu else "cpu")
 
 
+def numerics_of(plan: Plan) -> dict[str, Any]:
+    return numerics(device_of(plan.cfg), threads=plan.cfg.trainer.threads)
+
+
 def sample_folders(plan: Plan) -> dict[str, Samples]:
     """Where every arm's samples are, by the arm's name."""
-    code, bits = code_fingerprint(plan.arms), numerics(device_of(plan.cfg))
+    code, bits = code_fingerprint(plan.arms), numerics_of(plan)
     out = {}
     for arm in plan.arms:
         config = arm.config | {"identity": arm.generator.identity()}
@@ -46,6 +51,9 @@ def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
     """The study's record, also on disk; None on every process but the first."""
     cfg = plan.cfg
     folders = sample_folders(plan)
+    if device_of(cfg).type == "cpu":
+        os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
+        torch.set_num_threads(cfg.trainer.threads)
     with _quiet():
         rank_zero = _generate(plan, folders, _trainer(cfg), console)
     if not rank_zero:
@@ -53,7 +61,7 @@ def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
     results = [checks.Result(arm, folders[arm.name], len(plan.conditions)) for arm in plan.arms]
     verdicts = checks.judge(_plain(cfg.study.checks), results)
     timing = _time(plan, console) if cfg.study.timing.repeats else None
-    source = provenance(device_of(cfg), plan.arms, plan.overrides)
+    source = provenance(numerics_of(plan), plan.arms, plan.overrides)
     record = records.build(plan, results, verdicts, timing=timing, source=source)
     records.save(record, run_folder(plan) / "record.json")
     return record

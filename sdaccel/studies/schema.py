@@ -29,6 +29,8 @@ class Trainer:
     """Lightning's accelerator: cpu, gpu, auto."""
     processes: int = 1
     """Processes, one device each; 0 takes every GPU, or two processes on a machine without one."""
+    threads: int = 1
+    """Threads of a CPU process. The order of a sum may depend on it, so it is part of what a sample is."""
 
 
 @dataclass

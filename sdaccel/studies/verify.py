@@ -41,7 +41,6 @@ def main() -> int:
 def verify(record: dict[str, Any], *, samples: int, console: Console) -> list[str]:
     """What differs, one line each; everything is generated anew in a folder that is thrown away."""
     from sdaccel.studies import runner
-    from sdaccel.studies.provenance import numerics
 
     command = [o for o in record["provenance"]["command"][1:] if not o.startswith(("output=", "logger=", "data.limit="))]
     limit = min(samples, len(record["content"]["config"]["data"]["conditions"]))
@@ -49,8 +48,8 @@ def verify(record: dict[str, Any], *, samples: int, console: Console) -> list[st
     with tempfile.TemporaryDirectory() as output:
         overrides = [*command, f"data.limit={limit}", "study.timing.repeats=0", f"output={output}"]
         plan = compose.plan(overrides, conf=ROOT / "conf")
-        here = numerics(runner.device_of(plan.cfg))
-        if there := {key: record["provenance"][key] for key in here if record["provenance"][key] != here[key]}:
+        here = runner.numerics_of(plan)
+        if there := {key: record["provenance"].get(key) for key in here if record["provenance"].get(key) != here[key]}:
             raise BadInput(
                 f"record {record['id']} was made with {json.dumps(there)} and this machine has "
                 f"{json.dumps({key: here[key] for key in there})}: bits need not agree; verify it where it was made."

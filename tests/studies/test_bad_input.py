@@ -49,7 +49,7 @@ def _case(words: list[str], *argv: str) -> object:
         _case(
             ["nothing could catch it"],
             "+study.arms.A={}",
-            "+study.controls.m={for: A, fails: equal, mutant: sign_flip, mode: taylor}",
+            "+study.controls.m={for: A, fails: equal, mutant: sign_flip}",
         ),
         _case(["interval=often"], "-m", "strategy=hicache", "strategy.interval=1,often"),
     ],
@@ -63,7 +63,7 @@ def test_a_mistake_is_one_line_and_exit_2_before_any_model(
     monkeypatch.setattr(Flux, "build", refuse)
     monkeypatch.setattr(Var, "build", refuse)
     assert run_argv([*argv, f"output={tmp_path}"]) == 2
-    out, err = capsys.readouterr()
+    err = capsys.readouterr().err
     assert len(err.strip().splitlines()) == 1, err
     assert all(word in err for word in words), err
 

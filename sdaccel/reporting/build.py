@@ -1,0 +1,50 @@
+"""From reports/results to everything else in reports/: the same records give the same bytes."""
+
+from pathlib import Path
+from typing import Any
+
+from sdaccel.errors import BadInput
+from sdaccel.reporting import gallery, tables
+from sdaccel.reporting.figures import draw
+from sdaccel.studies import records
+
+Record = dict[str, Any]
+
+OWNED = {"figures": (".pdf", ".png"), "tables": (".csv", ".tex")}
+"""What a report writes under figures/<study>/<id>/ and tables/<study>/<id>/, and so may remove there."""
+
+
+def read(reports: Path) -> list[Record]:
+    """All promoted records, by study and id. One that is damaged or misplaced is refused, not skipped."""
+    found = []
+    for path in sorted(reports.glob("results/*/*.json")):
+        record = records.load(path)
+        name = record["content"]["config"]["study"]["name"]
+        if missing := {"id", "timing", "provenance"} - record.keys():
+            raise BadInput(f"record {path} lacks {', '.join(sorted(missing))}; promote it again.")
+        if (path.parent.name, path.stem) != (name, record["id"]):
+            raise BadInput(f"record {path} is {record['id']} of study {name}; promote puts it where it belongs.")
+        found.append(record)
+    return found
+
+
+def build(reports: Path) -> list[Path]:
+    """Figures, tables and the page of all records; what an earlier report left and this one does not write is removed."""
+    made = []
+    for record in read(reports):
+        place = Path(record["content"]["config"]["study"]["name"]) / record["id"]
+        made.append((record, draw(record, reports / "figures" / place) + tables.write(record, reports / "tables" / place)))
+    _remove_stale(reports, {path for _, paths in made for path in paths})
+    index = reports / "index.html"
+    index.write_bytes(gallery.page(made, reports=reports).encode())
+    return [*(path for _, paths in made for path in paths), index]
+
+
+def _remove_stale(reports: Path, written: set[Path]) -> None:
+    for folder, suffixes in OWNED.items():
+        for path in sorted(reports.glob(f"{folder}/*/*/*")):
+            if path.suffix in suffixes and path not in written:
+                path.unlink()
+        for place in sorted([*reports.glob(f"{folder}/*/*"), *reports.glob(f"{folder}/*")], reverse=True):
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()

@@ -1,0 +1,151 @@
+"""Tables of a record: CSV holds its values digit for digit, LaTeX (booktabs) and HTML show them rounded."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+Cell = str | int | float | bool | None
+"""None: not a finite number, or nothing to say; an empty cell in CSV."""
+
+LONG = 40
+"""Rows from which a LaTeX table may break over pages."""
+ESCAPES = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: f"\\{c}" for c in "&%$#_{}"}
+UNICODE = {"×": r"$\times$", "·": r"$\cdot$", "−": "$-$", "–": "--", "[": "{[}", "]": "{]}"}
+"""Brackets are braced: after \\\\ LaTeX would read one as an optional length."""
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+    missing: str = "–"
+    """What an empty cell reads as."""
+
+
+def summary(record: Record) -> Table:
+    """Per check the worst honest arm, then each control at the check that must fail it."""
+    content = record["content"]
+    rows: list[tuple[Cell, ...]] = []
+    for check in dict.fromkeys(v["check"] for v in content["checks"]):
+        honest = [v for v in content["checks"] if v["check"] == check and not v["control"]]
+        worst = max(honest, key=lambda v: float("inf") if v["measured"] is None else v["measured"])
+        passed = sum(v["passed"] for v in honest)
+        verdict = "pass" if passed == len(honest) else "FAIL"
+        rows.append((check, f"{passed}/{len(honest)} arms", worst["measured"], worst["bound"], verdict))
+    for name, arm in content["arms"].items():
+        if arm["control"]:
+            check = arm["control"]["fails"]
+            (found,) = [v for v in content["checks"] if v["arm"] == name and v["check"] == check]
+            verdict = "NOT CAUGHT" if found["passed"] else "caught"
+            rows.append((check, f"control {name}", found["measured"], found["bound"], verdict))
+    return Table("summary", ("check", "arms", "worst", "bound", "verdict"), rows, missing="not finite")
+
+
+def verdicts(record: Record) -> Table:
+    """Every verdict; a control must fail one check and may do as it likes at the others."""
+    content = record["content"]
+    rows: list[tuple[Cell, ...]] = []
+    for v in content["checks"]:
+        control = content["arms"][v["arm"]]["control"]
+        role = "" if control is None else "must fail" if control["fails"] == v["check"] else "either"
+        verdict = "pass" if v["passed"] else "fail"
+        rows.append((v["check"], v["arm"], v["against"], v["measured"], v["bound"], verdict, role))
+    columns = ("check", "arm", "against", "measured", "bound", "verdict", "control")
+    return Table("verdicts", columns, rows, missing="not finite")
+
+
+def arms(record: Record) -> Table:
+    """What every arm computed, what that allows at best, and how its images compare."""
+    content = record["content"]["arms"]
+    kinds = list(dict.fromkeys(kind for arm in content.values() for kind in arm["kinds"]))
+    columns = ("arm", "mode", "planted bug", *kinds, "MAC ceiling", "against", "PSNR (dB)", "identical", "images")
+    rows: list[tuple[Cell, ...]] = []
+    for name, arm in content.items():
+        paired = arm["paired"] or {"against": "", "psnr": None, "identical": None, "n": len(arm["samples"])}
+        mutant = arm["control"]["mutant"] if arm["control"] else ""
+        counts = [arm["kinds"].get(kind, 0) for kind in kinds]
+        pixels = (paired["against"], paired["psnr"], paired["identical"], paired["n"])
+        rows.append((name, arm["mode"], mutant, *counts, arm["mac_ceiling"], *pixels))
+    return Table("arms", columns, rows)
+
+
+def timing(record: Record) -> Table:
+    """Seconds per batch and speed-up over the baseline at the same point, beside the analytic ceiling."""
+    quantiles = ("p10", "p50", "p90")
+    columns = ("arm", "baseline", *(f"{q} (s)" for q in quantiles), *(f"{q} (×)" for q in quantiles), "MAC ceiling", "rounds")
+    rows: list[tuple[Cell, ...]] = []
+    for name, arm in (record["timing"] or {"arms": {}})["arms"].items():
+        speed = arm["speedup"] or dict.fromkeys(quantiles)
+        times = (arm["seconds"][q] for q in quantiles)
+        ceiling = record["content"]["arms"][name]["mac_ceiling"]
+        rows.append((name, arm["baseline"], *times, *(speed[q] for q in quantiles), ceiling, arm["seconds"]["n"]))
+    return Table("timing", columns, rows)
+
+
+TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing)
+
+
+def tables(record: Record) -> list[Table]:
+    """All tables that have something to say of this record."""
+    return [table for make in TABLES if (table := make(record)).rows]
+
+
+def shown(cell: Cell, *, missing: str) -> str:
+    """A cell for reading: three digits."""
+    if cell is None:
+        return missing
+    return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+
+
+def to_csv(table: Table) -> str:
+    """Numbers as JSON writes them, which is as the record holds them."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.columns)
+    for row in table.rows:
+        writer.writerow(["" if c is None else c if isinstance(c, str) else json.dumps(c) for c in row])
+    return out.getvalue()
+
+
+def to_latex(table: Table) -> str:
+    """A table to \\input: one that fits a page as tabular, a longer one as longtable."""
+    numeric = [any(isinstance(row[i], int | float) for row in table.rows) for i in range(len(table.columns))]
+    layout = "".join("r" if number else "l" for number in numeric)
+    head = " & ".join(map(escape, table.columns)) + r" \\"
+    body = [" & ".join(_latex_cell(cell, table.missing) for cell in row) + r" \\" for row in table.rows]
+    if len(table.rows) < LONG:
+        lines = [f"\\begin{{tabular}}{{{layout}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
+        return "\n".join([r"% \usepackage{booktabs}", *lines, ""])
+    start = [f"\\begin{{longtable}}{{{layout}}}", r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot"]
+    return "\n".join([r"% \usepackage{booktabs,longtable}", *start, *body, r"\end{longtable}", ""])
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX sets as it stands."""
+    return "".join(ESCAPES.get(c) or UNICODE.get(c) or c for c in text)
+
+
+def _latex_cell(cell: Cell, missing: str) -> str:
+    text = shown(cell, missing=missing)
+    if not isinstance(cell, int | float):
+        return escape(text)
+    mantissa, _, exponent = text.partition("e")
+    return f"${mantissa} \\times 10^{{{int(exponent)}}}$" if exponent else mantissa
+
+
+def write(record: Record, folder: Path) -> list[Path]:
+    """Every table as CSV and LaTeX."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for table in tables(record):
+        for suffix, text in (("csv", to_csv(table)), ("tex", to_latex(table))):
+            path = folder / f"{table.name}.{suffix}"
+            path.write_bytes(text.encode())
+            paths.append(path)
+    return paths

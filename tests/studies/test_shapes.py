@@ -1,0 +1,79 @@
+"""The bits of a sample depend on the batch shape, and on nothing else that runs beside it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sdaccel.samples import Samples
+from tests.conftest import ROOT
+from tests.studies.frame import SMALL, plan, run
+
+GENERATORS = {
+    "flux": ["generator=flux_tiny", "strategy=hicache", "strategy.interval=2", *SMALL, "study.keep=[latents]"],
+    "var": ["generator=var_tiny", "study.timing.repeats=0", "study.keep=[tokens,f_hat]"],
+}
+
+
+def _entries(output: Path, count: int) -> dict[str, list[tuple[str, dict[str, str]]]]:
+    """Arm folder -> image and array hashes per sample."""
+    out = {}
+    for folder in sorted((output / "samples").iterdir()):
+        entries = [Samples(folder).entry(i) for i in range(count)]
+        out[folder.name] = [(entry["image"], entry["arrays"]) for entry in entries]
+    return out
+
+
+def _run(output: Path, *overrides: str) -> None:
+    argv = [sys.executable, str(ROOT / "experiments" / "run.py"), f"output={output}", *overrides]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("options", GENERATORS.values(), ids=GENERATORS)
+def test_a_sample_alone_in_a_full_batch_and_on_two_processes_has_equal_bits(options: list[str], tmp_path: Path) -> None:
+    common = [*options, "data.batch_size=4", "data.per_condition=2"]
+    full, alone, ddp = (tmp_path / name for name in ("full", "alone", "ddp"))
+    _run(full, *common)
+    _run(ddp, *common, "trainer=ddp")
+    _run(alone, *common, "data.limit=1")
+    everything = _entries(full, 8)
+    assert _entries(ddp, 8) == everything
+    assert {name: rows[:1] for name, rows in everything.items()} == _entries(alone, 1)
+
+
+def test_finished_rows_of_a_batch_do_not_change_the_others(tmp_path: Path) -> None:
+    """Resuming fills the rows of finished samples with something else."""
+    options = ["data.batch_size=4", "strategy=taylor", "strategy.interval=2"]
+    first = run(*options, output=tmp_path)
+    for entry in tmp_path.glob("samples/*/00000[02].json"):
+        entry.unlink()
+    again = run(*options, output=tmp_path)
+    assert again["content_hash"] == first["content_hash"]
+
+
+def test_arms_of_another_study_are_not_generated_again(tmp_path: Path) -> None:
+    run(output=tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("samples/*/*.json")}
+    run("strategy=taylor", output=tmp_path)
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.glob("samples/*/*.json")}
+    assert {path: after[path] for path in before} == before
+    assert len(after) == 2 * len(before)
+
+
+def test_batch_shape_is_part_of_what_a_sample_is(tmp_path: Path) -> None:
+    from sdaccel.studies.runner import sample_folders
+
+    one, four = (sample_folders(plan(f"data.batch_size={size}", output=tmp_path)) for size in (1, 4))
+    assert one["run"].folder != four["run"].folder
+
+
+def test_keeping_arrays_changes_no_image(tmp_path: Path) -> None:
+    plain = run("data.limit=1", output=tmp_path)
+    kept = run("data.limit=1", "study.keep=[latents]", output=tmp_path)
+    images = [record["content"]["arms"]["run"]["samples"][0]["image"] for record in (plain, kept)]
+    assert images[0] == images[1]
+    folder = tmp_path / "samples" / kept["samples"]["run"]
+    assert np.load(folder / "000000.npz")["latents"].shape == (7, 64, 12)
