@@ -40,24 +40,23 @@ def step_differences(record: Record) -> "Figure":
         _check_panel(axes, content, check)
     style.legends_below(figure, panels)
     baseline = content["config"]["study"]["baseline"]
-    style.question(figure, f"Does any step differ from {baseline}, and would the checks notice?")
+    style.question(figure, f"Does any step differ from {baseline}{', and would the checks notice?' if aimed else '?'}")
     return figure
 
 
 def _check_panel(axes: "Axes", content: dict[str, Any], check: str) -> None:
     verdicts = [v for v in content["checks"] if v["check"] == check]
-    passing = {v["arm"]: v["series"] for v in verdicts if not v["control"] and v["passed"]}
-    lines = {v["arm"]: v["series"] for v in verdicts if not v["control"] and not v["passed"]}
+    passing, failing = ([v["series"] for v in verdicts if not v["control"] and v["passed"] is held] for held in (True, False))
     controls = {name: arm for name, arm in content["arms"].items() if arm["control"]}
     aimed = {v["arm"]: v["series"] for v in verdicts if v["control"] and controls[v["arm"]]["control"]["fails"] == check}
-    bound = verdicts[0]["bound"]
-    worst = series.worst(passing.values())
-    scale = LogWithZero(axes, [worst, *lines.values(), *aimed.values()], bound=bound)
-    if passing:
-        many = f"{len(passing)} honest arms" if len(passing) > 1 else "1 honest arm"
-        scale.plot(worst, style.BLUE, many + (": always 0" if all(v == 0 for v in worst) else ": worst per step"), marker=4)
-    for name, line in lines.items():
-        scale.plot(line, style.ORANGE, f"{name}: FAILS")
+    lines = [
+        (series.worst(passing), style.BLUE, _honest(passing)),
+        (series.worst(failing), style.ORANGE, _honest(failing, "failing ")),
+    ]
+    scale = LogWithZero(axes, [*(line for line, _, _ in lines), *aimed.values()], bound=verdicts[0]["bound"])
+    for line, colour, label in lines:
+        if line:
+            scale.plot(line, colour, label, marker=4)
     for colour, (name, line) in zip((style.VERMILLION, style.PURPLE, style.GREEN) * len(aimed), aimed.items(), strict=False):
         scale.plot(line, colour, f"planted: {controls[name]['template']}")
     arrays = ", ".join(content["config"]["study"]["keep"]) if check == "equal" else ""
@@ -70,6 +69,12 @@ def _check_panel(axes: "Axes", content: dict[str, Any], check: str) -> None:
     axes.set_title(check)
 
 
+def _honest(lines: list[Series], fail: str = "") -> str:
+    """How many arms a line stands for, and that it is their worst unless all are 0."""
+    many = f"{len(lines)} {fail}honest arm{'s' if len(lines) > 1 else ''}"
+    return f"{many}: worst per step" if any(v != 0 for line in lines for v in line) else f"{many}: always 0"
+
+
 def would_be_forecasts(record: Record) -> "Figure":
     """Error of the forecast that a strategy would have made at a step, beside that of reusing the last full step."""
     from matplotlib.figure import Figure
@@ -80,7 +85,7 @@ def would_be_forecasts(record: Record) -> "Figure":
     if not arms:
         raise BadInput("figure would_be_forecasts needs audited arms; set audit: true on arms with a forecasting mode.")
     dtypes = list(dict.fromkeys(config[name]["generator"]["dtype"] for name in arms))
-    figure = Figure(figsize=(style.COLUMN if len(dtypes) == 1 else style.PAGE, 3.0))
+    figure = Figure(figsize=(style.PAGE, 3.0))
     panels = figure.subplots(1, len(dtypes), sharey=True, squeeze=False)[0]
     for axes, dtype in zip(panels, dtypes, strict=True):
         _forecast_panel(axes, {n: a for n, a in arms.items() if config[n]["generator"]["dtype"] == dtype})
@@ -101,7 +106,7 @@ def _forecast_panel(axes: "Axes", arms: dict[str, Any]) -> None:
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes.yaxis.set_minor_locator(NullLocator())
     reuse = series.coinciding({name: arm["per_step"]["reuse_error"] for name, arm in arms.items()})

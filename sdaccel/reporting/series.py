@@ -1,10 +1,14 @@
 """Which lines a figure needs: arms that coincide share one, and every name says only what tells it from the others."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 Series = list[float | None]
 """One value per step; None where nothing finite was measured."""
+
+ABSENT = float("-inf")
+"""Of a line that is over: records hold no infinite number."""
 
 
 def varying(arms: Mapping[str, Any]) -> list[str]:
@@ -47,12 +51,13 @@ def coinciding(lines: Mapping[str, Any]) -> list[tuple[list[str], Any]]:
 
 
 def worst(lines: Iterable[Series]) -> Series:
-    """The largest value at every step; what is not finite is larger than anything."""
-    return [None if None in column else max(v for v in column if v is not None) for column in zip(*lines, strict=True)]
+    """The largest value at every step of those that have the step; what is not finite is larger than anything."""
+    columns = ([v for v in column if v != ABSENT] for column in itertools.zip_longest(*lines, fillvalue=ABSENT))
+    return [None if None in column else max(v for v in column if v is not None) for column in columns]
 
 
 def where_other(line: Series, drawn: Series) -> Series:
     """`line` where it differs from one that is drawn already, and one step to either side, so that it branches off."""
-    off = [a != b for a, b in zip(line, drawn, strict=True)]
+    off = [step >= len(drawn) or v != drawn[step] for step, v in enumerate(line)]
     near = [any(off[max(0, i - 1) : i + 2]) for i in range(len(off))]
     return [v if keep else None for v, keep in zip(line, near, strict=True)]

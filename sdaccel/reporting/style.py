@@ -1,5 +1,6 @@
 """One look for every figure: readable at a paper's column width, safe for colour-blind readers, the same bytes every time."""
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,8 +67,9 @@ def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
 
 
 def question(figure: "Figure", text: str) -> None:
-    """The title of a figure is what it answers, flush left."""
-    figure.suptitle(text, x=0.01, ha="left")
+    """The title of a figure is what it answers, flush left, broken where the figure ends."""
+    wrapped = textwrap.fill(text, int(13 * figure.get_figwidth()))
+    figure.suptitle(wrapped, x=0.01, ha="left")
 
 
 def legends_below(figure: "Figure", panels: "Iterable[Axes]") -> None:

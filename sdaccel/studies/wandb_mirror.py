@@ -1,13 +1,17 @@
 """Mirror a finished record to Weights & Biases, one run per record under its own id. Every number is on disk already."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from sdaccel.samples import Samples
 from sdaccel.studies.outcome import summary_rows
 
 IMAGES = 16
-"""Samples per arm that are shown."""
+"""Samples that are shown."""
+GAP = 2
 
 
 def mirror(record: dict[str, Any], *, samples: Path, folder: Path, project: str, offline: bool) -> None:
@@ -32,7 +36,7 @@ def mirror(record: dict[str, Any], *, samples: Path, folder: Path, project: str,
         verdicts = wandb.Table(
             columns=["check", "arms", "worst", "bound", "verdict"], data=[list(r) for r in summary_rows(content)]
         )
-        run.log({"verdicts": verdicts, "images": _images(wandb, content, record["samples"], samples)})
+        run.log({"verdicts": verdicts, "samples": _strips(wandb, content, record["samples"], samples)})
         run.log({f"figure/{path.stem}": wandb.Image(str(path)) for path in sorted(folder.glob("*.png"))})
         failed = False
     finally:
@@ -58,12 +62,26 @@ def scalars(record: dict[str, Any]) -> dict[str, float]:
     return out
 
 
-def _images(wandb: Any, content: dict[str, Any], folders: dict[str, str], samples: Path) -> Any:
-    """A row per sample, a column per arm."""
-    names = list(content["arms"])
-    first = content["arms"][names[0]]["samples"][:IMAGES]
-    rows = [
-        [s["index"], s["condition"], *(wandb.Image(str(Samples(samples / folders[n]).image(s["index"]))) for n in names)]
-        for s in first
-    ]
-    return wandb.Table(columns=["sample", "condition", *names], data=rows)
+def _strips(wandb: Any, content: dict[str, Any], folders: dict[str, str], samples: Path) -> list[Any]:
+    """One picture per sample: the distinct images of its arms from left to right, named in the caption."""
+    out = []
+    for i, first in enumerate(next(iter(content["arms"].values()))["samples"][:IMAGES]):
+        groups: dict[str, list[str]] = {}
+        for name, arm in content["arms"].items():
+            groups.setdefault(arm["samples"][i]["image"], []).append(name)
+        images = [Image.open(Samples(samples / folders[names[0]]).image(first["index"])) for names in groups.values()]
+        caption = " | ".join(
+            names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} equal" for names in groups.values()
+        )
+        out.append(wandb.Image(side_by_side(images), caption=f"{first['index']} {first['condition']}: {' | '.join(titles)}"))
+    return out
+
+
+def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
+    """All images in a row, two white pixels apart."""
+    strip = Image.new("RGB", (sum(image.width + GAP for image in images) - GAP, max(image.height for image in images)), "white")
+    left = 0
+    for image in images:
+        strip.paste(image, (left, 0))
+        left += image.width + GAP
+    return strip

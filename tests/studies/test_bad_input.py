@@ -1,8 +1,10 @@
 """Every mistake is one clear line and exit code 2, before any model is built."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from sdaccel.generators.flux.generator import Flux
 from sdaccel.generators.var.generator import Var
@@ -49,6 +51,7 @@ def _case(words: list[str], *argv: str) -> object:
         _case(
             ["nothing could catch it"],
             "+study.arms.A={}",
+            "strategy=taylor",
             "+study.controls.m={for: A, fails: equal, mutant: sign_flip}",
         ),
         _case(["interval=often"], "-m", "strategy=hicache", "strategy.interval=1,often"),
@@ -103,3 +106,54 @@ def test_a_typo_in_an_experiment_file_is_an_error_not_a_new_key(tmp_path: Path, 
         assert run_argv([f"+exp={name}", f"hydra.searchpath=[file://{tmp_path}]", f"output={tmp_path}/runs"]) == 2
         err = capsys.readouterr().err
         assert any(word in err for word in ("nmae", "intervall", "many")), err
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VAR of depth 2 and its VQVAE as official files, and the ways in which such files go wrong."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    runtime = Var(**TINY).build(torch.device("cpu"))
+    torch.save(runtime.var.state_dict(), folder / "var.pth")
+    torch.save(runtime.vae.state_dict(), folder / "vae.pth")
+    whole = (folder / "var.pth").read_bytes()
+    (folder / "truncated.pth").write_bytes(whole[: len(whole) // 2])
+    torch.save({k: v for k, v in runtime.var.state_dict().items() if k != "head.bias"}, folder / "no_head_bias.pth")
+    return folder
+
+
+TINY: dict[str, Any] = {
+    "depth": 2,
+    "num_classes": 10,
+    "vocab": 64,
+    "Cvae": 8,
+    "ch": 32,
+    "image_size": 64,
+    "patch_nums": [1, 2, 4],
+    "top_k": 0,
+}
+SIZES = [f"generator.{key}={value}" for key, value in TINY.items()]
+
+
+@pytest.mark.parametrize(
+    ("file", "depth", "words"),
+    [
+        ("missing.pth", 2, ["missing.pth"]),
+        ("truncated.pth", 2, ["truncated.pth"]),
+        ("var.pth", 3, ["depth"]),
+        ("no_head_bias.pth", 2, ["head.bias"]),
+        ("vae.pth", 2, ["vae.pth"]),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused_with_its_first_wrong_key(
+    file: str, depth: int, words: list[str], checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = [f"generator.weights={checkpoints / file}", f"generator.vae_weights={checkpoints / 'vae.pth'}"]
+    assert run_argv(["generator=var_tiny", *SIZES, f"generator.depth={depth}", *weights, f"output={tmp_path}"]) == 2
+    err = capsys.readouterr().err
+    assert len(err.strip().splitlines()) == 1, err
+    assert all(word in err for word in words), err
+
+
+def test_the_checkpoint_that_fits_runs(checkpoints: Path, tmp_path: Path) -> None:
+    weights = [f"generator.weights={checkpoints / 'var.pth'}", f"generator.vae_weights={checkpoints / 'vae.pth'}"]
+    assert run_argv(["generator=var_tiny", *SIZES, *weights, "study.timing.repeats=0", f"output={tmp_path}"]) == 0

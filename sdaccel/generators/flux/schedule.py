@@ -14,4 +14,4 @@ def times(steps: int, *, tokens: int, shifted: bool = True) -> list[float]:
     if not shifted:
         return line
     e = math.exp(shift_mu(tokens))
-    return [e / (e + 1 / s - 1) if s > 0 else 0.0 for s in line]
+    return [e / (e + (1 / s - 1)) if s > 0 else 0.0 for s in line]

@@ -1,0 +1,183 @@
+"""Laws of the audit and of the planted bugs: watching changes nothing, honest arms pass, every bug trips its check."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sdaccel.errors import BadInput
+from sdaccel.generators.base import Generation
+from sdaccel.generators.flux.generator import FluxRuntime
+from sdaccel.samples import Samples
+from sdaccel.strategies.forecast.anchors import AnchorRing
+from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Taylor
+from sdaccel.strategies.plain import Dense, Original
+from sdaccel.studies import checks
+from sdaccel.studies.arms import Arm
+from sdaccel.studies.audit import Audited
+from sdaccel.studies.mutants import MUTANTS
+from tests.generators.flux.tiny import FORECASTS, PROMPTS, batch, generate, hooks, same
+
+STRATEGY = HiCache(interval=1, max_order=2)
+AUDIT = {"anchor_error", "reference_error", "forecast_error", "reuse_error"}
+TRIPS = {
+    "sign_flip": "forecast_published",
+    "aliased_anchor": "anchors_written",
+    "stale_anchor": "anchors_written",
+    "dropped_norm": "equal",
+}
+
+
+def result(made: Generation, folder: Path) -> checks.Result:
+    """A generation as the checks get it: from disk."""
+    samples = Samples(folder)
+    for row in range(len(made.images)):
+        pixels = (made.images[row].permute(1, 2, 0) * 255).byte().numpy()
+        arrays = {name: array[row].numpy() for name, array in made.arrays.items()}
+        samples.write(row, condition=PROMPTS[row], image=pixels, kinds=made.kinds, arrays=arrays)
+    arm = Arm(template="t", point={}, generator=None, backend=Dense(), strategy=STRATEGY, config={})
+    return checks.Result(arm, samples, len(made.images))
+
+
+def measured(check: str, made: Generation, reference: Generation, folder: Path) -> checks.Measured:
+    if check in checks.BINARY:
+        return checks.BINARY[check](result(made, folder / "made"), result(reference, folder / "reference"))
+    return checks.UNARY[check](result(made, folder / "made"))
+
+
+def second_image(runtime: FluxRuntime, strategy: Any, honest: Forecast) -> Generation:
+    """The audited generation that follows another one in the same process."""
+    audited = Audited(strategy, honest=honest)
+    generate(runtime, audited, replace(batch(), seeds=torch.tensor([50, 51])))
+    return generate(runtime, audited)
+
+
+@pytest.mark.parametrize("interval", [1, 3])
+@pytest.mark.parametrize("mode", FORECASTS)
+def test_an_audited_run_is_the_unaudited_one(mode: str, interval: int, either: FluxRuntime) -> None:
+    strategy = FORECASTS[mode](interval=interval, max_order=2)
+    plain, audited = generate(either, strategy), generate(either, Audited(strategy, honest=strategy))
+    assert same(plain, audited) and plain.kinds == audited.kinds
+    assert set(audited.arrays) == {"latents"} | AUDIT
+    assert hooks(either) == 0
+
+
+@pytest.mark.parametrize("first_enhance", [1, 3])
+@pytest.mark.parametrize(("interval", "max_order"), [(1, 0), (1, 3), (3, 2)])
+@pytest.mark.parametrize("mode", FORECASTS)
+def test_honest_strategies_keep_their_features_and_forecast_as_published(
+    mode: str, interval: int, max_order: int, first_enhance: int, either: FluxRuntime, tmp_path: Path
+) -> None:
+    strategy = FORECASTS[mode](interval=interval, max_order=max_order, first_enhance=first_enhance)
+    made = second_image(either, strategy, strategy)
+    for name in ("anchors_written", "forecast_published"):
+        m = measured(name, made, made, tmp_path / name)
+        assert m.value <= m.bound, f"{name}: {m.where}"
+
+
+def test_the_audit_compares_every_full_step_and_every_step_after_the_first(runtime: FluxRuntime) -> None:
+    made = generate(runtime, Audited(Taylor(interval=3), honest=Taylor(interval=3)))
+    full = torch.tensor([kind == "full" for kind in made.kinds])
+    later = torch.arange(len(full)) > 0
+    expected = {"anchor_error": full, "reference_error": later, "forecast_error": full & later, "reuse_error": full & later}
+    for name, there in expected.items():
+        assert torch.equal(~made.arrays[name].isnan(), there.expand(2, -1)), name
+
+
+def test_order_0_forecasts_are_reuse(runtime: FluxRuntime) -> None:
+    strategy = Taylor(interval=1, max_order=0)
+    arrays = generate(runtime, Audited(strategy, honest=strategy)).arrays
+    assert torch.equal(arrays["forecast_error"][:, 1:], arrays["reuse_error"][:, 1:])
+    assert float(arrays["reuse_error"][:, 1:].min()) > 0
+
+
+class Rounding(AnchorRing):
+    """Keeps features in half the precision: too near to the truth for any eye."""
+
+    def write(self, name: str, feature: torch.Tensor) -> None:
+        super().write(name, feature.to(torch.bfloat16).to(feature.dtype))
+
+
+class Rounded(Taylor):
+    def ring(self) -> AnchorRing:
+        return Rounding(self.max_order + 1)
+
+
+def test_the_audit_sees_anchors_of_lower_precision(runtime: FluxRuntime, tmp_path: Path) -> None:
+    made = generate(runtime, Audited(Rounded(interval=1), honest=Taylor(interval=1)))
+    assert same(made, generate(runtime, Original())), "at interval=1 the image cannot show it"
+    assert measured("anchors_written", made, made, tmp_path).value > 0
+
+
+def test_a_strategy_without_a_published_formula_is_one_line(runtime: FluxRuntime) -> None:
+    with pytest.raises(BadInput, match="no published formula for Forecast") as caught:
+        generate(runtime, Audited(Forecast(), honest=Forecast()))
+    assert "\n" not in str(caught.value)
+
+
+def test_every_mutant_is_tried_here() -> None:
+    assert set(TRIPS) == set(MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", TRIPS)
+def test_a_planted_bug_trips_its_check_and_honesty_does_not(mutant: str, either: FluxRuntime, tmp_path: Path) -> None:
+    reference = generate(either, Original())
+    honest: AbstractContextManager[Forecast] = nullcontext(STRATEGY)
+    for planted, trips in [(honest, False), (MUTANTS[mutant](either, STRATEGY), True)]:
+        with planted as strategy:
+            made = second_image(either, strategy, STRATEGY)
+        m = measured(TRIPS[mutant], made, reference, tmp_path / str(trips))
+        assert (m.value > m.bound) is trips, m.where
+
+
+@pytest.mark.parametrize("mutant", ["sign_flip", "aliased_anchor", "stale_anchor"])
+def test_a_bug_of_the_forecast_alone_does_not_show_in_the_image_at_interval_1(mutant: str, runtime: FluxRuntime) -> None:
+    """Why equality is not enough: these would pass it, and only the audit tells."""
+    with MUTANTS[mutant](runtime, STRATEGY) as strategy:
+        assert same(second_image(runtime, strategy, STRATEGY), generate(runtime, Original()))
+
+
+@pytest.mark.parametrize("mutant", ["sign_flip", "aliased_anchor", "stale_anchor"])
+def test_a_bug_of_the_forecast_changes_the_image_where_steps_are_forecast(mutant: str, runtime: FluxRuntime) -> None:
+    honest = HiCache(interval=3, max_order=2, first_enhance=1)
+    fresh = generate(runtime, honest)
+    with MUTANTS[mutant](runtime, honest) as strategy:
+        generate(runtime, strategy, batch(["something", "else"]))
+        assert not same(generate(runtime, strategy), fresh)
+
+
+def fingerprint(runtime: FluxRuntime) -> list[tuple[str, int, bytes]]:
+    """Every module by identity and every weight by value."""
+    modules = [(name, id(module), b"") for name, module in runtime.named_modules()]
+    return modules + [(name, id(p), np.ascontiguousarray(p.detach()).tobytes()) for name, p in runtime.named_parameters()]
+
+
+@contextmanager
+def untouched(runtime: FluxRuntime) -> Iterator[None]:
+    before, original = fingerprint(runtime), generate(runtime, Original())
+    yield
+    assert fingerprint(runtime) == before and hooks(runtime) == 0
+    assert same(generate(runtime, Original()), original)
+
+
+@pytest.mark.parametrize("mutant", TRIPS)
+def test_a_mutant_leaves_the_model_as_it_found_it(mutant: str, runtime: FluxRuntime) -> None:
+    with untouched(runtime), MUTANTS[mutant](runtime, STRATEGY) as strategy:
+        generate(runtime, Audited(strategy, honest=STRATEGY))
+
+
+@pytest.mark.parametrize("mutant", TRIPS)
+def test_a_mutant_leaves_the_model_as_it_found_it_when_the_run_dies(mutant: str, runtime: FluxRuntime) -> None:
+    with untouched(runtime), pytest.raises(LookupError), MUTANTS[mutant](runtime, STRATEGY):
+        raise LookupError
+
+
+def test_the_fingerprint_sees_a_planted_bug(runtime: FluxRuntime) -> None:
+    clean = fingerprint(runtime)
+    with MUTANTS["dropped_norm"](runtime, STRATEGY):
+        assert fingerprint(runtime) != clean

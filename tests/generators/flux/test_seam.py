@@ -1,0 +1,150 @@
+"""Laws of the seam: a full step is diffusers' own, and its features are all that the velocity needs."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sdaccel.generators.flux.generator import FluxRuntime
+from sdaccel.generators.flux.schedule import times
+from sdaccel.generators.flux.seam import FluxSeam
+from tests.generators.flux.tiny import PROMPTS, TINY, bind, built, hooks, noise, relative
+
+STEP = 5
+FEATURES = ["double.0.attn", "double.0.mlp", "double.1.attn", "double.1.mlp", "single.0", "single.1"]
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+def diffusers_step(seam: FluxSeam, step: int, x: Tensor) -> Tensor:
+    """The model called as its documentation says, in its own number format."""
+    t = times(TINY.num_steps, tokens=TINY.tokens)[step]
+    rows, columns = TINY.height // 2, TINY.width // 2
+    ids = torch.tensor([[0.0, row, column] for row in range(rows) for column in range(columns)])
+    out = seam.model(
+        hidden_states=x.to(seam.dtype),
+        encoder_hidden_states=seam.inputs["encoder_hidden_states"],
+        pooled_projections=seam.inputs["pooled_projections"],
+        timestep=torch.tensor([t] * len(x), dtype=seam.dtype),
+        img_ids=ids,
+        txt_ids=torch.zeros(TINY.text_tokens, 3),
+        guidance=torch.tensor([3.5] * len(x)),
+    )
+    return out.sample
+
+
+def emitted(seam: FluxSeam, step: int, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The velocity of a full step and copies of its features."""
+    features: dict[str, Tensor] = {}
+    v = seam.full(step, x, emit=lambda name, feature: features.update({name: feature.clone()}))
+    return v, features
+
+
+def test_a_full_step_is_diffusers_own_with_and_without_emit(either: FluxRuntime) -> None:
+    seam, x = bind(either), noise([1, 2])
+    own = diffusers_step(seam, STEP, x)
+    assert own.dtype == seam.dtype
+    plain, (watched, _) = seam.full(STEP, x), emitted(seam, STEP, x)
+    assert plain.dtype == torch.float32
+    assert torch.equal(plain, own.float()) and torch.equal(watched, own.float())
+
+
+def test_features_come_in_the_named_order_over_image_tokens_only(runtime: FluxRuntime) -> None:
+    seam = bind(runtime)
+    _, features = emitted(seam, STEP, noise([1, 2]))
+    assert seam.features == list(features) == FEATURES
+    assert {feature.shape for feature in features.values()} == {(2, TINY.tokens, TINY.heads * TINY.head_dim)}
+
+
+def test_features_equal_those_of_other_places(either: FluxRuntime) -> None:
+    """Deeper in the modules: the last linear layers of a double block, and the input of a single block's."""
+    seam, x = bind(either), noise([1, 2])
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str, module: Any, args: Any, output: Any) -> None:
+        seen[name] = output.clone()
+
+    def project(name: str, module: Any, args: Any) -> None:
+        seen[name] = F.linear(args[0], module.weight, module.bias)[:, TINY.text_tokens :]
+
+    handles = []
+    for i, block in enumerate(seam.model.transformer_blocks):
+        handles.append(block.attn.to_out[0].register_forward_hook(partial(keep, f"double.{i}.attn")))
+        handles.append(block.ff.net[-1].register_forward_hook(partial(keep, f"double.{i}.mlp")))
+    for i, block in enumerate(seam.model.single_transformer_blocks):
+        handles.append(block.proj_out.register_forward_pre_hook(partial(project, f"single.{i}")))
+    _, features = emitted(seam, STEP, x)
+    for handle in handles:
+        handle.remove()
+    assert {name: torch.equal(feature, seen[name]) for name, feature in features.items()} == dict.fromkeys(FEATURES, True)
+
+
+def test_a_step_from_its_own_features_is_the_full_step(runtime: FluxRuntime) -> None:
+    """Features are pre-gate, gates come from time, guidance and pooled text, and text tokens drop out."""
+    seam, x = bind(runtime), noise([1, 2])
+    for step in (0, STEP, TINY.num_steps - 1):
+        v, features = emitted(seam, step, x)
+        assert relative(seam.from_features(step, x, features.__getitem__), v) < 2e-6
+
+
+def test_a_step_from_its_own_features_is_the_full_step_in_bfloat16_up_to_its_rounding() -> None:
+    seam, x = bind(built("bfloat16")), noise([1, 2])
+    v, features = emitted(seam, STEP, x)
+    assert relative(seam.from_features(STEP, x, features.__getitem__), v) < 2e-2
+
+
+def test_the_sum_of_gated_features_is_the_full_step_to_1e_10_in_float64() -> None:
+    """The seam hands out float32, so the sum over its gates is written out here: nothing small is missing from it."""
+    seam, x = bind(built("float64")), noise([1, 2]).double()
+    _, features = emitted(seam, STEP, x)
+    temb = seam._embed_time(STEP, len(x))
+    h = seam.model.x_embedder(x) + sum(gate * features[name] for name, gate in seam._gates(temb))
+    v = seam.model.proj_out(seam.model.norm_out(h, temb))
+    assert v.dtype == torch.float64
+    assert relative(v, diffusers_step(seam, STEP, x)) < 1e-10
+
+
+@pytest.mark.parametrize("dropped", FEATURES)
+def test_without_one_feature_it_is_another_step(dropped: str, runtime: FluxRuntime) -> None:
+    seam, x = bind(runtime), noise([1, 2])
+    v, features = emitted(seam, STEP, x)
+    features[dropped].zero_()
+    assert relative(seam.from_features(STEP, x, features.__getitem__), v) > 1e-3
+
+
+def test_with_the_gates_of_another_step_text_or_guidance_it_is_another_step(runtime: FluxRuntime) -> None:
+    seam, x = bind(runtime), noise([1, 2])
+    v, features = emitted(seam, STEP, x)
+    swapped = bind(runtime, PROMPTS[::-1])
+    unguided = bind(runtime)
+    unguided.inputs["guidance"] = torch.zeros(2)
+    for other, step in [(seam, STEP - 1), (swapped, STEP), (unguided, STEP)]:
+        assert relative(other.from_features(step, x, features.__getitem__), v) > 1e-4
+
+
+def test_hooks_live_exactly_as_long_as_the_step(runtime: FluxRuntime) -> None:
+    seam, during = bind(runtime), set()
+    seam.full(STEP, noise([1, 2]), emit=lambda name, feature: during.add(hooks(runtime)))
+    assert during == {len(FEATURES)}, "the count would not see a hook"
+    assert hooks(runtime) == 0
+
+
+def test_no_hook_outlives_an_emit_that_raises(runtime: FluxRuntime) -> None:
+    def emit(name: str, feature: Tensor) -> None:
+        if name == "double.1.attn":
+            raise LookupError(name)
+
+    seam, x = bind(runtime), noise([1, 2])
+    before = seam.full(STEP, x)
+    with pytest.raises(LookupError, match=r"double\.1\.attn"):
+        seam.full(STEP, x, emit=emit)
+    assert hooks(runtime) == 0
+    assert torch.equal(seam.full(STEP, x), before)

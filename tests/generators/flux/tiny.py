@@ -1,0 +1,59 @@
+"""The tiny FLUX of these tests, bound to prompts the way a generation binds it, and what its laws look at."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from sdaccel.conditions import Batch
+from sdaccel.generators.base import Generation, torch_dtype
+from sdaccel.generators.flux.generator import Flux, FluxRuntime
+from sdaccel.generators.flux.schedule import times
+from sdaccel.generators.flux.seam import FluxSeam
+from sdaccel.noise import Stream, normal
+from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Taylor
+from sdaccel.strategies.plain import Dense
+
+TINY = Flux(doubles=2, singles=2, height=8, width=16, num_steps=12)
+"""Not square, so that rows and columns cannot be mixed up."""
+CPU = torch.device("cpu")
+PROMPTS = ["a cat", "two dogs"]
+FORECASTS: dict[str, type[Forecast]] = {"taylor": Taylor, "hicache": HiCache}
+
+
+def built(dtype: str = "float32") -> FluxRuntime:
+    return replace(TINY, dtype=dtype).build(CPU)
+
+
+def bind(runtime: FluxRuntime, prompts: list[str] = PROMPTS) -> FluxSeam:
+    """The seam of one generation, as `generate` makes it."""
+    dtype = torch_dtype(runtime.config.dtype)
+    inputs = runtime.config._inputs(prompts)
+    for name in ("encoder_hidden_states", "pooled_projections"):
+        inputs[name] = inputs[name].to(dtype)
+    return FluxSeam(runtime.transformer, inputs=inputs, times=times(TINY.num_steps, tokens=TINY.tokens), dtype=dtype)
+
+
+def noise(seeds: list[int]) -> Tensor:
+    return normal(torch.tensor(seeds), Stream.LATENT, (TINY.tokens, 12))
+
+
+def batch(prompts: list[str] = PROMPTS, seeds: tuple[int, ...] = (1, 2)) -> Batch:
+    return Batch(tuple(prompts), torch.tensor(seeds), dict(enumerate(range(len(prompts)))))
+
+
+def generate(runtime: FluxRuntime, strategy: object, wanted: Batch | None = None) -> Generation:
+    return runtime.generate(wanted or batch(), backend=Dense(), strategy=strategy, keep=["latents"])
+
+
+def same(a: Generation, b: Generation) -> bool:
+    return torch.equal(a.arrays["latents"], b.arrays["latents"]) and torch.equal(a.images, b.images)
+
+
+def hooks(model: torch.nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+
+def relative(a: Tensor, b: Tensor) -> float:
+    """||a - b|| / ||b||"""
+    return float((a.double() - b.double()).norm() / b.double().norm())

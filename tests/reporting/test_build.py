@@ -1,0 +1,132 @@
+"""Laws of the report: a pure function of the records that are there."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from sdaccel.errors import BadInput
+from sdaccel.reporting.build import build, read
+from sdaccel.reporting.gallery import page
+from tests.conftest import ROOT
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_two_reports_of_the_same_records_are_the_same_bytes_wherever_they_are(reports: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(reports, tmp_path / "elsewhere" / "under another name"))
+    build(reports)
+    build(other)
+    first, second = contents(reports), contents(other)
+    assert list(first) == list(second)
+    assert [name for name in first if first[name] != second[name]] == []
+    assert {Path(name).suffix for name in first} == {".pdf", ".png", ".csv", ".tex", ".html", ".json"}
+
+
+def test_another_process_and_a_users_own_matplotlib_settings_change_no_byte(reports: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(reports, tmp_path / "other"))
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text("font.size: 20\nlines.linewidth: 9\nsavefig.dpi: 31\naxes.grid: True\n")
+    command = [sys.executable, "-W", "error", str(ROOT / "experiments" / "report.py"), "--reports", str(other)]
+    done = subprocess.run(command, env={"MATPLOTLIBRC": str(settings), "PYTHONHASHSEED": "7"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    build(reports)
+    assert contents(reports) == contents(other)
+
+
+def test_a_report_holds_no_date_and_no_path_of_this_machine(reports: Path) -> None:
+    written = build(reports)
+    for path in written:
+        data = path.read_bytes()
+        assert not [own for own in (reports.parent.parent, ROOT) if str(own).encode() in data], path
+        assert b"CreationDate" not in data and b"Matplotlib" not in data, path
+
+
+def test_outputs_of_a_record_that_is_gone_are_removed_and_nothing_else(reports: Path) -> None:
+    build(reports)
+    own = reports / "figures" / "README.md"
+    own.write_text("mine")
+    (gone,) = (reports / "results" / "sample").glob("*.json")
+    gone.unlink()
+    build(reports)
+    left = contents(reports)
+    assert not [name for name in left if gone.stem in name and name.startswith(("figures", "tables"))]
+    assert not (reports / "figures" / "sample").exists()
+    assert gone.stem not in left["index.html"].decode()
+    assert own.read_text() == "mine"
+    assert [name for name in left if name.startswith("figures/interval1_equivalence/")]
+
+
+def test_a_figure_that_a_record_no_longer_asks_for_is_removed(reports: Path) -> None:
+    folder = build(reports)[0].parent
+    stale = folder / "of_an_older_version.pdf"
+    stale.write_bytes(b"%PDF")
+    build(reports)
+    assert not stale.exists()
+
+
+def test_a_record_changed_by_hand_is_refused_in_one_line_before_anything_is_written(reports: Path) -> None:
+    (path,) = (reports / "results" / "sample").glob("*.json")
+    record = json.loads(path.read_bytes())
+    record["content"]["arms"]["run"]["mac_ceiling"] = 100.0
+    path.write_text(json.dumps(record))
+    command = [sys.executable, str(ROOT / "experiments" / "report.py"), "--reports", str(reports)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert re.fullmatch(r"record .* was changed after it was written .*\n", done.stderr)
+    assert not (reports / "index.html").exists() and not (reports / "figures").exists()
+
+
+def test_a_record_under_another_name_is_refused(reports: Path) -> None:
+    (path,) = (reports / "results" / "sample").glob("*.json")
+    path.rename(path.with_stem("sample-000000000000"))
+    with pytest.raises(BadInput, match="promote puts it where it belongs"):
+        read(reports)
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for key, value in attrs if key in ("href", "src") and value]
+        self.open += [tag] if tag not in ("meta", "img", "br") else []
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_every_link_of_the_page_is_relative_and_leads_to_a_file(reports: Path) -> None:
+    build(reports)
+    links = Links()
+    links.feed((reports / "index.html").read_text(encoding="utf-8"))
+    files = [link for link in links.found if not link.startswith("#")]
+    assert {Path(link).suffix for link in files} == {".pdf", ".png", ".csv", ".tex", ".json"}
+    assert all((reports / link).is_file() for link in files)
+    assert links.open == []
+
+
+def test_arms_with_the_same_images_share_one_column_of_the_page(reports: Path) -> None:
+    build(reports)
+    text = (reports / "index.html").read_text(encoding="utf-8")
+    assert "A, B ×4, B2 ×2, planted sign_flip" in text
+    (record,) = [r for r in read(reports) if r["content"]["checks"]]
+    images = {s["image"] for arm in record["content"]["arms"].values() for s in arm["samples"]}
+    section = text.split('<section id="interval1')[1].split("</section>")[0]
+    assert section.count('src="thumbnails/') == len(images)
+
+
+def test_what_a_record_says_cannot_become_markup(reports: Path) -> None:
+    records = read(reports)
+    records[0]["content"]["config"]["study"]["question"] = "<script>alert(1)</script> & more"
+    text = page([(records[0], [])], reports=reports)
+    assert "<script" not in text and "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in text

@@ -1,0 +1,125 @@
+"""Laws of the figures: names are checked before a run, and a drawing shows the record's values, exact zeros apart."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.lines import Line2D
+
+from sdaccel.errors import BadInput
+from sdaccel.reporting import figures, series, style
+from sdaccel.reporting.build import read
+
+
+@pytest.fixture
+def headline(promoted: Path) -> dict[str, Any]:
+    return read(promoted)[0]
+
+
+@pytest.fixture
+def timed(promoted: Path) -> dict[str, Any]:
+    return read(promoted)[1]
+
+
+def x_of(line: Line2D) -> list[float]:
+    return [float(x) for x in np.asarray(line.get_xdata())]
+
+
+def y_of(line: Line2D) -> list[float]:
+    return [float(y) for y in np.asarray(line.get_ydata())]
+
+
+def test_an_unknown_figure_is_refused_and_the_known_ones_are_named(headline: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="step_diff is unknown; choose from step_differences, would_be_forecasts, timing"):
+        figures.validate(["step_diff"])
+    headline["content"]["config"]["study"]["figures"] = ["would_be_forecasts", "nonsense"]
+    with pytest.raises(BadInput, match="nonsense is unknown"):
+        figures.draw(headline, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_are_checked_without_loading_matplotlib() -> None:
+    code = (
+        "import sys; from sdaccel.reporting import figures; figures.validate(['timing']); sys.exit('matplotlib' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_study_gets_the_figures_it_names_and_timing_only_where_there_is_any(
+    headline: dict[str, Any], timed: dict[str, Any], tmp_path: Path
+) -> None:
+    drawn = [path.name for path in figures.draw(headline, tmp_path)]
+    assert drawn == ["step_differences.pdf", "step_differences.png", "would_be_forecasts.pdf", "would_be_forecasts.png"]
+    assert [path.name for path in figures.draw(timed, tmp_path)] == ["timing.pdf", "timing.png"]
+    assert figures.names_of(timed | {"timing": None}) == []
+
+
+@pytest.mark.parametrize("name", ["step_differences", "would_be_forecasts"])
+def test_a_figure_says_what_it_lacks(name: str, timed: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match=f"figure {name} needs"):
+        figures.FIGURES[name](timed)
+
+
+def test_exact_zeros_are_drawn_in_their_band_and_no_other_value_is(headline: dict[str, Any]) -> None:
+    with style.styled():
+        panel = figures.step_differences(headline).axes[0]
+    ticks = {text.get_text(): place for place, text in zip(panel.get_yticks(), panel.get_yticklabels(), strict=True)}
+    zero = ticks["exactly 0"]
+    honest, caught = [[line for line in panel.lines if line.get_color() == c] for c in (style.BLUE, style.VERMILLION)]
+    assert y_of(honest[1]) == [zero] * 7  # six steps and the noise they start from
+    (dropped,) = [v for v in headline["content"]["checks"] if v["check"] == "equal" and not v["passed"]]
+    values = [10**y for y in y_of(caught[0]) if not math.isnan(y)]
+    assert values == pytest.approx([v for v in dropped["series"] if v])
+    assert min(values) > 10 ** min(y for name, y in ticks.items() if name != "exactly 0") > 10**zero
+
+
+def test_an_honest_arm_that_fails_gets_a_line_of_its_own(headline: dict[str, Any]) -> None:
+    broken = next(v for v in headline["content"]["checks"] if v["check"] == "equal" and not v["control"])
+    broken |= {"passed": False, "series": [0.0, 1.0, None, 1.0, 1.0, 1.0, 1.0]}
+    with style.styled():
+        panel = figures.step_differences(headline).axes[0]
+    legend = panel.get_legend()
+    assert legend is not None
+    assert "1 failing honest arm: worst per step" in [text.get_text() for text in legend.get_texts()]
+    assert "not finite" in [text.get_text() for text in panel.get_yticklabels()]
+
+
+def test_arms_that_coincide_share_one_line(headline: dict[str, Any]) -> None:
+    with style.styled():
+        figure = figures.would_be_forecasts(headline)
+    arms = [a for a in headline["content"]["arms"].values() if not a["control"] and a["per_step"]]
+    distinct = {(a["point"]["generator.dtype"], tuple(a["per_step"]["forecast_error"])) for a in arms}
+    assert sum(len(axes.lines) for axes in figure.axes) == len(distinct) + 2 < len(arms) + 2  # one reuse line per panel
+    assert [axes.get_title(loc="left").partition(",")[0] for axes in figure.axes] == ["float32", "bfloat16"]
+
+
+def test_timing_shows_the_measured_quantiles_and_the_ceiling(timed: dict[str, Any]) -> None:
+    with style.styled():
+        bar, middle, ceiling, _one = figures.timing(timed).axes[0].lines
+    speed = timed["timing"]["arms"]["run"]["speedup"]
+    assert x_of(bar) == [speed["p10"], speed["p90"]]
+    assert x_of(middle) == [speed["p50"]]
+    assert x_of(ceiling) == [timed["content"]["arms"]["run"]["mac_ceiling"]]
+
+
+def test_names_keep_only_what_tells_arms_apart() -> None:
+    arms = {
+        "B[mode=taylor,dtype=float32]": {"template": "B", "point": {"mode": "taylor", "generator.dtype": "float32"}},
+        "B[mode=taylor,dtype=bfloat16]": {"template": "B", "point": {"mode": "taylor", "generator.dtype": "bfloat16"}},
+        "C": {"template": "C", "point": {}},
+    }
+    assert list(series.labels(arms).values()) == ["B dtype=float32", "B dtype=bfloat16", "C"]
+    assert series.counted(["A", "B", "B"]) == "A, B ×2"
+
+
+def test_a_branch_is_drawn_from_the_step_before_it_leaves_to_the_step_after_it_returns() -> None:
+    assert series.where_other([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 2.0, 9.0, 4.0, 5.0]) == [None, 2.0, 3.0, 4.0, None]
+
+
+def test_arms_of_different_length_can_stand_in_one_figure() -> None:
+    assert series.worst([[0.0, 1.0, None], [0.5, 0.0, 2.0, 3.0]]) == [0.5, 1.0, None, 3.0]
+    assert series.where_other([1.0, 2.0, 3.0], [1.0, 2.0]) == [None, 2.0, 3.0]

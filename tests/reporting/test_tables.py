@@ -1,0 +1,104 @@
+"""Laws of the tables: CSV repeats the record digit for digit, LaTeX sets what the record says."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sdaccel.reporting import tables
+from sdaccel.reporting.build import read
+from sdaccel.reporting.tables import Table
+from sdaccel.studies.outcome import summary_rows
+
+
+@pytest.fixture
+def records(promoted: Path) -> list[dict[str, Any]]:
+    return read(promoted)
+
+
+def rows(table: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(tables.to_csv(table))))
+
+
+def number(cell: str) -> Any:
+    return json.loads(cell) if cell else None
+
+
+def test_every_verdict_of_the_record_stands_in_the_csv_unrounded(records: list[dict[str, Any]]) -> None:
+    found = [
+        (r["check"], r["arm"], number(r["measured"]), number(r["bound"]), r["verdict"])
+        for r in rows(tables.verdicts(records[0]))
+    ]
+    verdicts = records[0]["content"]["checks"]
+    words = {True: "pass", False: "fail"}
+    assert found == [(v["check"], v["arm"], v["measured"], v["bound"], words[v["passed"]]) for v in verdicts]
+    assert any(len(r["measured"]) > 12 for r in rows(tables.verdicts(records[0])))
+
+
+def test_timings_and_ceilings_stand_in_the_csv_unrounded(records: list[dict[str, Any]]) -> None:
+    record = records[1]
+    for row in rows(tables.timing(record)):
+        arm = record["timing"]["arms"][row["arm"]]
+        assert [number(row[f"{q} (s)"]) for q in ("p10", "p50", "p90")] == [arm["seconds"][q] for q in ("p10", "p50", "p90")]
+        assert [number(row[f"{q} (×)"]) for q in ("p10", "p50", "p90")] == [arm["speedup"][q] for q in ("p10", "p50", "p90")]
+        assert number(row["MAC ceiling"]) == record["content"]["arms"][row["arm"]]["mac_ceiling"]
+    assert [row["arm"] for row in rows(tables.timing(record))] == ["baseline", "run"]
+
+
+def test_arms_count_what_they_did_and_how_they_compare(records: list[dict[str, Any]]) -> None:
+    baseline, forecast = rows(tables.arms(records[1]))
+    assert number(baseline["full"]) == 6 and number(baseline["forecast"]) == 0
+    assert number(forecast["full"]) + number(forecast["forecast"]) == 6 and number(forecast["forecast"]) > 0
+    assert number(forecast["PSNR (dB)"]) == records[1]["content"]["arms"]["run"]["paired"]["psnr"]
+
+
+def test_the_summary_says_what_the_screen_says(records: list[dict[str, Any]]) -> None:
+    table = tables.summary(records[0])
+    read_out = [tuple(tables.shown(cell, missing=table.missing) for cell in row) for row in table.rows]
+    assert read_out == summary_rows(records[0]["content"])
+    assert [row[-1] for row in read_out].count("caught") == 4
+
+
+def test_a_control_that_got_through_is_not_called_caught(records: list[dict[str, Any]]) -> None:
+    for verdict in records[0]["content"]["checks"]:
+        verdict["passed"] = True
+    assert [row[-1] for row in tables.summary(records[0]).rows][-4:] == ["NOT CAUGHT"] * 4
+
+
+def test_latex_is_balanced_and_every_special_character_is_escaped(records: list[dict[str, Any]]) -> None:
+    for record in records:
+        for table in tables.tables(record):
+            text = tables.to_latex(table)
+            bare = re.sub(r"\\[\\&%$#_{}]", "", text)
+            assert bare.count("{") == bare.count("}") and bare.count("$") % 2 == 0
+            assert "_" not in bare and "%" not in bare.removeprefix("% \\usepackage")
+            begun, ended = re.findall(r"\\begin{(\w+)}", text), re.findall(r"\\end{(\w+)}", text)
+            assert begun == ended and len(begun) == 1
+            lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+            columns = {len(re.findall(r"(?<!\\)&", line)) + 1 for line in lines}
+            assert columns == {len(table.columns)} and len(lines) == len(table.rows) + 1
+            assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("a_b", r"a\_b"),
+        ("50 % & #1 of {x}", r"50 \% \& \#1 of \{x\}"),
+        ("[optional]", "{[}optional{]}"),
+        (r"C:\temp ~ ^", r"C:\textbackslash{}temp \textasciitilde{} \textasciicircum{}"),
+        ("2×", r"2$\times$"),
+    ],
+)
+def test_escaping_leaves_the_reader_the_same_text(text: str, latex: str) -> None:
+    assert tables.escape(text) == latex
+
+
+def test_a_table_too_long_for_a_page_may_break() -> None:
+    short, long = (Table("t", ("n",), [(i,) for i in range(rows)]) for rows in (tables.LONG - 1, tables.LONG))
+    assert r"\begin{tabular}" in tables.to_latex(short)
+    assert r"\begin{longtable}" in tables.to_latex(long) and r"\endhead" in tables.to_latex(long)

@@ -1,0 +1,103 @@
+"""The command line as a user meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from sdaccel.studies import records
+from sdaccel.studies.promote import promote
+from sdaccel.studies.verify import verify
+from tests.conftest import CONF, ROOT
+from tests.studies.frame import SMALL, run, run_argv
+
+
+def _script(name: str, *argv: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(ROOT / "experiments" / name), *argv], capture_output=True, text=True, check=False
+    )
+
+
+def test_every_experiment_composes_and_describes_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (CONF / "exp").glob("*.yaml"):
+        assert run_argv([f"+exp={path.stem}", "--dry-run", f"output={tmp_path}"]) == 0
+        out = capsys.readouterr().out
+        assert "images to generate" in out
+        assert "memory" in out
+    assert not list(tmp_path.iterdir()), "a dry run writes nothing"
+
+
+def test_multirun_runs_every_job(tmp_path: Path) -> None:
+    done = _script("run.py", "-m", "strategy=hicache", "strategy.interval=2,3", *SMALL, "data.limit=1", f"output={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    contents = [records.load(path)["content"] for path in tmp_path.glob("*/record.json")]
+    assert {content["config"]["arms"]["run"]["strategy"]["interval"] for content in contents} == {2, 3}
+    assert done.stdout.count("verdict: PASS") == 2
+
+
+def test_cfg_shows_every_default(capfd: pytest.CaptureFixture[str]) -> None:
+    done = _script("run.py", "--cfg", "job", "strategy=hicache")
+    assert done.returncode == 0, done.stderr
+    assert "hicache_scale: 0.5" in done.stdout
+
+
+def test_wandb_is_imported_only_when_asked_for(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tests.studies.frame import SMALL, run_argv; "
+        f"code = run_argv([*SMALL, 'data.limit=1', 'output={tmp_path}']); "
+        "assert 'wandb' not in sys.modules, 'wandb was imported'; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_mirror_holds_the_records_numbers(tmp_path: Path) -> None:
+    once = [*SMALL, "data.limit=2", "study.timing.repeats=1"]
+    done = _script("run.py", "strategy=taylor", *once, "logger=wandb", f"output={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    (run_file,) = tmp_path.glob("*/wandb/offline-run-*/run-*.wandb")
+    record = records.load(next(tmp_path.glob("sample-*/record.json")))
+    assert record["id"].encode() in run_file.read_bytes()
+    strips = list(run_file.parent.glob("files/media/images/samples*.png"))
+    assert [imread(strip).shape for strip in strips] == [(16, 16 + 2 + 16, 3)] * 2, "two samples, two arms side by side"
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = "import sys, sdaccel; assert not {'torch', 'hydra', 'pytorch_lightning', 'diffusers'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_bad_input_is_told_before_heavy_libraries_load() -> None:
+    code = (
+        "import sys; from pathlib import Path; from sdaccel.studies import cli; sys.argv = ['run.py', 'strategy=none_such']; "
+        "assert cli.main(Path('conf')) == 2; "
+        "assert not {'pytorch_lightning', 'diffusers', 'wandb', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_promoted_record_verifies_and_a_forged_one_does_not(tmp_path: Path) -> None:
+    from rich.console import Console
+
+    fresh = run("strategy=hicache", "data.per_condition=1", "data.limit=3", output=tmp_path)
+    (path,) = tmp_path.glob("*/record.json")
+    target = promote(path, samples=tmp_path / "samples", reports=tmp_path / "reports")
+    record = records.load(target)
+    assert record == fresh
+    assert len(list((tmp_path / "reports" / "thumbnails").iterdir())) == 6
+    quiet = Console(quiet=True)
+    assert verify(record, samples=2, console=quiet) == []
+    forged = json.loads(json.dumps(record))
+    forged["content"]["arms"]["run"]["samples"][1]["image"] = "0" * 64
+    (difference,) = verify(forged, samples=2, console=quiet)
+    assert "run, sample 1: image" in difference
+
+
+def test_promote_names_what_it_cannot_find(tmp_path: Path) -> None:
+    done = _script("promote.py", "no_such_record", "--runs", str(tmp_path))
+    assert done.returncode == 2
+    assert "no_such_record matches nothing" in done.stderr
