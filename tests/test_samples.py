@@ -75,7 +75,7 @@ def test_pixels_survive_exactly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 def test_arrays_survive_exactly(dtype: type, tmp_path: Path) -> None:
     samples = Samples(tmp_path)
-    array = np.random.default_rng(1).normal(size=(3, 4)).astype(dtype)
+    array: np.ndarray = np.random.default_rng(1).normal(size=(3, 4)).astype(dtype)
     write(samples, 2, 3, latents=array.T, nan=np.array([np.nan]))
     kept = samples.array(2, "latents")
     assert kept.dtype == dtype and np.array_equal(kept, array.T)

@@ -70,9 +70,7 @@ def _strips(wandb: Any, content: dict[str, Any], folders: dict[str, str], sample
         for name, arm in content["arms"].items():
             groups.setdefault(arm["samples"][i]["image"], []).append(name)
         images = [Image.open(Samples(samples / folders[names[0]]).image(first["index"])) for names in groups.values()]
-        caption = " | ".join(
-            names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} equal" for names in groups.values()
-        )
+        titles = [names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} equal" for names in groups.values()]
         out.append(wandb.Image(side_by_side(images), caption=f"{first['index']} {first['condition']}: {' | '.join(titles)}"))
     return out
 

@@ -1,5 +1,6 @@
 """Laws of the schedule and the Euler loop: both are diffusers' FlowMatchEulerDiscreteScheduler."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def scheduler(steps: int, *, tokens: int, shifted: bool = True) -> Any:
     from diffusers import FlowMatchEulerDiscreteScheduler
     from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
-    made = FlowMatchEulerDiscreteScheduler(shift=3.0 if shifted else 1.0, use_dynamic_shifting=shifted)
+    made: Any = FlowMatchEulerDiscreteScheduler(shift=3.0 if shifted else 1.0, use_dynamic_shifting=shifted)
     made.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps).tolist(), mu=calculate_shift(tokens))
     return made
 
@@ -33,7 +34,7 @@ def test_times_are_the_scheduler_s_sigmas(steps: int, tokens: int, shifted: bool
     assert len(ours) == steps + 1
     assert np.abs(np.array(ours) - sigmas.double().numpy()).max() < 1e-6
     assert ours[0] == 1 and ours[-1] == 0
-    assert all(a > b for a, b in zip(ours, ours[1:], strict=False))
+    assert all(a > b for a, b in pairwise(ours))
 
 
 def test_the_shift_depends_on_the_number_of_tokens() -> None:
