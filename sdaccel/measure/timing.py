@@ -35,6 +35,18 @@ def _time(call: Callable[[], Any], device: torch.device) -> float:
     return begin.elapsed_time(end) / 1000
 
 
+def peak_memory(call: Callable[[], Any], device: torch.device) -> int | None:
+    """Bytes a call allocates on the GPU at its worst moment, beside what was there; None on a CPU."""
+    if device.type != "cuda":
+        return None
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    call()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - before
+
+
 def summary(seconds: Sequence[float]) -> dict[str, float]:
     p10, p50, p90 = np.percentile(seconds, [10, 50, 90])
     return {"p10": float(p10), "p50": float(p50), "p90": float(p90), "n": len(seconds)}

@@ -36,7 +36,8 @@ def show(record: dict[str, Any], console: Console) -> None:
             speedup = arm["speedup"]
             beside = f", {speedup['p50']:.2f}x [{speedup['p10']:.2f}, {speedup['p90']:.2f}]" if speedup else ""
             ceiling = content["arms"][name]["mac_ceiling"]
-            console.print(f"{name}: {arm['seconds']['p50']:.3f} s per batch{beside} (MAC ceiling {ceiling:.2f}x)")
+            memory = f", peak {arm['peak_bytes'] / 2**20:,.0f} MiB beside the weights" if arm["peak_bytes"] else ""
+            console.print(f"{name}: {arm['seconds']['p50']:.3f} s per batch{beside} (MAC ceiling {ceiling:.2f}x){memory}")
     for name, arm in content["arms"].items():
         if (paired := arm["paired"]) and paired["against"] != name and paired["psnr"] is not None:
             same = f", {paired['identical']} of {paired['n']} identical" if paired["identical"] else ""

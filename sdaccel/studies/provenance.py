@@ -49,7 +49,7 @@ def numerics(device: torch.device, *, threads: int) -> dict[str, Any]:
 def provenance(bits: dict[str, Any], arms: Sequence[Arm], command: Sequence[str]) -> dict[str, Any]:
     """`bits` are the numerics the samples were made with."""
     return {
-        "command": ["experiments/run.py", *command],
+        "command": ["experiments/run.py", *(o for o in command if not o.startswith(("output=", "logger")))],
         "code": code_fingerprint(arms),
         "git": _git(),
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},

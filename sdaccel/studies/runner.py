@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from sdaccel.conditions import batches
-from sdaccel.measure.timing import interleaved, speedups, summary
+from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
 from sdaccel.predict import pl
 from sdaccel.predict.data import Conditions
 from sdaccel.predict.module import Predict
@@ -163,6 +163,7 @@ def _time(plan: Plan, console: Console) -> dict[str, Any]:
     for arm in arms:
         baseline = arm.baseline(plan.cfg.study.baseline, arms)
         entries[arm.name] = {
+            "peak_bytes": peak_memory(calls[arm.name], device),
             "seconds": summary(seconds[arm.name]),
             "baseline": baseline and baseline.name,
             "speedup": speedups(seconds[baseline.name], seconds[arm.name]) if baseline else None,

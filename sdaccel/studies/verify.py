@@ -42,7 +42,7 @@ def verify(record: dict[str, Any], *, samples: int, console: Console) -> list[st
     """What differs, one line each; everything is generated anew in a folder that is thrown away."""
     from sdaccel.studies import runner
 
-    command = [o for o in record["provenance"]["command"][1:] if not o.startswith(("output=", "logger=", "data.limit="))]
+    command = [o for o in record["provenance"]["command"][1:] if not o.startswith("data.limit=")]
     limit = min(samples, len(record["content"]["config"]["data"]["conditions"]))
     compose.register()
     with tempfile.TemporaryDirectory() as output:

@@ -1,6 +1,7 @@
 """Laws of the report: a pure function of the records that are there."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -35,7 +36,8 @@ def test_another_process_and_a_users_own_matplotlib_settings_change_no_byte(repo
     settings = tmp_path / "matplotlibrc"
     settings.write_text("font.size: 20\nlines.linewidth: 9\nsavefig.dpi: 31\naxes.grid: True\n")
     command = [sys.executable, "-W", "error", str(ROOT / "experiments" / "report.py"), "--reports", str(other)]
-    done = subprocess.run(command, env={"MATPLOTLIBRC": str(settings), "PYTHONHASHSEED": "7"}, capture_output=True, text=True)
+    env = os.environ | {"MATPLOTLIBRC": str(settings), "PYTHONHASHSEED": "7"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     build(reports)
     assert contents(reports) == contents(other)
