@@ -48,24 +48,26 @@ def batches(conditions: Sequence[Condition], *, seed: int, size: int, done: Coll
 def read_prompts(path: Path) -> list[str]:
     """One prompt per line, UTF-8; blank lines do not count."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise BadInput(
             f"data.prompt_file={path} does not exist; give the path of a text file with one prompt per line."
         ) from None
     except IsADirectoryError:
         raise BadInput(f"data.prompt_file={path} is a folder; give a text file with one prompt per line.") from None
-    except PermissionError:
-        raise BadInput(f"data.prompt_file={path} cannot be read by this user; change its permissions.") from None
     except UnicodeDecodeError as error:
         raise BadInput(
             f"data.prompt_file={path} is not UTF-8 text (byte {error.start}); save it as plain text, one prompt per line."
+        ) from None
+    except OSError as error:
+        raise BadInput(
+            f"data.prompt_file={path} cannot be read ({error.strerror}); check the path and its permissions."
         ) from None
     if "\0" in text:
         raise BadInput(
             f"data.prompt_file={path} holds NUL bytes, so it is a binary file; give plain text, one prompt per line."
         )
-    prompts = [line.strip() for line in text.splitlines() if line.strip()]
+    prompts = [line.strip() for line in text.split("\n") if line.strip()]
     if not prompts:
         raise BadInput(f"data.prompt_file={path} holds no prompt; write one prompt per line.")
     return prompts

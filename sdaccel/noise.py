@@ -88,5 +88,7 @@ def normal(seeds: Tensor, stream: Stream, shape: Sequence[int], *, start: int = 
 def sample_seeds(seed: int, indices: Sequence[int]) -> Tensor:
     """The 63-bit seed of every sample of a study: a function of the study's seed and the sample's index alone."""
     own = torch.tensor([seed], dtype=torch.int64)
-    parts = [words(own, Stream.SEED, start=2 * i, count=2)[0] for i in indices]
-    return torch.stack([low | ((high & 0x7FFFFFFF) << 32) for low, high in parts])
+    first = min(indices)
+    pairs = words(own, Stream.SEED, start=2 * first, count=2 * (max(indices) - first + 1)).view(-1, 2)
+    low, high = pairs[torch.tensor(indices) - first].unbind(1)
+    return low | ((high & 0x7FFFFFFF) << 32)

@@ -39,6 +39,11 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def array_digest(array: np.ndarray) -> str:
+    """Hash of type, shape and bytes."""
+    return digest(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+
+
 class Samples:
     """The samples of one arm in one folder."""
 
@@ -62,7 +67,7 @@ class Samples:
             "condition": condition,
             "image": digest(image.tobytes()),
             "kinds": kinds,
-            "arrays": {name: digest(np.ascontiguousarray(array).tobytes()) for name, array in sorted(arrays.items())},
+            "arrays": {name: array_digest(array) for name, array in sorted(arrays.items())},
         }
         atomic_write(self._path(index, "json"), canonical(entry))
 

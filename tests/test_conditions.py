@@ -102,3 +102,15 @@ def test_a_folder_in_place_of_a_prompt_file_is_one_line_that_names_it(tmp_path: 
     with pytest.raises(BadInput, match="is a folder") as caught:
         read_prompts(tmp_path)
     assert f"data.prompt_file={tmp_path}" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_prompt(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes("\ufeffa cat\r\na dog\u2028still the same dog\r\n".encode())
+    assert read_prompts(file) == ["a cat", "a dog\u2028still the same dog"]
+
+
+def test_a_path_below_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a cat")
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_prompts(tmp_path / "file" / "prompts.txt")

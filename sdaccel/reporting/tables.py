@@ -78,13 +78,15 @@ def arms(record: Record) -> Table:
 def timing(record: Record) -> Table:
     """Seconds per batch and speed-up over the baseline at the same point, beside the analytic ceiling."""
     quantiles = ("p10", "p50", "p90")
-    columns = ("arm", "baseline", *(f"{q} (s)" for q in quantiles), *(f"{q} (×)" for q in quantiles), "MAC ceiling", "rounds")
+    columns = ("arm", "baseline", *(f"{q} (s)" for q in quantiles), *(f"{q} (×)" for q in quantiles), "MAC ceiling")
+    columns += ("peak memory (bytes)", "rounds")
     rows: list[tuple[Cell, ...]] = []
     for name, arm in (record["timing"] or {"arms": {}})["arms"].items():
         speed = arm["speedup"] or dict.fromkeys(quantiles)
         times = (arm["seconds"][q] for q in quantiles)
         ceiling = record["content"]["arms"][name]["mac_ceiling"]
-        rows.append((name, arm["baseline"], *times, *(speed[q] for q in quantiles), ceiling, arm["seconds"]["n"]))
+        memory = arm.get("peak_bytes")  # not in records made before it was measured
+        rows.append((name, arm["baseline"], *times, *(speed[q] for q in quantiles), ceiling, memory, arm["seconds"]["n"]))
     return Table("timing", columns, rows)
 
 

@@ -18,6 +18,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from sdaccel import registry
 from sdaccel.conditions import Condition, read_prompts
 from sdaccel.errors import BadInput
+from sdaccel.reporting import figures
 from sdaccel.studies import checks, schema
 from sdaccel.studies.arms import Arm, expand
 
@@ -51,6 +52,7 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     for arm in arms:
         _check_arm(arm, conditions)
     checks.validate(OmegaConf.to_container(cfg.study.checks), arms)  # type: ignore[arg-type]
+    figures.validate(list(cfg.study.figures))
     _check_run(cfg)
     return Plan(cfg, arms, conditions, list(overrides))
 

@@ -11,6 +11,10 @@ from sdaccel.studies.compose import Plan
 
 def finish(record: dict[str, Any], plan: Plan, folder: Path, console: Console) -> None:
     show(record, console)
+    if plan.cfg.study.figures:
+        from sdaccel.reporting.figures import draw
+
+        console.print(f"figures {', '.join(str(path) for path in draw(record, folder))}")
     if plan.cfg.logger.wandb:
         from sdaccel.studies.wandb_mirror import mirror
 
@@ -36,8 +40,9 @@ def show(record: dict[str, Any], console: Console) -> None:
             speedup = arm["speedup"]
             beside = f", {speedup['p50']:.2f}x [{speedup['p10']:.2f}, {speedup['p90']:.2f}]" if speedup else ""
             ceiling = content["arms"][name]["mac_ceiling"]
+            limit = f" (MAC ceiling {ceiling:.2f}x)" if ceiling else ""
             memory = f", peak {arm['peak_bytes'] / 2**20:,.0f} MiB beside the weights" if arm["peak_bytes"] else ""
-            console.print(f"{name}: {arm['seconds']['p50']:.3f} s per batch{beside} (MAC ceiling {ceiling:.2f}x){memory}")
+            console.print(f"{name}: {arm['seconds']['p50']:.3f} s per batch{beside} {limit}{memory}")
     for name, arm in content["arms"].items():
         if (paired := arm["paired"]) and paired["against"] != name and paired["psnr"] is not None:
             same = f", {paired['identical']} of {paired['n']} identical" if paired["identical"] else ""

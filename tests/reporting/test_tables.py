@@ -46,6 +46,7 @@ def test_timings_and_ceilings_stand_in_the_csv_unrounded(records: list[dict[str,
         assert [number(row[f"{q} (s)"]) for q in ("p10", "p50", "p90")] == [arm["seconds"][q] for q in ("p10", "p50", "p90")]
         assert [number(row[f"{q} (×)"]) for q in ("p10", "p50", "p90")] == [arm["speedup"][q] for q in ("p10", "p50", "p90")]
         assert number(row["MAC ceiling"]) == record["content"]["arms"][row["arm"]]["mac_ceiling"]
+        assert number(row["peak memory (bytes)"]) == arm["peak_bytes"]
     assert [row["arm"] for row in rows(tables.timing(record))] == ["baseline", "run"]
 
 

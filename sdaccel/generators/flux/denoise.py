@@ -16,7 +16,7 @@ class StepRule(Protocol):
 
 
 def denoise(seam: FluxSeam, x: Tensor, *, rule: StepRule | None, seen: Callable[[Tensor], None]) -> tuple[Tensor, list[str]]:
-    """The final latents, and the kind of every step. Latents stay float32; `seen` gets them after each step."""
+    """The final latents, and the kind of every step. `seen` gets them after each step."""
     kinds = []
     for step, (t, following) in enumerate(pairwise(seam.times)):
         kind, v = rule.velocity(step, x) if rule else ("full", seam.full(step, x))

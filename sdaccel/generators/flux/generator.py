@@ -49,7 +49,7 @@ class Flux:
     init_seed: int = 0
     """Seed of the random weights."""
     dtype: str = "float32"
-    """Number format of weights and activations; latents are always float32."""
+    """Number format of weights and activations; latents are never below float32."""
 
     @property
     def takes(self) -> str:
@@ -177,11 +177,11 @@ class FluxRuntime(nn.Module):
         for name in ("encoder_hidden_states", "pooled_projections"):
             inputs[name] = inputs[name].to(dtype)
         seam = FluxSeam(self.transformer, inputs=inputs, times=times(config.num_steps, tokens=config.tokens), dtype=dtype)
-        x = normal(batch.seeds.to(device), Stream.LATENT, (config.tokens, 3 * PATCH**2))
+        x = normal(batch.seeds.to(device), Stream.LATENT, (config.tokens, 3 * PATCH**2)).to(seam.wide)
         latents = [x]
         with backend.attached(self.transformer):
             rule = strategy.start(seam, steps=config.num_steps)
             x, kinds = denoise(seam, x, rule=rule, seen=latents.append if "latents" in keep else lambda x: None)
         arrays = {"latents": torch.stack(latents, 1)} if "latents" in keep else {}
         arrays |= getattr(rule, "arrays", dict)()
-        return Generation(unpack(x, height=config.height, width=config.width), kinds, arrays)
+        return Generation(unpack(x.float(), height=config.height, width=config.width), kinds, arrays)

@@ -27,7 +27,7 @@ class DenoiseSeam(Protocol):
         ...
 
     def full(self, step: int, x: Tensor, *, emit: Emit | None = None) -> Tensor:
-        """The model's velocity at x, (B, L, C) float32; `emit` receives every feature as (B, L, D)."""
+        """The model's velocity at x, (B, L, C) in float32 or wider; `emit` receives every feature as (B, L, D)."""
         ...
 
     def from_features(self, step: int, x: Tensor, feature: Callable[[str], Tensor]) -> Tensor:
@@ -43,6 +43,7 @@ class FluxSeam:
         self.inputs = inputs
         self.times = times
         self.dtype = dtype
+        self.wide = torch.promote_types(dtype, torch.float32)  # sums over features and steps are never coarser
         self.text = inputs["encoder_hidden_states"].shape[1]
 
     @property
@@ -55,14 +56,14 @@ class FluxSeam:
             out = self.model(
                 hidden_states=x.to(self.dtype), timestep=self._time(step, len(x)), return_dict=False, **self.inputs
             )
-        return out[0].float()
+        return out[0].to(self.wide)
 
     def from_features(self, step: int, x: Tensor, feature: Callable[[str], Tensor]) -> Tensor:
         temb = self._embed_time(step, len(x))
-        h = self.model.x_embedder(x.to(self.dtype)).float()
+        h = self.model.x_embedder(x.to(self.dtype)).to(self.wide)
         for name, gate in self._gates(temb):
-            h += gate.float() * feature(name)
-        return self.model.proj_out(self.model.norm_out(h.to(self.dtype), temb)).float()
+            h += gate.to(self.wide) * feature(name)
+        return self.model.proj_out(self.model.norm_out(h.to(self.dtype), temb)).to(self.wide)
 
     def _time(self, step: int, rows: int) -> Tensor:
         return torch.full((rows,), self.times[step], dtype=self.dtype, device=self.inputs["pooled_projections"].device)
