@@ -21,7 +21,8 @@ CONFIG = Var(
 @pytest.mark.verify
 def test_tokens_of_both_scales_follow_the_guided_filtered_softmax() -> None:
     runtime = CONFIG.build(torch.device("cpu"))
-    tokens, stated = [], {}
+    tokens: list[Tensor] = []
+    stated: dict[tuple[int, ...], Tensor] = {}
     for start in range(0, DRAWS, BATCH):
         seen: dict[str, list[Tensor]] = {"filtered": []}
         noise = PhiloxRace(sample_seeds(3, range(start, start + BATCH)))
