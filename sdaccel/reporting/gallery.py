@@ -1,5 +1,6 @@
 """reports/index.html: one page that needs nothing but the files beside it."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -87,15 +88,16 @@ def table(of: Table) -> str:
 
 
 def _run(record: Record) -> str:
-    """What ran, and on what; where its files went is nobody's business."""
+    """What ran, and on what."""
     source = record["provenance"]
-    command = " ".join(["python", *(part for part in source["command"] if not part.startswith("output="))])
+    command = shlex.join(["python", *source["command"]])
+    threads = f", {source['threads']} threads" if "threads" in source else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(source["libraries"].items()))
     git = source["git"] or {"commit": "not in git", "dirty": None}
     changed = " with uncommitted changes" if git["dirty"] else ""
     return (
         f"<pre>{escape(command)}</pre>\n"
-        f'<p class="quiet">{escape(source["device"])} ({escape(source["device_name"])}), {source["threads"]} threads · '
+        f'<p class="quiet">{escape(source["device"])} ({escape(source["device_name"])}){threads} · '
         f"python {escape(source['python'])}, {escape(versions)} · commit {escape(git['commit'][:12])}{changed} · "
         f"content {escape(record['content_hash'][:12])}</p>"
     )

@@ -10,7 +10,7 @@ from sdaccel.conditions import batches
 from sdaccel.generators.base import Cost
 from sdaccel.studies.arms import Arm, costs
 from sdaccel.studies.compose import Plan
-from sdaccel.studies.records import record_id
+from sdaccel.studies.records import run_id
 from sdaccel.studies.runner import device_of, run_folder, sample_folders
 
 MIB = 2**20
@@ -42,7 +42,7 @@ def describe(plan: Plan, console: Console) -> None:
         total["memory"] = max(total["memory"], needs["memory"])
         console.print(f"{arm.name}: {draw_plan(arm)}, {todo} images, {needs['memory'] / MIB:,.0f} MiB")
     processes = plan.cfg.trainer.processes or torch.cuda.device_count() or 2
-    console.print(f"study {record_id(plan)} -> {run_folder(plan)}")
+    console.print(f"study {run_id(plan)} -> {run_folder(plan)}")
     console.print(
         f"{len(plan.arms)} arms · {total['todo']:,.0f} images to generate on {device}, {plan.cfg.data.batch_size} a batch · "
         f"peak memory about {total['memory'] / MIB:,.0f} MiB a process · disk about {total['bytes'] / MIB:,.1f} MiB · "

@@ -2,7 +2,8 @@
 
     {"id", "content_hash", "content": {...}, "timing": {...} | null, "provenance": {...}, "samples": {arm: folder}}
 
-`id` is the study's name and a hash of its configuration; `content_hash` covers every per-sample value and verdict.
+`content_hash` covers every per-sample value and verdict. `id` is the study's name, a hash of its configuration and the
+beginning of the content hash: one study run on two kinds of machine makes two records.
 """
 
 import json
@@ -36,7 +37,8 @@ def study_config(plan: Plan) -> dict[str, Any]:
     return kept
 
 
-def record_id(plan: Plan) -> str:
+def run_id(plan: Plan) -> str:
+    """Name of the run's folder: the same for every machine and every attempt."""
     return f"{plan.cfg.study.name}-{digest(canonical(study_config(plan)))[:12]}"
 
 
@@ -101,9 +103,10 @@ def build(
     plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict], *, timing: dict[str, Any] | None, source: dict[str, Any]
 ) -> dict[str, Any]:
     body = content(plan, results, verdicts)
+    found = digest(canonical(body))
     return {
-        "id": record_id(plan),
-        "content_hash": digest(canonical(body)),
+        "id": f"{run_id(plan)}-{found[:6]}",
+        "content_hash": found,
         "content": body,
         "timing": timing,
         "provenance": source,

@@ -68,7 +68,7 @@ def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
 
 
 def run_folder(plan: Plan) -> Path:
-    return Path(plan.cfg.output) / records.record_id(plan)
+    return Path(plan.cfg.output) / records.run_id(plan)
 
 
 def _plain(node: Any) -> Any:

@@ -21,7 +21,7 @@ def mirror(record: dict[str, Any], *, samples: Path, folder: Path, project: str,
     content = record["content"]
     run = wandb.init(
         project=project,
-        id=f"{record['id']}-{record['content_hash'][:8]}",
+        id=record["id"],
         name=record["id"],
         job_type=content["config"]["study"]["name"],
         config=content["config"] | {"provenance": record["provenance"]},
