@@ -91,7 +91,7 @@ def _run(record: Record) -> str:
     """What ran, and on what."""
     source = record["provenance"]
     command = shlex.join(["python", *source["command"]])
-    threads = f", {source['threads']} threads" if "threads" in source else ""
+    threads = f", threads: {source['threads']}" if "threads" in source else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(source["libraries"].items()))
     git = source["git"] or {"commit": "not in git", "dirty": None}
     changed = " with uncommitted changes" if git["dirty"] else ""

@@ -122,7 +122,7 @@ def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, cons
             if not missing[arm.name]:
                 continue
             progress.arm = arm.name
-            runtime = arm.generator.build(device_of(plan.cfg))
+            runtime = arm.generator.build(trainer.strategy.root_device)
             with as_configured(arm, runtime) as strategy:
                 module = Predict(
                     runtime,

@@ -18,7 +18,8 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs, reports = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("promoted")
     for overrides in (HEADLINE, TIMED):
         record = run(*overrides, output=runs)
-        promote(runs / record["id"] / "record.json", samples=runs / "samples", reports=reports)
+        folder = record["id"].rpartition("-")[0]
+        promote(runs / folder / "record.json", samples=runs / "samples", reports=reports)
     return reports
 
 
