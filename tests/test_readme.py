@@ -1,0 +1,51 @@
+"""What the README says exists, exists; every command it shows is a command."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.studies.frame import run_argv
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = "\n".join(re.findall(r"```\n(.*?)```", README, flags=re.DOTALL))
+LINES = [line.split("#")[0].strip() for line in BLOCKS.splitlines()]
+COMMANDS = [line for line in LINES if line.startswith(("python ", "verify-record", "make "))]
+    line.split("#")[0].strip() for line in BLOCKS.splitlines() if line.startswith(("python ", "verify-record", "make "))
+]
+RUNS = [shlex.split(c)[2:] for c in COMMANDS if c.startswith("python experiments/run.py")]
+
+
+def test_every_link_and_picture_exists() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", README) + re.findall(r"`((?:reports|tests|sdaccel|conf)/[\w./-]+)`", README)
+    assert targets
+    for target in targets:
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("argv", RUNS, ids=" ".join)
+def test_every_run_it_shows_composes(
+    argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prompts.txt").write_text("a cat\n" * 200)
+    code = run_argv([*(a for a in argv if a not in ("-m", "--dry-run") and "," not in a), "--dry-run"])
+    err = capsys.readouterr().err
+    if any(a.startswith("generator.weights=") for a in argv):
+        assert (code, "var_d16.pth does not exist" in err) == (2, True), err
+    else:
+        assert code == 0, err
+
+
+def test_every_script_it_names_exists() -> None:
+    for command in COMMANDS:
+        if command.startswith("python "):
+            assert (ROOT / shlex.split(command)[1]).is_file(), command
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert {c.split()[1] for c in COMMANDS if c.startswith("make ")} <= set(targets)
+
+
+def test_the_two_commands_come_first() -> None:
+    assert [c for c in COMMANDS if c.startswith("make ")][:2] == ["make demo", "make test"]
