@@ -13,8 +13,6 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = "\n".join(re.findall(r"```\n(.*?)```", README, flags=re.DOTALL))
 LINES = [line.split("#")[0].strip() for line in BLOCKS.splitlines()]
 COMMANDS = [line for line in LINES if line.startswith(("python ", "verify-record", "make "))]
-    line.split("#")[0].strip() for line in BLOCKS.splitlines() if line.startswith(("python ", "verify-record", "make "))
-]
 RUNS = [shlex.split(c)[2:] for c in COMMANDS if c.startswith("python experiments/run.py")]
 
 
