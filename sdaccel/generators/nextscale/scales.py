@@ -65,15 +65,15 @@ def phi_indices(scales: int) -> tuple[int, ...]:
     return tuple(min(range(PHIS), key=lambda i: abs(TICKS[i] - k / (scales - 1))) for k in range(scales))
 
 
-def check_patch_nums(patch_nums: Sequence[int], *, image_size: int) -> None:
-    """Raise BadInput unless the scales start at one token, never shrink and end at the image's 1/16."""
+def check_patch_nums(patch_nums: Sequence[int], *, image_size: int, factor: int = 16) -> None:
+    """Raise BadInput unless the scales start at one token, never shrink and end at the image's side / factor."""
     if len(patch_nums) < 2 or patch_nums[0] != 1 or list(patch_nums) != sorted(patch_nums):
         raise BadInput(
             f"generator.patch_nums={list(patch_nums)} is not a scale list; give at least two sides, the first one 1 and none "
             "smaller than the one before."
         )
-    if image_size != 16 * patch_nums[-1]:
+    if image_size != factor * patch_nums[-1]:
         raise BadInput(
             f"generator.image_size={image_size} does not fit patch_nums={list(patch_nums)}, which make "
-            f"{16 * patch_nums[-1]} px (16 per cell of the last scale); set image_size={16 * patch_nums[-1]}."
+            f"{factor * patch_nums[-1]} px ({factor} per cell of the last scale); set image_size={factor * patch_nums[-1]}."
         )

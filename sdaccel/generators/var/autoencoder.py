@@ -1,7 +1,9 @@
 """The convolutional encoder and decoder around VAR's quantiser, with the parameter names of the official checkpoint.
 
-Five levels of widths ch x (1, 1, 2, 2, 4), 16-fold down; attention at the lowest resolution only.
+Officially five levels of widths ch x (1, 1, 2, 2, 4), so 16-fold down; attention at the lowest resolution only.
 """
+
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -102,11 +104,11 @@ class Level(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(B, 3, 16 p, 16 p) -> (B, Cvae, p, p)."""
+    """(B, 3, 16 p, 16 p) -> (B, Cvae, p, p); the factor is 2 per level after the first."""
 
-    def __init__(self, *, ch: int, Cvae: int) -> None:
+    def __init__(self, *, ch: int, Cvae: int, mult: Sequence[int] = MULT) -> None:
         super().__init__()
-        widths, lowest = [ch * m for m in MULT], len(MULT) - 1
+        widths, lowest = [ch * m for m in mult], len(mult) - 1
         self.conv_in = nn.Conv2d(3, ch, 3, padding=1)
         self.down = nn.ModuleList(
             Level(cin, cout, blocks=ENCODER_BLOCKS, attention=i == lowest, down=i != lowest, up=False)
@@ -126,9 +128,9 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """(B, Cvae, p, p) -> (B, 3, 16 p, 16 p). Levels are stored from high to low resolution and run the other way."""
 
-    def __init__(self, *, ch: int, Cvae: int) -> None:
+    def __init__(self, *, ch: int, Cvae: int, mult: Sequence[int] = MULT) -> None:
         super().__init__()
-        widths, lowest = [ch * m for m in MULT], len(MULT) - 1
+        widths, lowest = [ch * m for m in mult], len(mult) - 1
         self.conv_in = nn.Conv2d(Cvae, widths[-1], 3, padding=1)
         self.mid = Middle(widths[-1])
         self.up = nn.ModuleList(

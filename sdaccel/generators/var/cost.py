@@ -46,10 +46,9 @@ def scale_calls(var: VAR) -> int:
     return operator_calls(lambda: run.logits(run.advance(run.begin(), first=0, last=0)))
 
 
-def state_bytes(geometry: Geometry, *, itemsize: int, ch: int) -> int:
+def state_bytes(geometry: Geometry, *, itemsize: int, ch: int, pixels: int) -> int:
     """KV cache, the last scale's logits with their float32 copies, and the decoder's widest activations."""
     g, last = geometry, lengths(geometry.patch_nums)[-1]
     kv = 2 * g.depth * ROWS * offsets(g.patch_nums)[-1] * g.width * itemsize
     logits = 6 * last * g.vocab * 4
-    pixels = (16 * g.patch_nums[-1]) ** 2
     return kv + max(logits, 4 * ch * pixels * itemsize)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from sdaccel.generators.base import Cost, Generation, torch_dtype
 from sdaccel.generators.nextscale.scales import PATCH_NUMS, check_patch_nums
 from sdaccel.generators.nextscale.tokens import PhiloxRace
 from sdaccel.generators.var import cost, init, weights
+from sdaccel.generators.var.autoencoder import MULT
 from sdaccel.generators.var.model import VAR, Geometry
 from sdaccel.generators.var.sampler import Sampling, sample
 from sdaccel.generators.var.vqvae import VQVAE
@@ -39,8 +40,10 @@ class Var:
     """Channels of a code."""
     ch: int = 160
     """Base channels of the VQVAE, a multiple of 32."""
+    ch_mult: list[int] = field(default_factory=lambda: list(MULT))
+    """Widths of the VQVAE's levels as multiples of ch; every level after the first halves the image."""
     image_size: int = 256
-    """Pixels of a side, 16 per cell of the last scale."""
+    """Pixels of a side; officially 16 per cell of the last scale."""
     patch_nums: list[int] | None = None
     """Sides of the scales; None takes the official list of image_size 256 or 512."""
     weights: str | None = None
@@ -120,7 +123,9 @@ class Var:
                 raise BadInput(f"generator.{name}={getattr(self, name)} must be at least 1.")
         if self.ch % 32:
             raise BadInput(f"generator.ch={self.ch} must be a multiple of 32, the number of norm groups.")
-        check_patch_nums(self.scales, image_size=self.image_size)
+        if not self.ch_mult or min(self.ch_mult) < 1:
+            raise BadInput(f"generator.ch_mult={self.ch_mult} must list at least one positive multiple.")
+        check_patch_nums(self.scales, image_size=self.image_size, factor=2 ** (len(self.ch_mult) - 1))
 
     def _check_sampling(self) -> None:
         if not 0 <= self.top_k <= self.vocab:
@@ -147,7 +152,8 @@ class Var:
     def identity(self) -> dict[str, Any]:
         options = {
             "model": {
-                name: getattr(self, name) for name in ("depth", "shared_aln", "num_classes", "vocab", "Cvae", "ch", "dtype")
+                name: getattr(self, name)
+                for name in ("depth", "shared_aln", "num_classes", "vocab", "Cvae", "ch", "ch_mult", "dtype")
             },
             "patch_nums": list(self.scales),
             "sampling": {name: getattr(self, name) for name in ("cfg", "top_k", "top_p", "more_smooth")},
@@ -163,7 +169,7 @@ class Var:
             macs=[float(cost.scale_macs(self.geometry, k)) for k in range(self.steps)],
             decode_macs=cost.decode_macs(vae, self.scales),
             weight_bytes=size * sum(p.numel() for p in (*var.parameters(), *vae.parameters())),
-            state_bytes=cost.state_bytes(self.geometry, itemsize=size, ch=self.ch),
+            state_bytes=cost.state_bytes(self.geometry, itemsize=size, ch=self.ch, pixels=self.image_size**2),
             image_bytes=3 * self.image_size**2,
             calls=cost.scale_calls(var),
         )
@@ -171,7 +177,7 @@ class Var:
     def _meta(self) -> tuple[VAR, VQVAE]:
         """Both models without storage."""
         with torch.device("meta"):
-            return VAR(self.geometry), VQVAE(ch=self.ch, vocab=self.vocab, Cvae=self.Cvae, scales=self.steps)
+            return VAR(self.geometry), VQVAE(ch=self.ch, vocab=self.vocab, Cvae=self.Cvae, scales=self.steps, mult=self.ch_mult)
 
     def build(self, device: torch.device) -> "VarRuntime":
         dtype = torch_dtype(self.dtype)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sdaccel.generators.nextscale.canvas import Canvas, PhiBank, as_tokens, shrink, wide
 from sdaccel.generators.nextscale.scales import lengths
-from sdaccel.generators.var.autoencoder import Decoder, Encoder
+from sdaccel.generators.var.autoencoder import MULT, Decoder, Encoder
 
 
 class Quantizer(nn.Module):
@@ -32,11 +32,13 @@ class Quantizer(nn.Module):
 class VQVAE(nn.Module):
     """Autoencoder, quantiser and canvas in one; every method takes the scales, so one file serves 256 and 512 px."""
 
-    def __init__(self, *, ch: int = 160, vocab: int = 4096, Cvae: int = 32, scales: int = 10) -> None:
+    def __init__(
+        self, *, ch: int = 160, vocab: int = 4096, Cvae: int = 32, scales: int = 10, mult: Sequence[int] = MULT
+    ) -> None:
         super().__init__()
         self.Cvae = Cvae
-        self.encoder = Encoder(ch=ch, Cvae=Cvae)
-        self.decoder = Decoder(ch=ch, Cvae=Cvae)
+        self.encoder = Encoder(ch=ch, Cvae=Cvae, mult=mult)
+        self.decoder = Decoder(ch=ch, Cvae=Cvae, mult=mult)
         self.quantize = Quantizer(vocab=vocab, Cvae=Cvae, scales=scales)
         self.quant_conv = nn.Conv2d(Cvae, Cvae, 3, padding=1)
         self.post_quant_conv = nn.Conv2d(Cvae, Cvae, 3, padding=1)
