@@ -1,0 +1,66 @@
+"""`experiments/zoo.py model=NAME`: train one model, measure it on the test split, write curve, sheet and weights."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import MISSING
+from omegaconf.errors import OmegaConfBaseException
+
+from sdaccel.errors import BadInput
+from sdaccel.studies.compose import one_line
+from sdaccel.zoo.shipped import FOLDER, ship
+from sdaccel.zoo.training import Recipe, fit
+
+
+@dataclass
+class Model:
+    name: str = MISSING
+    task: Any = MISSING
+    """What is trained."""
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+@dataclass
+class Zoo:
+    model: Model = MISSING
+    output: str = "runs/zoo"
+    """Checkpoints, curves, results."""
+    weights: str = str(FOLDER)
+    """Where the trained weights go."""
+    device: str = "cuda"
+
+
+def main(conf: Path) -> int:
+    """0: trained and measured; 2: bad input."""
+    ConfigStore.instance().store(name="zoo_schema", node=Zoo)
+    ConfigStore.instance().store(group="schema/model", name="base", node=Model)
+    try:
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            cfg = compose("zoo", overrides=sys.argv[1:])
+        if cfg.device == "cuda" and not torch.cuda.is_available():
+            raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu, slowly.")
+    except (HydraException, OmegaConfBaseException) as error:
+        print(one_line(error), file=sys.stderr)
+        return 2
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    task, recipe = instantiate(cfg.model.task), instantiate(cfg.model.recipe)
+    folder = Path(cfg.output) / cfg.model.name
+    net, seconds = fit(task, Recipe(**recipe), folder=folder, device=cfg.device)
+    net.to(cfg.device)
+    path = ship(cfg.model.name, net, folder=Path(cfg.weights))
+    found = task.measure(net, torch.device(cfg.device))
+    device = torch.cuda.get_device_name() if cfg.device == "cuda" else "cpu"
+    result = {"model": cfg.model.name, "seconds": round(seconds, 1), "device": device, "bytes": path.stat().st_size, **found}
+    (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result))
+    return 0
