@@ -83,10 +83,15 @@ class Samples:
 
     def done(self, conditions: list[int | str]) -> set[int]:
         """Indices that are finished with the condition they have in this run."""
-        if not self.folder.is_dir():
-            return set()
-        found = {int(path.stem) for path in self.folder.glob("*.json")}
-        return {i for i in found if i < len(conditions) and self.entry(i)["condition"] == conditions[i]}
+        return {i for i, condition in enumerate(conditions) if self._finished(i, condition)}
+
+    def _finished(self, index: int, condition: int | str) -> bool:
+        try:
+            entry = self.entry(index)
+        except FileNotFoundError:
+            return False
+        files = ["png"] + ["npz"] * bool(entry["arrays"])
+        return entry["condition"] == condition and all(self._path(index, suffix).is_file() for suffix in files)
 
     def _path(self, index: int, suffix: str) -> Path:
         return self.folder / f"{index:06d}.{suffix}"

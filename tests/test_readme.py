@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sdaccel.studies.promote import find
 from tests.conftest import ROOT
 from tests.studies.frame import run_argv
 
@@ -47,3 +48,8 @@ def test_every_script_it_names_exists() -> None:
 
 def test_the_two_commands_come_first() -> None:
     assert [c for c in COMMANDS if c.startswith("make ")][:2] == ["make demo", "make test"]
+
+
+def test_the_record_it_verifies_is_one_record() -> None:
+    (command,) = [c for c in COMMANDS if c.startswith("verify-record")]
+    assert find(command.split()[1], [ROOT / "reports" / "results"]).is_file()

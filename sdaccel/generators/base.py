@@ -75,6 +75,19 @@ class Generator(Protocol):
         ...
 
     @property
+    def keeps(self) -> Sequence[str]:
+        """Names that `keep` may ask for."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
     def seam(self) -> str:
         """Where strategies attach: `denoise` or `scales`."""
         ...

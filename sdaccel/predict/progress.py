@@ -14,7 +14,7 @@ LINE_EVERY = 10.0
 
 
 class ShowProgress(pl.Callback):
-    """Counts this process's samples; only rank 0 speaks, and its figure stands for its own share."""
+    """Counts the samples of this process; only rank 0 speaks, for its own share."""
 
     def __init__(self, console: Console, *, total: int) -> None:
         self.console = console
@@ -48,8 +48,7 @@ class ShowProgress(pl.Callback):
         now = time.monotonic()
         rate = self.done / (now - self.started)
         self.bar.update(self.task, completed=self.done, description=self.arm, rate=rate)
-        share = self.total / trainer.world_size
-        if not self.console.is_terminal and (now - self.spoke > LINE_EVERY or self.done >= share):
+        if not self.console.is_terminal and (now - self.spoke > LINE_EVERY or self.done >= self.total):
             self.spoke = now
-            left = max(share - self.done, 0) / rate
-            self.console.print(f"{self.done}/{share:.0f} images · {rate:.2f} images/s · {left:.0f} s left · {self.arm}")
+            left = (self.total - self.done) / rate if rate else 0.0
+            self.console.print(f"{self.done}/{self.total} images · {rate:.2f} images/s · {left:.0f} s left · {self.arm}")

@@ -72,28 +72,49 @@ def costs(arms: Sequence[Arm]) -> dict[str, Cost]:
 
 def expand(cfg: DictConfig, load: Load) -> list[Arm]:
     """Every arm of the study in order: arms at every point, then controls at the first."""
-    vary = _plain(cfg.study.vary)
+    vary = plain(cfg.study.vary)
     arms = []
-    for name, spec in (_plain(cfg.study.arms) or BESIDE_BASELINE).items():
+    for name, spec in (plain(cfg.study.arms) or BESIDE_BASELINE).items():
+        _check_spec(spec, f"study.arms.{name}")
         for key in set(spec) & {"mutant", "for", "fails"}:
             raise BadInput(f"study.arms.{name}.{key} belongs to a control; move the arm to study.controls.")
-        arms += [_arm(cfg, load, name, *point) for point in _points(spec, vary)]
-    for name, spec in _plain(cfg.study.controls).items():
+        arms += [_arm(cfg, load, name, *point) for point in _points(spec, vary, f"study.arms.{name}")]
+    for name, spec in plain(cfg.study.controls).items():
+        _check_spec(spec, f"study.controls.{name}")
         if missing := {"mutant", "for", "fails"} - set(spec):
             raise BadInput(f"study.controls.{name} lacks {', '.join(sorted(missing))}.")
         first = {key: values[:1] for key, values in vary.items()}
-        arms += [_arm(cfg, load, name, *point) for point in _points(spec, first)]
+        arms += [_arm(cfg, load, name, *point) for point in _points(spec, first, f"study.controls.{name}")]
+    names = [arm.name for arm in arms]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise BadInput(f"arm {min(twice)} occurs twice; give every arm its own name and every list distinct values.")
     return arms
 
 
-def _plain(node: Any) -> dict[str, Any]:
-    return OmegaConf.to_container(node, resolve=True)  # type: ignore[return-value]
+OWN_TYPES = {"audit": bool, "images_before": int, "mode": str, "backend": str, "mutant": str, "for": str, "fails": str}
 
 
-def _points(spec: dict[str, Any], vary: dict[str, list[Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _check_spec(spec: Any, where: str) -> None:
+    """Types of an arm's own options; those of generator and strategy are checked against their schemas."""
+    if not isinstance(spec, dict):
+        raise BadInput(f"{where}={spec} must be a mapping of options, such as {{mode: hicache, interval: 5}}.")
+    for key, kind in OWN_TYPES.items():
+        for value in spec[key] if isinstance(spec.get(key), list) else [spec[key]] if key in spec else []:
+            if type(value) is not kind or (isinstance(value, int) and value < 0):
+                raise BadInput(f"{where}.{key}={value} must be {kind.__name__}{' of at least 0' if kind is int else ''}.")
+
+
+def plain(node: Any) -> Any:
+    """A config node as Python values."""
+    return OmegaConf.to_container(node, resolve=True)
+
+
+def _points(spec: dict[str, Any], vary: dict[str, list[Any]], where: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """(all options, the swept ones) of every arm that a spec with lists stands for."""
     axes = {key: value for key, value in spec.items() if isinstance(value, list)}
     axes |= {key: values for key, values in vary.items() if key not in spec}
+    if empty := [key for key, values in axes.items() if not values]:
+        raise BadInput(f"{where}: the list of {empty[0]} is empty, so no arm would run; give it a value.")
     for values in itertools.product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
         yield spec | point, point
@@ -157,4 +178,4 @@ def _instantiate(node: DictConfig) -> Any:
 
 def _content(node: DictConfig) -> dict[str, Any]:
     """Options without paths to weights, whose hash stands in their place."""
-    return {k: v for k, v in _plain(node).items() if not str(k).endswith("weights")}
+    return {k: v for k, v in plain(node).items() if not str(k).endswith("weights")}

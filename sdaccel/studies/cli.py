@@ -24,6 +24,9 @@ from sdaccel.studies import compose
 
 USAGE = "usage: run.py [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
 
+FLAGS = {"--dry-run", "-m", "--multirun"}
+HYDRAS_OWN = {"-h", "--help", "--cfg", "-c"}
+
 
 def main(conf: Path) -> int:
     """0: every check holds. 1: one fails. 2: bad input, nothing was built."""
@@ -32,13 +35,15 @@ def main(conf: Path) -> int:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
         compose.register()
-        if unknown := [f for f in flags if f not in ("--dry-run", "-m", "--multirun", "--cfg", "-c", "--help", "-h")]:
+        if unknown := [
+            f for f in flags if f.split("=")[0] not in ("--dry-run", "-m", "--multirun", "--cfg", "-c", "--help", "-h")
+        ]:
             raise BadInput(f"{unknown[0]} is not a flag of this command; {USAGE}.")
-        if {"-h", "--help", "--cfg", "-c"} & set(flags):
+        if {"-h", "--help", "--cfg", "-c"} & {f.split("=")[0] for f in flags}:
             _hydra_main(conf, lambda cfg: None)
             return 0
         if {"-m", "--multirun"} & set(flags):
-            return _multirun(overrides, conf)
+            return _multirun(overrides, conf, console if "--dry-run" in flags else None)
         plan = compose.plan(overrides, conf=conf)
         if "--dry-run" in flags:
             from sdaccel.studies.estimate import describe
@@ -69,15 +74,20 @@ def _run(plan: compose.Plan, console: Console) -> int:
     return 0 if record["content"]["verdict"] == "pass" else 1
 
 
-def _multirun(overrides: Sequence[str], conf: Path) -> int:
-    """Every job is checked before the first one starts."""
+def _multirun(overrides: Sequence[str], conf: Path, describes: Console | None) -> int:
+    """Every job is checked before the first one starts; with a console, described instead of run."""
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         jobs = [job for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
     except HydraException as error:
         raise BadInput(compose.one_line(error)) from error
-    for job in jobs:
-        compose.plan(job, conf=conf)
+    plans = [compose.plan(job, conf=conf) for job in jobs]
+    if describes:
+        from sdaccel.studies.estimate import describe
+
+        for plan in plans:
+            describe(plan, describes)
+        return 0
 
     def task(cfg: DictConfig) -> None:
         of = HydraConfig.get().overrides

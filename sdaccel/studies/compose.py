@@ -1,6 +1,7 @@
 """From command-line overrides to a checked study. All of it runs before anything heavy is imported or built."""
 
 import itertools
+import re
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -11,7 +12,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -21,6 +22,7 @@ from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
 from sdaccel.studies import checks, schema
 from sdaccel.studies.arms import Arm, expand
+from sdaccel.studies.schema import Study
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,12 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
         raise BadInput(one_line(error)) from error
     conditions = conditions_of(cfg, arms)
     for arm in arms:
-        _check_arm(arm, conditions)
+        _check_arm(arm, conditions, cfg.study.keep)
+    _check_pairs(cfg, arms)
     checks.validate(OmegaConf.to_container(cfg.study.checks), arms)  # type: ignore[arg-type]
     figures.validate(list(cfg.study.figures))
+    if "step_differences" in cfg.study.figures and not cfg.study.keep:
+        raise BadInput("study.figures: step_differences draws arrays of every step; set study.keep=[latents].")
     _check_run(cfg)
     return Plan(cfg, arms, conditions, list(overrides))
 
@@ -70,7 +75,11 @@ def _loader(overrides: Sequence[str]) -> Any:
 
     @cache
     def load(group: str, name: str) -> DictConfig:
-        return compose(f"{group}/{name}", overrides=search)[group]
+        known = GlobalHydra.instance().config_loader().get_group_options(group)
+        try:
+            return compose(f"{group}/{name}", overrides=search)[group]
+        except MissingConfigException:
+            raise BadInput(f"{group} {name} does not exist; there are: {', '.join(known)}.") from None
 
     return load
 
@@ -105,24 +114,27 @@ def conditions_of(cfg: DictConfig, arms: Sequence[Arm]) -> list[Condition]:
         source = [*(read_prompts(Path(data.prompt_file)) if data.prompt_file else data.prompts or [])]
     else:
         source = list(data.labels or [])
+    if any(isinstance(condition, str) and not condition.strip() for condition in source):
+        raise BadInput("data.prompts holds an empty prompt; give every prompt some words.")
     if not source:
         raise BadInput(f"data.{'prompts' if kinds == {'prompt'} else 'labels'} is empty; give at least one.")
     for name in ("per_condition", "batch_size"):
         if data[name] < 1:
             raise BadInput(f"data.{name}={data[name]} must be at least 1.")
     everything = [condition for condition in source for _ in range(data.per_condition)]
-    if data.limit is None:
-        return everything
-    if not 1 <= data.limit <= len(everything):
-        raise BadInput(
-            f"data.limit={data.limit} must lie between 1 and the {len(everything)} samples there are "
-            f"({len(source)} conditions x data.per_condition={data.per_condition})."
-        )
+    if data.limit is not None and data.limit < 1:
+        raise BadInput(f"data.limit={data.limit} must be at least 1.")
     return everything[: data.limit]
 
 
-def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:
+def _check_arm(arm: Arm, conditions: Sequence[Condition], keep: Sequence[str]) -> None:
     arm.generator.check(conditions)
+    for name in keep:
+        if name not in arm.generator.keeps:
+            raise BadInput(
+                f"study.keep: {type(arm.generator).__name__} keeps no array named {name}; "
+                f"choose from {', '.join(arm.generator.keeps)}."
+            )
     arm.strategy.check(arm.generator.steps)
     if arm.strategy.seam not in (None, arm.generator.seam):
         raise BadInput(
@@ -131,14 +143,33 @@ def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:
         )
     if (arm.audit or arm.mutant) and arm.strategy.seam != "denoise":
         raise BadInput(f"arm {arm.name}: audit and mutant need a forecasting strategy, not {type(arm.strategy).__name__}.")
-    if arm.images_before < 0:
-        raise BadInput(f"arm {arm.name}: images_before={arm.images_before} must be at least 0.")
+
+
+def _check_pairs(cfg: DictConfig, arms: Sequence[Arm]) -> None:
+    """What a comparison with the baseline needs."""
+    templates = {arm.template for arm in arms}
+    if cfg.study.baseline not in templates and cfg.study.baseline != Study().baseline:
+        raise BadInput(f"study.baseline={cfg.study.baseline} is no arm; there are {', '.join(sorted(templates))}.")
+    for arm in arms:
+        baseline = arm.baseline(cfg.study.baseline, arms)
+        sizes = [(of.generator.height, of.generator.width) for of in (arm, baseline) if of]
+        if len(set(sizes)) > 1:
+            raise BadInput(f"arm {arm.name} makes {sizes[0]} pixels and its baseline {sizes[1]}; compare equal sizes.")
 
 
 def _check_run(cfg: DictConfig) -> None:
+    if not re.fullmatch(r"[\w.-]+", cfg.study.name):
+        raise BadInput(f"study.name={cfg.study.name} names a folder; use letters, digits, '_', '-' and '.' only.")
+    if not 0 <= cfg.seed < 2**63:
+        raise BadInput(f"seed={cfg.seed} must lie between 0 and 2^63 - 1.")
+    for name in ("repeats", "warmup"):
+        if cfg.study.timing[name] < 0:
+            raise BadInput(f"study.timing.{name}={cfg.study.timing[name]} must be at least 0.")
+    if not cfg.output:
+        raise BadInput("output is empty; name the folder for samples and records, such as output=runs.")
     output = Path(cfg.output)
     nearest = output
-    while not nearest.exists():
+    while not nearest.exists() and not nearest.is_symlink():  # a dangling link cannot become a folder
         nearest = nearest.parent
     try:
         tempfile.TemporaryFile(dir=nearest).close()
@@ -154,3 +185,8 @@ def _check_run(cfg: DictConfig) -> None:
 
         if not torch.cuda.is_available():
             raise BadInput("trainer=gpu needs a CUDA device and this machine shows none; use trainer=cpu.")
+    if cfg.logger.wandb and not cfg.logger.offline:
+        import wandb
+
+        if not wandb.api.api_key:
+            raise BadInput("logger.offline=false needs a W&B login; run `wandb login` or leave logger.offline=true.")

@@ -18,10 +18,13 @@ MIB = 2**20
 
 def describe(plan: Plan, console: Console) -> None:
     """Arms with their plans, then images, memory, disk and time."""
-    device = device_of(plan.cfg)
+    device, timing = device_of(plan.cfg), plan.cfg.study.timing
+    if device.type == "cpu":
+        torch.set_num_threads(plan.cfg.trainer.threads)
     folders = sample_folders(plan)
     rate, overhead = machine_rate(device)
     prices = costs(plan.arms)
+    processes = plan.cfg.trainer.processes or torch.cuda.device_count() or 2
     total = {"todo": 0, "seconds": 0.0, "bytes": 0.0, "memory": 0.0}
     for arm in plan.arms:
         missing = batches(
@@ -37,16 +40,20 @@ def describe(plan: Plan, console: Console) -> None:
             overhead=overhead,
         )
         total["todo"] += todo
-        total["seconds"] += needs["seconds"] * len(missing)
+        timed = 0 if arm.mutant or arm.audit or not timing.repeats else timing.warmup + timing.repeats
+        total["seconds"] += needs["seconds"] * len(missing) / processes + needs["seconds"] * timed
         total["bytes"] += needs["disk"] * todo
         total["memory"] = max(total["memory"], needs["memory"])
         console.print(f"{arm.name}: {draw_plan(arm)}, {todo} images, {needs['memory'] / MIB:,.0f} MiB")
-    processes = plan.cfg.trainer.processes or torch.cuda.device_count() or 2
+    if timing.repeats:  # the timing pass holds every model at once
+        models = {arm.config["generator"]["_target_"] + str(arm.generator): prices[arm.name].weight_bytes for arm in plan.arms}
+        total["memory"] += sum(models.values()) - max(models.values())
     console.print(f"study {run_id(plan)} -> {run_folder(plan)}")
     console.print(
         f"{len(plan.arms)} arms · {total['todo']:,.0f} images to generate on {device}, {plan.cfg.data.batch_size} a batch · "
-        f"peak memory about {total['memory'] / MIB:,.0f} MiB a process · disk about {total['bytes'] / MIB:,.1f} MiB · "
-        f"time about {total['seconds'] / processes:,.0f} s, without imports, compilation and timing"
+        f"peak memory about {total['memory'] / MIB:,.0f} MiB a process beside libraries · "
+        f"disk about {total['bytes'] / MIB:,.1f} MiB · "
+        f"time about {total['seconds']:,.0f} s beside imports and the making of weights"
     )
 
 

@@ -16,10 +16,15 @@ def finish(record: dict[str, Any], plan: Plan, folder: Path, console: Console) -
 
         console.print(f"figures {', '.join(str(path) for path in draw(record, folder))}")
     if plan.cfg.logger.wandb:
+        import wandb
+
         from sdaccel.studies.wandb_mirror import mirror
 
         logger = plan.cfg.logger
-        mirror(record, samples=folder.parent / "samples", folder=folder, project=logger.project, offline=logger.offline)
+        try:
+            mirror(record, samples=folder.parent / "samples", folder=folder, project=logger.project, offline=logger.offline)
+        except wandb.Error as error:
+            console.print(f"W&B mirror failed ({str(error).splitlines()[0]}); the record is on disk, run again to mirror it.")
     console.print(f"record {folder / 'record.json'} · content {record['content_hash'][:12]}")
 
 

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import torch
+
 from sdaccel.errors import BadInput
 from sdaccel.studies import records
 
@@ -11,18 +13,18 @@ THUMBNAILS = 4
 
 
 def find(identifier: str, roots: list[Path]) -> Path:
-    """A record by its path, its id, or the beginning of its id."""
+    """A record by its path, its id, or the beginning of its id; of several, the one made on this kind of machine."""
     if Path(identifier).is_file():
         return Path(identifier)
-    found = [
-        p
-        for root in roots
-        for p in sorted(root.glob(f"{identifier}*/record.json")) + sorted(root.glob(f"*/{identifier}*.json"))
-    ]
+    paths = [p for root in roots for p in [*root.glob(f"{identifier}*/record.json"), *root.glob(f"*/{identifier}*.json")]]
+    found = {record["id"]: (path, record) for path in sorted(paths) for record in [records.load(path)]}
+    if len(found) > 1:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        found = {name: pair for name, pair in found.items() if pair[1]["provenance"]["device"] == device} or found
     if len(found) != 1:
-        matches = f"matches {len(found)}: {', '.join(map(str, found))}" if found else "matches nothing"
+        matches = f"matches {len(found)}: {', '.join(found)}" if found else "matches nothing"
         raise BadInput(f"record {identifier} {matches} under {', '.join(map(str, roots))}; give one path or id.")
-    return found[0]
+    return next(iter(found.values()))[0]
 
 
 def promote(path: Path, *, samples: Path, reports: Path) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,13 +30,24 @@ LIBRARIES = ("torch", "diffusers", "transformers", "pytorch-lightning", "numpy",
 
 
 def code_fingerprint(arms: Sequence[Arm]) -> str:
-    """Hash of the sources that decide a sample, those of outside generators and strategies included."""
+    """Hash of what decides a sample: our sources, those of outside generators and strategies, the libraries' versions."""
     root = Path(sdaccel.__file__).parent
     files = {path for part in DECIDING for path in [root / part, *(root / part).rglob("*.py")] if path.is_file()}
     for arm in arms:
-        files |= {Path(inspect.getfile(type(part))) for part in (arm.generator, arm.backend, arm.strategy)}
+        files |= {path for part in (arm.generator, arm.backend, arm.strategy) for path in _sources(type(part), root)}
     texts = sorted((path.name, path.read_bytes()) for path in files)
+    texts += [(name, str(_version(name)).encode()) for name in LIBRARIES]
     return hashlib.sha256(b"".join(name.encode() + b"\0" + text + b"\0" for name, text in texts)).hexdigest()[:16]
+
+
+def _sources(cls: type, root: Path) -> set[Path]:
+    """The files of the package that a plugin's class comes from; ours are listed already."""
+    own = Path(inspect.getfile(cls))
+    if own.is_relative_to(root):
+        return set()
+    top = sys.modules[cls.__module__.partition(".")[0]]
+    folders = [Path(folder) for folder in getattr(top, "__path__", [])]
+    return {own, *(path for folder in folders for path in folder.rglob("*.py"))}
 
 
 def numerics(device: torch.device, *, threads: int) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Run a study: generate what is missing, judge, time, and write the record."""
 
+import ctypes
 import logging
 import os
+import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,13 +17,13 @@ from rich.console import Console
 from sdaccel.conditions import batches
 from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
 from sdaccel.predict import pl
-from sdaccel.predict.data import Conditions
+from sdaccel.predict.data import Conditions, dealt
 from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.samples import Samples
 from sdaccel.studies import checks, records
-from sdaccel.studies.arms import Arm
+from sdaccel.studies.arms import Arm, plain
 from sdaccel.studies.audit import Audited
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.mutants import MUTANTS
@@ -50,6 +53,7 @@ def sample_folders(plan: Plan) -> dict[str, Samples]:
 def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
     """The study's record, also on disk; None on every process but the first."""
     cfg = plan.cfg
+    _die_with_parent()
     folders = sample_folders(plan)
     if device_of(cfg).type == "cpu":
         os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
@@ -59,7 +63,7 @@ def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
     if not rank_zero:
         return None
     results = [checks.Result(arm, folders[arm.name], len(plan.conditions)) for arm in plan.arms]
-    verdicts = checks.judge(_plain(cfg.study.checks), results)
+    verdicts = checks.judge(plain(cfg.study.checks), results)
     timing = _time(plan, console) if cfg.study.timing.repeats else None
     source = provenance(numerics_of(plan), plan.arms, plan.overrides)
     record = records.build(plan, results, verdicts, timing=timing, source=source)
@@ -71,10 +75,10 @@ def run_folder(plan: Plan) -> Path:
     return Path(plan.cfg.output) / records.run_id(plan)
 
 
-def _plain(node: Any) -> Any:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(node, resolve=True)
+def _die_with_parent() -> None:
+    """A process that Lightning started must not outlive the one that started it, even when that is killed."""
+    if os.environ.get("LOCAL_RANK", "0") != "0" and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 @contextmanager
@@ -116,13 +120,19 @@ def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, cons
     kept = len(plan.arms) * len(plan.conditions) - total
     if trainer.global_rank == 0:
         console.print(f"{total} images to generate, {kept} already on disk, {len(plan.arms)} arms")
-    progress = ShowProgress(console, total=total)
+    share = [
+        batch for todo in missing.values() if todo for batch in dealt(todo, rank=trainer.global_rank, world=trainer.world_size)
+    ]
+    progress = ShowProgress(console, total=sum(len(batch.wanted) for batch in share))
+    built: Any = None
     with progress.bar:
         for arm in plan.arms:
             if not missing[arm.name]:
                 continue
             progress.arm = arm.name
-            runtime = arm.generator.build(trainer.strategy.root_device)
+            if built != arm.generator:  # arms in a row share a model, and two never stand side by side
+                del runtime
+                runtime, built = arm.generator.build(trainer.strategy.root_device), arm.generator
             with as_configured(arm, runtime) as strategy:
                 module = Predict(
                     runtime,
@@ -157,7 +167,11 @@ def _time(plan: Plan, console: Console) -> dict[str, Any]:
     def call(arm: Arm, runtime: Any) -> Any:
         return lambda: runtime.generate(batch, backend=arm.backend, strategy=arm.strategy)
 
-    calls = {arm.name: call(arm, arm.generator.build(device)) for arm in arms}
+    runtimes: list[tuple[Any, Any]] = []
+    for arm in arms:
+        if all(config != arm.generator for config, _ in runtimes):
+            runtimes.append((arm.generator, arm.generator.build(device)))
+    calls = {arm.name: call(arm, next(built for config, built in runtimes if config == arm.generator)) for arm in arms}
     seconds = interleaved(calls, warmup=spec.warmup, repeats=spec.repeats, device=device)
     entries = {}
     for arm in arms:

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from sdaccel.studies.promote import find
 
 ROOT = Path(sdaccel.__file__).resolve().parent.parent
 SAMPLES = 2
+FROM_RECORD = ("data.limit=", "data.per_condition=", "data.prompt_file=")
+"""Options whose effect stands in the record as its list of conditions."""
 
 
 def main() -> int:
@@ -42,12 +45,13 @@ def verify(record: dict[str, Any], *, samples: int, console: Console) -> list[st
     """What differs, one line each; everything is generated anew in a folder that is thrown away."""
     from sdaccel.studies import runner
 
-    command = [o for o in record["provenance"]["command"][1:] if not o.startswith("data.limit=")]
-    limit = min(samples, len(record["content"]["config"]["data"]["conditions"]))
+    command = [o for o in record["provenance"]["command"][1:] if not o.startswith(FROM_RECORD)]
+    conditions = record["content"]["config"]["data"]["conditions"]
+    limit = min(samples, len(conditions))
     compose.register()
     with tempfile.TemporaryDirectory() as output:
-        overrides = [*command, f"data.limit={limit}", "study.timing.repeats=0", f"output={output}"]
-        plan = compose.plan(overrides, conf=ROOT / "conf")
+        overrides = [*command, "trainer.processes=1", "study.timing.repeats=0", f"output={output}"]
+        plan = replace(compose.plan(overrides, conf=ROOT / "conf"), conditions=conditions[:limit])
         here = runner.numerics_of(plan)
         if there := {key: record["provenance"].get(key) for key in here if record["provenance"].get(key) != here[key]}:
             raise BadInput(
@@ -55,8 +59,7 @@ def verify(record: dict[str, Any], *, samples: int, console: Console) -> list[st
                 f"{json.dumps({key: here[key] for key in there})}: bits need not agree; verify it where it was made."
             )
         fresh = runner.run(plan, console=console)
-    if fresh is None:
-        raise BadInput("verify-record runs in one process; use trainer=cpu or trainer=gpu.")
+    assert fresh is not None, "one process is the first"
     return _differences(record["content"]["arms"], fresh["content"]["arms"], limit)
 
 

@@ -31,7 +31,6 @@ def _case(words: list[str], *argv: str) -> object:
         _case(["first_enhance=0"], "strategy=taylor", "strategy.first_enhance=0"),
         _case(["seed", "x"], "seed=x"),
         _case(["data.limit=0"], "data.limit=0"),
-        _case(["data.limit=99", "4 samples"], "data.limit=99"),
         _case(["batch_size=0"], "data.batch_size=0"),
         _case(["prompts is empty"], "data.prompts=[]"),
         _case(["does not exist"], "data.prompt_file=/no/such/file.txt"),
@@ -157,3 +156,44 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_its_first_wrong_key(
 def test_the_checkpoint_that_fits_runs(checkpoints: Path, tmp_path: Path) -> None:
     weights = [f"generator.weights={checkpoints / 'var.pth'}", f"generator.vae_weights={checkpoints / 'vae.pth'}"]
     assert run_argv(["generator=var_tiny", *SIZES, *weights, "study.timing.repeats=0", f"output={tmp_path}"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        _case(["max_order is empty"], "+study.arms.x={mode: hicache, max_order: []}"),
+        _case(["is empty"], "+study.vary={generator.dtype: []}", "+study.arms.x={}"),
+        _case(["occurs twice"], "+study.arms.x={mode: hicache, interval: [2, 2]}"),
+        _case(["no array named latent"], "study.keep=[latent]"),
+        _case(["no array named latents"], *VAR, "study.keep=[latents]"),
+        _case(["study.keep=[latents]"], "study.figures=[step_differences]"),
+        _case(["seed=99999999999999999999"], "seed=99999999999999999999"),
+        _case(["guidance=nan"], "generator.guidance=nan"),
+        _case(["repeats=-1"], "study.timing.repeats=-1"),
+        _case(["study.arms.x=3"], "+study.arms.x=3"),
+        _case(["study.arms.x=None"], "+study.arms.x=null"),
+        _case(["images_before=abc"], "+study.arms.x={images_before: abc}"),
+        _case(["images_before=-1"], "+study.arms.x={images_before: -1}"),
+        _case(["audit=yes"], "+study.arms.x={audit: 'yes', mode: hicache}"),
+        _case(["mode=None"], "+study.arms.x={mode: null}"),
+        _case(["strategy nope does not exist", "hicache"], "+study.arms.x={mode: nope}"),
+        _case(["equal sizes"], "+study.arms.baseline={}", "+study.arms.x={generator.height: 64}"),
+        _case(["study.baseline=nope"], "study.baseline=nope"),
+        _case(["study.name=a/b"], "study.name=a/b"),
+        _case(["empty prompt"], "data.prompts=[' ']"),
+    ],
+)
+def test_a_study_that_could_not_mean_anything_is_refused(
+    argv: list[str], words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run_argv([*argv, f"output={tmp_path}"]) == 2
+    err = capsys.readouterr().err
+    assert len(err.strip().splitlines()) == 1, err
+    assert all(word in err for word in words), err
+
+
+def test_an_empty_or_dangling_output_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for output in ("", str(tmp_path / "link")):
+        assert run_argv([f"output={output}"]) == 2
+        assert "output" in capsys.readouterr().err

@@ -30,6 +30,11 @@ def test_every_experiment_composes_and_describes_itself(tmp_path: Path, capsys: 
     assert not list(tmp_path.iterdir()), "a dry run writes nothing"
 
 
+def test_a_multirun_is_described_job_by_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_argv(["-m", "strategy=taylor,hicache", "--dry-run", f"output={tmp_path}"]) == 0
+    assert capsys.readouterr().out.count("images to generate") == 2
+
+
 def test_multirun_runs_every_job(tmp_path: Path) -> None:
     done = _script("run.py", "-m", "strategy=hicache", "strategy.interval=2,3", *SMALL, "data.limit=1", f"output={tmp_path}")
     assert done.returncode == 0, done.stderr

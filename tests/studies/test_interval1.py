@@ -60,3 +60,36 @@ def test_interval_2_fails_the_study_and_exits_1(tmp_path: Path, capsys: pytest.C
 def test_a_comparison_without_a_single_partner_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="matches 3 arms of B"):
         plan(STUDY, "study.checks=[{equal: [B, B2]}]", "study.controls.dropped_norm.for=B2", output=tmp_path)
+
+
+def test_images_before_are_really_generated_by_the_same_objects() -> None:
+    import torch
+
+    from sdaccel.conditions import batches
+    from sdaccel.generators.flux.generator import Flux
+    from sdaccel.predict.module import Predict
+    from sdaccel.strategies.forecast.strategy import Taylor
+    from sdaccel.strategies.plain import Dense
+
+    class Counting(Taylor):
+        def start(self, seam, *, steps):  # type: ignore[no-untyped-def]
+            started.append(seam.inputs["encoder_hidden_states"].clone())
+            return super().start(seam, steps=steps)
+
+    started: list[torch.Tensor] = []
+    runtime = Flux(num_steps=2, height=8, width=8).build(torch.device("cpu"))
+    batch = batches(["a cat"], seed=0, size=1)[0]
+    module = Predict(runtime, backend=Dense(), strategy=Counting(), keep=[], images_before=2)
+    last = module.predict_step(batch, 0)
+    assert len(started) == 3
+    alone = Predict(runtime, backend=Dense(), strategy=Taylor(), keep=[], images_before=0).predict_step(batch, 0)
+    assert torch.equal(last.images, alone.images), "the images before leave nothing behind"
+
+
+def test_the_mac_ceiling_is_all_steps_over_the_full_ones(tmp_path: Path) -> None:
+    content = run("strategy=taylor", "strategy.interval=5", "generator.num_steps=13", "data.limit=1", output=tmp_path)[
+        "content"
+    ]
+    assert content["arms"]["run"]["kinds"] == {"full": 5, "forecast": 8}  # 0 1 2 7 12
+    assert content["arms"]["run"]["mac_ceiling"] == pytest.approx(13 / 5)
+    assert content["arms"]["baseline"]["mac_ceiling"] == 1

@@ -116,11 +116,12 @@ def test_a_second_run_generates_nothing_and_agrees(whole: str, tmp_path: Path) -
     _survives(tmp_path, whole)
 
 
-def test_a_sample_without_its_json_is_not_finished(whole: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", [".json", ".png", ".npz"])
+def test_a_sample_that_lacks_a_file_is_made_again(lost: str, whole: str, tmp_path: Path) -> None:
     assert forked(lambda: _study(tmp_path)) == 0
     victim = sorted(tmp_path.glob("samples/*/000003.json"))[0]
-    victim.unlink()
-    victim.with_suffix(".png").write_bytes(b"half a picture")
+    victim.with_suffix(lost).unlink()
+    (victim.parent / "notes.json").write_text("{}")
     assert forked(lambda: _study(tmp_path)) == 0
     assert _content(tmp_path) == whole
 

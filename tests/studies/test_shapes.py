@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from sdaccel.samples import Samples
+from sdaccel.studies import records
+from sdaccel.studies.verify import verify
 from tests.conftest import ROOT
 from tests.studies.frame import SMALL, plan, run
 
@@ -30,6 +34,36 @@ def _run(output: Path, *overrides: str) -> None:
     argv = [sys.executable, str(ROOT / "experiments" / "run.py"), f"output={output}", *overrides]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_more_processes_than_batches_generate_each_sample_once(tmp_path: Path) -> None:
+    few = ["trainer=ddp", "data.limit=1", "strategy=taylor", *SMALL]
+    _run(tmp_path, *few)
+    assert len(list(tmp_path.glob("samples/*/*.json"))) == 2, "one sample of two arms"
+    (record,) = tmp_path.glob("*/record.json")
+    assert verify(records.load(record), samples=2, console=Console(quiet=True)) == [], "a ddp record verifies in one process"
+
+
+def test_a_killed_parent_takes_its_processes_along(tmp_path: Path) -> None:
+    script = str(ROOT / "experiments" / "run.py")
+    argv = [sys.executable, script, f"output={tmp_path}", "trainer=ddp", "generator.num_steps=400", "data.per_condition=50"]
+    parent = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("samples/*/*.json")):
+            assert time.monotonic() < deadline, "nothing was generated"
+            time.sleep(0.1)
+        child = next(int(line) for line in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split())
+    finally:
+        parent.kill()
+        parent.wait()
+    while time.monotonic() < deadline and Path(f"/proc/{child}/status").exists():
+        if "State:\tZ" in Path(f"/proc/{child}/status").read_text():
+            break
+        time.sleep(0.1)
+    count = len(list(tmp_path.glob("samples/*/*.json")))
+    time.sleep(1)
+    assert len(list(tmp_path.glob("samples/*/*.json"))) == count, "an orphan goes on writing"
 
 
 @pytest.mark.parametrize("options", GENERATORS.values(), ids=GENERATORS)

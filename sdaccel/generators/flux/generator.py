@@ -3,6 +3,7 @@
 A packed token is a 2 x 2 patch of RGB, so no VAE is needed and everything the real model's loop does can be tried here.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +61,10 @@ class Flux:
         return "denoise"
 
     @property
+    def keeps(self) -> Sequence[str]:
+        return ("latents",)
+
+    @property
     def steps(self) -> int:
         return self.num_steps
 
@@ -76,6 +81,8 @@ class Flux:
         for name, value in (("height", self.height), ("width", self.width)):
             if value < PATCH or value % PATCH:
                 raise BadInput(f"generator.{name}={value} must be a positive multiple of {PATCH}, one packed patch.")
+        if not math.isfinite(self.guidance):
+            raise BadInput(f"generator.guidance={self.guidance} must be a finite number.")
         if self.head_dim % 8:
             raise BadInput(f"generator.head_dim={self.head_dim} must be a multiple of 8: rope splits it into three even axes.")
 

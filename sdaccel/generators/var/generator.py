@@ -75,6 +75,18 @@ class Var:
         return "scales"
 
     @property
+    def keeps(self) -> Sequence[str]:
+        return KEEP
+
+    @property
+    def height(self) -> int:
+        return self.image_size
+
+    @property
+    def width(self) -> int:
+        return self.image_size
+
+    @property
     def steps(self) -> int:
         return len(self.scales)
 
