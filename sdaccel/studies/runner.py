@@ -120,10 +120,10 @@ def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, cons
     kept = len(plan.arms) * len(plan.conditions) - total
     if trainer.global_rank == 0:
         console.print(f"{total} images to generate, {kept} already on disk, {len(plan.arms)} arms")
-    share = [
-        batch for todo in missing.values() if todo for batch in dealt(todo, rank=trainer.global_rank, world=trainer.world_size)
-    ]
-    progress = ShowProgress(console, total=sum(len(batch.wanted) for batch in share))
+    rank, world = trainer.global_rank, trainer.world_size
+    own = [batch for todo in missing.values() if todo for batch in dealt(todo, rank=rank, world=world)]
+    progress = ShowProgress(console, total=sum(len(batch.wanted) for batch in own))
+    runtime: Any = None
     built: Any = None
     with progress.bar:
         for arm in plan.arms:
@@ -131,8 +131,8 @@ def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, cons
                 continue
             progress.arm = arm.name
             if built != arm.generator:  # arms in a row share a model, and two never stand side by side
-                del runtime
-                runtime, built = arm.generator.build(trainer.strategy.root_device), arm.generator
+                runtime = None
+                built, runtime = arm.generator, arm.generator.build(trainer.strategy.root_device)
             with as_configured(arm, runtime) as strategy:
                 module = Predict(
                     runtime,
