@@ -25,7 +25,8 @@ from sdaccel.studies import compose
 USAGE = "usage: run.py [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
 
 FLAGS = {"--dry-run", "-m", "--multirun"}
-HYDRAS_OWN = {"-h", "--help", "--cfg", "-c"}
+HELP = {"-h", "--help"}
+HYDRAS_OWN = {"--cfg", "-c"}
 
 
 def main(conf: Path) -> int:

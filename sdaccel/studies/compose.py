@@ -25,6 +25,9 @@ from sdaccel.studies.arms import Arm, expand
 from sdaccel.studies.schema import Study
 
 
+GROUPS = ("exp", "generator", "backend", "strategy", "data", "trainer", "logger")
+
+
 @dataclass(frozen=True)
 class Plan:
     """A study that can run."""
@@ -60,6 +63,14 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
         raise BadInput("study.figures: step_differences draws arrays of every step; set study.keep=[latents].")
     _check_run(cfg)
     return Plan(cfg, arms, conditions, list(overrides))
+
+
+def choices(overrides: Sequence[str], *, conf: Path) -> dict[str, list[str]]:
+    """What every group of the configuration offers."""
+    with _hydra(conf):
+        compose("config", overrides=[o for o in overrides if o.startswith("hydra.searchpath")])  # brings the search path in
+        loader = GlobalHydra.instance().config_loader()
+        return {group: loader.get_group_options(group) for group in GROUPS}
 
 
 def _hydra(conf: Path) -> Any:

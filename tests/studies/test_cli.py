@@ -43,6 +43,13 @@ def test_multirun_runs_every_job(tmp_path: Path) -> None:
     assert done.stdout.count("verdict: PASS") == 2
 
 
+def test_help_names_every_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_argv(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "interval1_equivalence" in out
+    assert "strategy: hicache, original, taylor" in out
+
+
 def test_cfg_shows_every_default(capfd: pytest.CaptureFixture[str]) -> None:
     done = _script("run.py", "--cfg", "job", "strategy=hicache")
     assert done.returncode == 0, done.stderr
