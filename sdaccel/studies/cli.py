@@ -36,14 +36,18 @@ def main(conf: Path) -> int:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
         compose.register()
-        if unknown := [
-            f for f in flags if f.split("=")[0] not in ("--dry-run", "-m", "--multirun", "--cfg", "-c", "--help", "-h")
-        ]:
-            raise BadInput(f"{unknown[0]} is not a flag of this command; {USAGE}.")
-        if {"-h", "--help", "--cfg", "-c"} & {f.split("=")[0] for f in flags}:
+        names = {flag.split("=")[0] for flag in flags}
+        if unknown := names - FLAGS - HELP - HYDRAS_OWN:
+            raise BadInput(f"{min(unknown)} is not a flag of this command; {USAGE}.")
+        if names & HELP:
+            console.print(USAGE)
+            for group, options in compose.choices(overrides, conf=conf).items():
+                console.print(f"{group}: {', '.join(options)}")
+            return 0
+        if names & HYDRAS_OWN:
             _hydra_main(conf, lambda cfg: None)
             return 0
-        if {"-m", "--multirun"} & set(flags):
+        if {"-m", "--multirun"} & names:
             return _multirun(overrides, conf, console if "--dry-run" in flags else None)
         plan = compose.plan(overrides, conf=conf)
         if "--dry-run" in flags:

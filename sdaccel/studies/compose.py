@@ -24,7 +24,6 @@ from sdaccel.studies import checks, schema
 from sdaccel.studies.arms import Arm, expand
 from sdaccel.studies.schema import Study
 
-
 GROUPS = ("exp", "generator", "backend", "strategy", "data", "trainer", "logger")
 
 
