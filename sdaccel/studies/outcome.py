@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from sdaccel.reporting.tables import shown, summary
 from sdaccel.studies.compose import Plan
 
 
@@ -34,7 +35,7 @@ def show(record: dict[str, Any], console: Console) -> None:
     if content["checks"]:
         table = Table(title=content["config"]["study"]["question"] or record["id"], title_justify="left")
         for column in ("check", "arms", "worst", "bound", "verdict"):
-            table.add_column(column)
+            table.add_column(column, overflow="fold")
         for row in summary_rows(content):
             table.add_row(*row)
         console.print(table)
@@ -55,28 +56,7 @@ def show(record: dict[str, Any], console: Console) -> None:
     console.print(f"verdict: {content['verdict'].upper()}")
 
 
-def summary_rows(content: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
-    """Honest arms grouped by check, then each control at the check that must fail it."""
-    rows = []
-    for check in dict.fromkeys(v["check"] for v in content["checks"]):
-        honest = [v for v in content["checks"] if v["check"] == check and not v["control"]]
-        worst = max(honest, key=lambda v: float("inf") if v["measured"] is None else v["measured"])
-        passed = sum(v["passed"] for v in honest)
-        rows.append(
-            (check, f"{passed}/{len(honest)} arms", _number(worst), f"{worst['bound']:g}", _word(passed == len(honest)))
-        )
-    for name, arm in content["arms"].items():
-        if arm["control"]:
-            check = arm["control"]["fails"]
-            (found,) = [v for v in content["checks"] if v["arm"] == name and v["check"] == check]
-            verdict = "caught" if not found["passed"] else "NOT CAUGHT"
-            rows.append((check, f"control {name}", _number(found), f"{found['bound']:g}", verdict))
-    return rows
-
-
-def _number(verdict: dict[str, Any]) -> str:
-    return "not finite" if verdict["measured"] is None else f"{verdict['measured']:.3g}"
-
-
-def _word(passed: bool) -> str:
-    return "pass" if passed else "FAIL"
+def summary_rows(content: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Honest arms grouped by check, then each control at the check that must fail it, as text."""
+    table = summary({"content": content})
+    return [tuple(shown(cell, missing=table.missing) for cell in row) for row in table.rows]
