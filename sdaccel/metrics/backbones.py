@@ -1,0 +1,126 @@
+"""Published metric networks from local files. Nothing is fetched: a missing file is one line that says where it comes from."""
+
+import json
+import pickle
+import warnings
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import sdaccel.torchvision_guard  # noqa: F401  (before open_clip and torchvision)
+from sdaccel.errors import BadInput
+from sdaccel.metrics.extractors import ClipExtractor, InceptionExtractor
+from sdaccel.samples import digest
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published file or folder."""
+
+    option: str
+    file: str
+    url: str
+
+    def require(self, path: Path) -> Path:
+        """The path, if it is there; a folder may be given for the file in it."""
+        found = path / self.file if path.is_dir() else path
+        if not found.is_file():
+            raise BadInput(f"{self.option}={path}: {self.file} is not there; fetch it from {self.url} and put it at {found}.")
+        return found
+
+    def refuse(self, path: Path, error: Exception) -> BadInput:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        return BadInput(f"{self.option}={path} cannot be read ({reason}); fetch {self.file} again from {self.url}.")
+
+
+INCEPTION = Source(
+    "metrics.inception",
+    "inception-2015-12-05.pt",
+    "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt",
+)
+LPIPS = Source("metrics.lpips", "alexnet-owt-7be5be79.pth", "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth")
+CLIP = Source(
+    "metrics.clip", "open_clip_config.json", "https://huggingface.co/timm/vit_large_patch14_clip_336.openai (the whole folder)"
+)
+
+
+def inception(path: Path) -> InceptionExtractor:
+    """The FID network of clean-fid and StyleGAN, a TorchScript file."""
+    file = INCEPTION.require(path)
+    data = file.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated; the published file is TorchScript
+        try:
+            script = torch.jit.load(file, map_location="cpu")
+        except RuntimeError as error:
+            raise INCEPTION.refuse(file, error) from None
+    return InceptionExtractor(script, fingerprint=digest(data))
+
+
+def clip(path: Path) -> tuple[ClipExtractor, Any]:
+    """Extractor and tokenizer of an open_clip folder (its config, weights and preprocessing, as `local-dir:` reads them)."""
+    import open_clip
+
+    folder = CLIP.require(path).parent
+    text = json.loads((folder / CLIP.file).read_text()).get("model_cfg", {}).get("text_cfg", {})
+    if "hf_model_name" in text:
+        raise BadInput(
+            f"{CLIP.option}={path} takes its text tower {text['hf_model_name']} from the network; use another model."
+        )
+    if not any(folder.glob("open_clip_*.safetensors")) and not any(folder.glob("open_clip_*.bin")):
+        raise BadInput(
+            f"{CLIP.option}={path}: open_clip_model.safetensors is not there; fetch it from {CLIP.url} and put it in {folder}."
+        )
+    try:
+        model = open_clip.create_model(f"local-dir:{folder}")
+    except (RuntimeError, OSError, ValueError) as error:
+        raise CLIP.refuse(path, error) from None
+    seen = model.visual.preprocess_cfg
+    extractor = ClipExtractor(model, name=f"clip_{folder.name}", mean=seen["mean"], std=seen["std"])
+    return extractor, open_clip.get_tokenizer(f"local-dir:{folder}")
+
+
+class AlexMaps(nn.Module):
+    """The five feature maps of AlexNet that LPIPS compares."""
+
+    ENDS = (2, 5, 8, 10, 12)
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torchvision.models import alexnet
+
+        self.layers = alexnet(weights=None).features[: self.ENDS[-1]]
+        shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
+        self.register_buffer("shift", shift.view(3, 1, 1), persistent=False)
+        self.register_buffer("scale", scale.view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """uint8 (B, 3, H, W); the network saw [-1, 1] normalised once more."""
+        x = (images.float() / 127.5 - 1 - self.shift) / self.scale
+        maps = []
+        for i, layer in enumerate(self.layers, 1):
+            x = layer(x)
+            if i in self.ENDS:
+                maps.append(x)
+        return maps
+
+
+def lpips_alex(path: Path) -> tuple[AlexMaps, list[Tensor]]:
+    """Backbone and channel weights of LPIPS v0.1 (alex); torchmetrics ships the weights, not the backbone."""
+    file = LPIPS.require(path)
+    backbone = AlexMaps()
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        own = {f"layers.{i}.{kind}": state[f"features.{i}.{kind}"] for i in (0, 3, 6, 8, 10) for kind in ("weight", "bias")}
+        backbone.load_state_dict(own)
+    except (RuntimeError, OSError, KeyError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise LPIPS.refuse(file, error) from None
+    with files("torchmetrics.functional.image").joinpath("lpips_models/alex.pth").open("rb") as heads:
+        linear = torch.load(heads, map_location="cpu", weights_only=True)
+    return backbone.eval(), [linear[f"lin{layer}.model.1.weight"].flatten() for layer in range(len(AlexMaps.ENDS))]

@@ -1,0 +1,23 @@
+"""Inception score (Salimans et al. 2016) over the class probabilities of any classifier."""
+
+import torch
+from torch import Tensor
+
+
+def inception_score(probabilities: Tensor, *, splits: int = 10) -> tuple[float, float]:
+    """Mean and standard deviation over splits of exp E KL(p(y|x) || p(y)); probabilities are (N, classes).
+
+    Splits are runs of rows: shuffle samples that are ordered by class.
+    """
+    if len(probabilities) < splits:
+        raise ValueError(f"{splits} splits need as many samples, not {len(probabilities)}")
+    p = probabilities.double()
+    if not torch.allclose(p.sum(1), torch.ones(len(p), dtype=p.dtype, device=p.device), atol=1e-3) or bool((p < 0).any()):
+        raise ValueError("the inception score takes probabilities: apply a softmax to logits first")
+    scores = torch.stack([_score(part) for part in p.tensor_split(splits)])
+    return float(scores.mean()), float(scores.std(correction=0))
+
+
+def _score(p: Tensor) -> Tensor:
+    entropy = torch.special.entr
+    return (entropy(p.mean(0)).sum() - entropy(p).sum(1).mean()).exp()

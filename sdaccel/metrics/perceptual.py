@@ -1,0 +1,33 @@
+"""Perceptual distance over the feature maps of a network (LPIPS, Zhang et al. 2018).
+
+    d(a, b) = sum_l mean_hw sum_c w_lc (a_lchw / |a_lhw| - b_lchw / |b_lhw|)^2
+
+Without weights it is the paper's unweighted form, twice the mean cosine distance of every layer.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+EPSILON = 1e-10
+
+
+def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor], *, weights: Sequence[Tensor] | None = None) -> Tensor:
+    """(B,) from lists of (B, C, H, W) maps; `weights` holds one (C,) or scalar tensor per layer."""
+    scale = weights if weights is not None else [torch.ones(()) for _ in a]
+    layers = [
+        (w.to(f).view(-1, 1, 1) * (_unit(f) - _unit(g)).square()).sum(1).mean((1, 2))
+        for f, g, w in zip(a, b, scale, strict=True)
+    ]
+    return torch.stack(layers).sum(0)
+
+
+def _unit(maps: Tensor) -> Tensor:
+    return maps / (maps.square().sum(1, keepdim=True).sqrt() + EPSILON)
+
+
+@torch.no_grad()
+def perceptual_distance(backbone: nn.Module, a: Tensor, b: Tensor, *, weights: Sequence[Tensor] | None = None) -> Tensor:
+    """(B,) for uint8 (B, 3, H, W) images; the backbone takes them and returns its list of maps."""
+    return feature_distance(backbone(a), backbone(b), weights=weights)

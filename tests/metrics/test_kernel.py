@@ -1,0 +1,88 @@
+"""Laws of KID and CMMD: the double loop, unbiasedness, an interval that holds 0 where nothing differs."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sdaccel.metrics import kernel
+from sdaccel.metrics.kernel import cmmd, cmmd_interval, kid, kid_difference, kid_interval, kid_subsets
+from tests.metrics.tiny import gaussian_set
+
+
+def naive(x: Tensor, y: Tensor, k: object) -> float:
+    """MMD^2 by loops over pairs."""
+    assert callable(k)
+    n, m = len(x), len(y)
+    xx = sum(float(k(x[i], x[j])) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+    yy = sum(float(k(y[i], y[j])) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
+    return xx + yy - 2 * sum(float(k(a, b)) for a in x for b in y) / (n * m)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks that do not divide the sets."""
+    monkeypatch.setattr(kernel, "BLOCK", 7)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_kid_is_the_double_loop_over_pairs() -> None:
+    x, y = gaussian_set(23, 5, seed=0), gaussian_set(17, 5, seed=1, shift=0.5)
+    assert kid(x, y) == pytest.approx(naive(x, y, lambda a, b: (a @ b / 5 + 1) ** 3), rel=1e-10)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_cmmd_is_a_thousand_times_the_double_loop_on_unit_features() -> None:
+    x, y = gaussian_set(23, 5, seed=0), gaussian_set(17, 5, seed=1, shift=0.5)
+    u, v = x / x.norm(dim=1, keepdim=True), y / y.norm(dim=1, keepdim=True)
+    expected = naive(u, v, lambda a, b: math.exp(-float((a - b) @ (a - b)) / 200))
+    assert cmmd(x, y) == pytest.approx(1000 * expected, rel=1e-8)
+    assert cmmd(3 * x, y) == pytest.approx(cmmd(x, y), rel=1e-8)
+
+
+def test_all_samples_in_one_subset_are_clean_fids_kid() -> None:
+    import sdaccel.torchvision_guard  # noqa: F401, I001  (before clean-fid)
+    from cleanfid.fid import kernel_distance
+
+    x, y = gaussian_set(80, 6, seed=0), gaussian_set(80, 6, seed=1, shift=0.2)
+    theirs = kernel_distance(x.numpy(), y.numpy(), num_subsets=1, max_subset_size=80)
+    assert kid(x, y) == pytest.approx(theirs, rel=1e-9)
+    assert kid_subsets(x, y, subsets=2, size=500).tolist() == pytest.approx([theirs, theirs], rel=1e-9)
+
+
+def test_interval_holds_zero_on_two_halves_of_one_set_and_not_on_different_sets() -> None:
+    x = gaussian_set(800, 16, seed=0)
+    for interval in (kid_interval, cmmd_interval):
+        assert interval(x[::2], x[1::2]).holds(0)
+        assert not interval(x[::2], 1.3 * x[1::2] + 0.3).holds(0)
+
+
+def test_unbiased_figures_average_to_the_truth_at_any_size() -> None:
+    """The biased estimate lies above zero by about E k(x, x) (1/n + 1/m)."""
+    small = np.array([kid(gaussian_set(20, 4, seed=2 * i), gaussian_set(20, 4, seed=2 * i + 1)) for i in range(400)])
+    assert abs(small.mean()) < 3 * small.std() / math.sqrt(400)
+    a, b = gaussian_set(6000, 4, seed=0), gaussian_set(6000, 4, seed=1, shift=0.5)
+    parts = np.array([kid(x, y) for x, y in zip(a.split(20), b.split(20), strict=True)])
+    assert abs(parts.mean() - kid(a, b)) < 3 * parts.std() / math.sqrt(300)
+
+
+def test_subsets_are_functions_of_the_seed() -> None:
+    x, y = gaussian_set(100, 4, seed=0), gaussian_set(100, 4, seed=1)
+    first = kid_subsets(x, y, subsets=5, size=30, seed=1)
+    assert torch.equal(first, kid_subsets(x, y, subsets=5, size=30, seed=1))
+    assert not torch.equal(first, kid_subsets(x, y, subsets=5, size=30, seed=2))
+
+
+def test_paired_difference_sees_what_two_intervals_cannot() -> None:
+    reference, a = gaussian_set(600, 8, seed=0), gaussian_set(600, 8, seed=1, shift=0.1)
+    b = a + 0.02
+    difference = kid_difference(b, a, reference, paired=True)
+    assert difference.low > 0
+    assert kid_interval(b, reference).low < kid_interval(a, reference).high
+
+
+def test_one_sample_is_no_set() -> None:
+    with pytest.raises(ValueError, match="two or more"):
+        kid(torch.zeros(1, 3), torch.zeros(4, 3))

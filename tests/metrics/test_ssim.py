@@ -1,0 +1,51 @@
+"""Laws of SSIM: torchmetrics' values, identity, and no wrap of uint8."""
+
+import numpy as np
+import pytest
+import torch
+
+import sdaccel.torchvision_guard  # noqa: F401
+from sdaccel.metrics.ssim import ssim
+
+
+def pair(sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """A smooth image and the same with noise."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[0:48, 0:40]
+    clean = np.stack([128 + 80 * np.sin(rows / (4 + c)) * np.cos(columns / 5) for c in range(3)], -1)
+    return tuple((clean + e).round().clip(0, 255).astype(np.uint8) for e in (0, rng.normal(0, sigma, clean.shape)))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("sigma", [2.0, 20.0, 80.0])
+def test_equals_torchmetrics(sigma: float) -> None:
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    a, b = pair(sigma)
+    x, y = (torch.tensor(image).permute(2, 0, 1)[None].double() for image in (a, b))
+    theirs = structural_similarity_index_measure(x, y, data_range=255.0)
+    assert isinstance(theirs, torch.Tensor)
+    assert ssim(a, b) == pytest.approx(float(theirs), abs=1e-5)
+
+
+def test_an_image_is_exactly_itself_and_order_does_not_matter() -> None:
+    a, b = pair(20.0)
+    assert ssim(a, a) == 1
+    assert ssim(a, b) == pytest.approx(ssim(b, a), rel=1e-12)
+
+
+def test_more_noise_is_less_similar() -> None:
+    values = [ssim(*pair(sigma)) for sigma in (2.0, 8.0, 32.0, 80.0)]
+    assert values == sorted(values, reverse=True)
+
+
+def test_bright_images_do_not_wrap() -> None:
+    """With squares in uint8, 250 * 250 is 36 and a bright pair of unequal level would look like noise."""
+    a, b = np.full((16, 16, 3), 250, np.uint8), np.full((16, 16, 3), 240, np.uint8)
+    c1 = 2.55**2
+    assert ssim(a, b) == pytest.approx((2 * 250 * 240 + c1) / (250**2 + 240**2 + c1), abs=1e-6)
+
+
+def test_float_images_are_refused_for_their_range_is_unknown() -> None:
+    a = np.zeros((16, 16, 3))
+    with pytest.raises(ValueError, match="uint8"):
+        ssim(a, a)
