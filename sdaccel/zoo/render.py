@@ -6,6 +6,7 @@ resolution. Objects are painted back to front with a soft shadow; a pixel depend
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -48,6 +49,8 @@ SHADOW_DEPTH = 0.38
 RIM = 0.011
 """Stripes and dots stop this far inside the edge, so that the outline is in the object's own colour on any background."""
 TAU = 2 * math.pi
+ABSENT = 1e3
+"""Distance to an object that is not there."""
 
 
 def cover(distance: Tensor, width: float) -> Tensor:
@@ -104,35 +107,75 @@ DISTANCES: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (_circle, _square, _
 
 
 def render(scenes: Scenes, *, resolution: int, device: torch.device | str | None = None) -> Tensor:
-    """(B, 3, resolution, resolution) float32 in [0, 1], on `device` or where the scenes are."""
+    """(B, 3, resolution, resolution) float32 in [0, 1], on `device` or where the scenes are.
+
+    A CPU paints only what a row has; a GPU would wait for the host at every such choice, so there every row takes every
+    choice and keeps its own, in one compiled graph. The two differ by rounding.
+    """
     if device is not None:
         scenes = scenes.to(device)
-    axis = (torch.arange(resolution, device=scenes.keys.device) + 0.5) / resolution
-    x, y = axis.view(1, 1, -1), axis.view(1, -1, 1)
-    canvas = background(scenes, x, y, 1 / resolution)
+    return _compiled()(scenes, resolution) if scenes.keys.is_cuda else sparse(scenes, resolution)
+
+
+def sparse(scenes: Scenes, resolution: int) -> Tensor:
+    """Rows of one shape or background at a time."""
+    x, y, pixel = _grid(scenes, resolution)
+    mix = torch.zeros(len(scenes), resolution, resolution, device=x.device)
+    for kind, name in enumerate(KINDS):
+        rows = torch.nonzero(scenes.kind == kind).squeeze(1)
+        mix[rows] = _pattern(name, scenes[rows], x, y, pixel)
+    canvas = _background(scenes, mix)
     for slot in reversed(range(SLOTS)):  # object 0 is in front
         for shape, distance in enumerate(DISTANCES):
             rows = torch.nonzero(scenes.shape[:, slot] == shape).squeeze(1)
             if len(rows):
-                canvas[rows] = paint(canvas[rows], scenes[rows], slot, distance, x, y, 1 / resolution)
-    return canvas.clamp_(0, 1)
+                canvas[rows] = paint(canvas[rows], scenes[rows], slot, distance, x, y, pixel)
+    return canvas.clamp(0, 1)
 
 
-def background(scenes: Scenes, x: Tensor, y: Tensor, pixel: float) -> Tensor:
+def dense(scenes: Scenes, resolution: int) -> Tensor:
+    """All rows at once, without a look at the attributes."""
+    x, y, pixel = _grid(scenes, resolution)
+    mix = torch.zeros(len(scenes), resolution, resolution, device=x.device)
+    for kind, name in enumerate(KINDS):
+        mix = torch.where(scenes.kind[:, None, None] == kind, _pattern(name, scenes, x, y, pixel), mix)
+    canvas = _background(scenes, mix)
+    for slot in reversed(range(SLOTS)):
+        own = scenes.shape[:, slot, None, None]
+
+        def distance(px: Tensor, py: Tensor, own: Tensor = own) -> Tensor:
+            out = torch.full_like(px, ABSENT)
+            for shape, of_shape in enumerate(DISTANCES):
+                out = torch.where(own == shape, of_shape(px, py), out)
+            return out
+
+        canvas = paint(canvas, scenes, slot, distance, x, y, pixel)
+    return canvas.clamp(0, 1)
+
+
+@cache
+def _compiled() -> Callable[[Scenes, int], Tensor]:
+    return torch.compile(dense, dynamic=False)
+
+
+def _grid(scenes: Scenes, resolution: int) -> tuple[Tensor, Tensor, float]:
+    """Centres of pixels along x and y, and the width of one."""
+    axis = (torch.arange(resolution, device=scenes.keys.device) + 0.5) / resolution
+    return axis.view(1, 1, -1), axis.view(1, -1, 1), 1 / resolution
+
+
+def _background(scenes: Scenes, mix: Tensor) -> Tensor:
     """(B, 3, H, W): two shades of one muted tone, mixed by the pattern."""
+    first, second = torch.tensor(BACKDROP, device=mix.device)[scenes.tone].view(-1, 2, 3, 1, 1).unbind(1)
+    return first + mix.clamp(0, 1).unsqueeze(1) * (second - first)
+
+
+def _pattern(name: str, scenes: Scenes, x: Tensor, y: Tensor, pixel: float) -> Tensor:
+    """(B, H, W) how much of the second shade."""
     px, py, tilt = scenes.phase.view(-1, 3, 1, 1).unbind(1)
     turn = TAU * tilt
     gradient = 0.5 + 0.6 * ((x - 0.5) * torch.cos(turn) + (y - 0.5) * torch.sin(turn))
-    mix = torch.zeros_like(gradient)
-    for kind, name in enumerate(KINDS):
-        rows = torch.nonzero(scenes.kind == kind).squeeze(1)
-        mix[rows] = _pattern(name, gradient[rows], x + px[rows], y + py[rows], tilt[rows], pixel)
-    first, second = torch.tensor(BACKDROP, device=x.device)[scenes.tone].view(-1, 2, 3, 1, 1).unbind(1)
-    return first + mix.clamp_(0, 1).unsqueeze(1) * (second - first)
-
-
-def _pattern(name: str, gradient: Tensor, x: Tensor, y: Tensor, tilt: Tensor, pixel: float) -> Tensor:
-    """(B, H, W) how much of the second shade."""
+    x, y = x + px, y + py
     match name:
         case "checkered":
             a, b = cover(band(x, 0.3), pixel), cover(band(y, 0.3), pixel)

@@ -1,6 +1,7 @@
 """Pictures: the same at any resolution, smooth at the edges, coloured as named, and every attribute shows."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn.functional import avg_pool2d
 from sdaccel.zoo import render as renderer
 from sdaccel.zoo import world
 from sdaccel.zoo.attributes import COLOURS, KINDS, MATERIALS, SHAPES, SIZES, TONES, Scenes
-from sdaccel.zoo.render import PALETTE, render
+from sdaccel.zoo.render import PALETTE, dense, render, sparse
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="compares CPU with a GPU")
 
@@ -206,3 +207,11 @@ def test_three_hundred_pictures_a_second_on_one_core(scenes: Scenes) -> None:
 def test_a_gpu_draws_the_same_pictures(scenes: Scenes, images: Tensor) -> None:
     there = render(scenes, resolution=64, device="cuda").cpu()
     assert (there - images).abs().max() <= 1 / 255
+
+
+@pytest.mark.parametrize("draw", [world.captioned, world.classes])
+def test_painting_every_row_at_once_gives_the_same_pictures(draw: Callable[..., Scenes]) -> None:
+    scenes = draw("val", range(96))
+    assert (dense(scenes, 32) - sparse(scenes, 32)).abs().max() < 1e-4
+    shifted = replace(scenes, shape=(scenes.shape + 1) % 6)
+    assert (dense(shifted, 32) - sparse(scenes, 32)).abs().max() > 0.1
