@@ -71,14 +71,14 @@ def all_full(result: Result) -> Measured:
 def equal(result: Result, reference: Result) -> Measured:
     """Largest absolute difference of the arrays both kept, and of the pixels; equal means torch.equal."""
     names = sorted(set(result.entries()[0]["arrays"]) & set(reference.entries()[0]["arrays"]))
-    series = np.zeros(1)
-    for name in names:
-        pairs = zip(result.arrays(name), reference.arrays(name), strict=True)
-        rows = np.stack([_difference(a, b) for a, b in pairs]).max(0)
-        series = rows if rows.max() > 0 or len(rows) > len(series) else series
+    rows = [
+        np.stack([_difference(a, b) for a, b in zip(result.arrays(name), reference.arrays(name), strict=True)]).max(0)
+        for name in names
+    ]
+    series = max(rows, key=lambda row: (row.max() > 0, len(row)), default=np.zeros(1))  # one that differs, else the longest
     pixels = sum(a["image"] != b["image"] for a, b in zip(result.entries(), reference.entries(), strict=True))
-    value = float(series.max()) if names else float(pixels)
-    off = f"first difference at index {int(np.argmax(series > 0))}" if value else "all equal"
+    value = max((float(row.max()) for row in rows), default=0.0) or float(pixels)
+    off = f"first difference at index {int(np.argmax(series > 0))}" if series.max() > 0 else "all equal"
     return Measured(value, 0, f"{', '.join(names) or 'pixels'}: {off}; {pixels} images differ", series.tolist())
 
 

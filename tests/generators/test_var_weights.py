@@ -13,19 +13,9 @@ from torch import Tensor
 from sdaccel.conditions import batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.var.generator import Var
+from tests.generators.test_var import TINY
 
 CPU = torch.device("cpu")
-TINY = Var(
-    depth=2,
-    num_classes=5,
-    vocab=32,
-    Cvae=4,
-    ch=32,
-    image_size=64,
-    patch_nums=[1, 2, 3, 4],
-    init_unit_scale=True,
-    top_k=0,
-)
 State = dict[str, Tensor]
 
 
