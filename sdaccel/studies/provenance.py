@@ -18,6 +18,8 @@ from sdaccel.studies.arms import Arm
 DECIDING = (
     "noise.py",
     "conditions.py",
+    "shipped.py",
+    "world",
     "generators",
     "kernels",
     "strategies",

@@ -1,1 +1,1 @@
-"""A procedural world to measure in: captioned scenes, and the small models trained on them."""
+"""Train the small models that ship, on the procedural world."""

@@ -15,8 +15,8 @@ from omegaconf import MISSING
 from omegaconf.errors import OmegaConfBaseException
 
 from sdaccel.errors import BadInput
+from sdaccel.shipped import FOLDER, ship
 from sdaccel.studies.compose import one_line
-from sdaccel.zoo.shipped import FOLDER, ship
 from sdaccel.zoo.training import Recipe, fit
 
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import sdaccel.torchvision_guard  # noqa: F401  (before open_clip)
-from sdaccel.zoo import world
-from sdaccel.zoo.captions import CONTEXT, END, PAD, VOCAB, caption_tokens, negative_tokens
-from sdaccel.zoo.render import render
+from sdaccel import world
+from sdaccel.world.captions import CONTEXT, END, PAD, VOCAB, caption_tokens, negative_tokens
+from sdaccel.world.render import render
 from sdaccel.zoo.training import Batch, indices
 
 RESOLUTION = 64

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sdaccel import world
 from sdaccel.generators.var import init
 from sdaccel.generators.var.model import VAR, Geometry
 from sdaccel.generators.var.vqvae import VQVAE
-from sdaccel.zoo import world
-from sdaccel.zoo.attributes import CLASSES
-from sdaccel.zoo.render import render
+from sdaccel.world.attributes import CLASSES
+from sdaccel.world.render import render
 from sdaccel.zoo.tokenizer import RESOLUTION, SCALES
 from sdaccel.zoo.training import Batch, indices
 

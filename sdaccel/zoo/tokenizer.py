@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sdaccel import world
 from sdaccel.generators.var import init
 from sdaccel.generators.var.vqvae import VQVAE
-from sdaccel.zoo import world
-from sdaccel.zoo.render import render
+from sdaccel.world.render import render
 from sdaccel.zoo.training import Batch, indices
 
 RESOLUTION = 64

@@ -2,11 +2,12 @@
 
 import torch
 
-from sdaccel.zoo import world
-from sdaccel.zoo.attributes import FIELDS
-from sdaccel.zoo.judge import RESOLUTION, Judge, accuracy
-from sdaccel.zoo.render import render
-from sdaccel.zoo.shipped import FOLDER, restore
+from sdaccel import world
+from sdaccel.metrics.judge import RESOLUTION, Judge
+from sdaccel.shipped import FOLDER, restore
+from sdaccel.world.attributes import FIELDS
+from sdaccel.world.render import render
+from sdaccel.zoo.judge import accuracy
 
 MIB = 2**20
 BUDGET = {"judge_mini": 1}

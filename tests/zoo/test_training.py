@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.errors import BadInput
-from sdaccel.zoo.shipped import restore, ship, weights
+from sdaccel.shipped import restore, ship, weights
 from sdaccel.zoo.training import Batch, Recipe, fit, indices, learning_rate
 from tests.studies.frame import forked
 

@@ -7,9 +7,10 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
+from sdaccel import world
 from sdaccel.errors import BadInput
-from sdaccel.zoo import world
-from sdaccel.zoo.attributes import CLASSES, COLUMN, FIELDS, MATERIALS, SHAPES, SIZES, SLOTS, Scenes
+from sdaccel.world.attributes import CLASSES, COLUMN, FIELDS, MATERIALS, SHAPES, SIZES, SLOTS, Scenes
+from sdaccel.world.scenes import INDEX_BITS, REACH
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="compares CPU with a GPU")
 
@@ -40,7 +41,7 @@ def test_the_first_scene_never_changes() -> None:
 
 
 def test_keys_of_splits_and_worlds_never_meet() -> None:
-    last = (1 << world.INDEX_BITS) - 1
+    last = (1 << INDEX_BITS) - 1
     seen = [
         int(key) for split in world.SPLITS for kind in range(SLOTS + 1) for key in world.keys(split, [0, 1, last], world=kind)
     ]
@@ -106,13 +107,13 @@ def test_colours_of_one_scene_differ(scenes: Scenes) -> None:
 
 def test_objects_stay_in_the_picture_and_apart_unless_one_is_in_front(scenes: Scenes) -> None:
     present = scenes.shape >= 0
-    reach = (world.REACH * scenes.radius).unsqueeze(2)
+    reach = (REACH * scenes.radius).unsqueeze(2)
     inside = ((scenes.centre >= reach) & (scenes.centre <= 1 - reach)).all(2)
     assert inside[present].all()
     for a, b in ((0, 1), (0, 2), (1, 2)):
         apart = scenes[(scenes.count > b) & ((scenes.relation != 2) | (b == 2))]
         distance = (apart.centre[:, a] - apart.centre[:, b]).abs().amax(1)  # bounding squares do not meet
-        assert (distance > world.REACH * (apart.radius[:, a] + apart.radius[:, b])).all()
+        assert (distance > REACH * (apart.radius[:, a] + apart.radius[:, b])).all()
 
 
 def test_relations_hold_in_the_geometry(scenes: Scenes) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from sdaccel import world
 from sdaccel.errors import BadInput
-from sdaccel.zoo import captions as grammar
-from sdaccel.zoo import world
-from sdaccel.zoo.attributes import COLOURS, KINDS, MATERIALS, SHAPES, SIZES, TONES, Scenes
+from sdaccel.world import captions as grammar
+from sdaccel.world.attributes import COLOURS, KINDS, MATERIALS, SHAPES, SIZES, TONES, Scenes
 
 THING = r"(?:an?) (?:(small|medium|large) )?(\w+) (\w+) (\w+)"
 BACK = r"(?:on|against) a (\w+) (\w+) background"

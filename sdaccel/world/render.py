@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from sdaccel.zoo.attributes import KINDS, MATERIALS, SLOTS, Scenes
+from sdaccel.world.attributes import KINDS, MATERIALS, SLOTS, Scenes
 
 PALETTE = (
     (0.86, 0.12, 0.14),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sdaccel.errors import BadInput
 from sdaccel.noise import Stream, words
-from sdaccel.zoo.attributes import (
+from sdaccel.world.attributes import (
     COLOURS,
     COLUMN,
     FIELDS,
@@ -28,7 +28,7 @@ from sdaccel.zoo.attributes import (
     TONES,
     Scenes,
 )
-from sdaccel.zoo.world import WORDS, Dice
+from sdaccel.world.scenes import WORDS, Dice
 
 GLUE = ("a", "an", "picture", "of", "on", "against", "background", "with", "and", "them")
 PLACE = ("left", "right", "above", "below", "in", "front", "behind")

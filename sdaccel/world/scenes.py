@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sdaccel.errors import BadInput
 from sdaccel.noise import Stream, words
-from sdaccel.zoo.attributes import COLOURS, KINDS, MATERIALS, SHAPES, SIZES, SLOTS, TONES, Scenes
+from sdaccel.world.attributes import COLOURS, KINDS, MATERIALS, SHAPES, SIZES, SLOTS, TONES, Scenes
 
 SPLITS = ("train", "val", "test")
 INDEX_BITS = 48

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from sdaccel.zoo import render as renderer
-from sdaccel.zoo import world
-from sdaccel.zoo.attributes import COLOURS, KINDS, MATERIALS, SHAPES, SIZES, TONES, Scenes
-from sdaccel.zoo.render import PALETTE, dense, render, sparse
+from sdaccel import world
+from sdaccel.world import render as renderer
+from sdaccel.world.attributes import COLOURS, KINDS, MATERIALS, SHAPES, SIZES, TONES, Scenes
+from sdaccel.world.render import PALETTE, dense, render, sparse
+from sdaccel.world.scenes import REACH
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="compares CPU with a GPU")
 
@@ -86,7 +87,7 @@ def test_shapes_stay_within_the_reach_the_layout_counts_on() -> None:
     for name, distance in zip(SHAPES, renderer.DISTANCES, strict=True):
         inside = distance(x + 0 * y, y + 0 * x) < 0
         extent = torch.maximum(x.abs() + 0 * y, y.abs() + 0 * x)[inside].max()
-        assert 0.85 < extent <= world.REACH + 0.01, name
+        assert 0.85 < extent <= REACH + 0.01, name
         assert 0.15 < inside.float().mean() * 9 / 3.1416 < 1.1, name  # area against a disc's
 
 
@@ -128,7 +129,7 @@ def test_every_attribute_of_every_object_changes_pixels_near_it_and_nowhere_far(
     before = render(trio, resolution=64)
     for slot in range(3):
         distance = (grid - trio.centre[:, slot, :, None, None]).abs().amax(1)
-        near = distance < world.REACH * trio.radius[:, slot, None, None] + 0.08
+        near = distance < REACH * trio.radius[:, slot, None, None] + 0.08
         for name, values in (("shape", SHAPES), ("colour", COLOURS), ("material", MATERIALS)):
             mutant = getattr(trio, name).clone()
             mutant[:, slot] = (mutant[:, slot] + 1) % len(values)
