@@ -20,6 +20,7 @@ from sdaccel.generators.var.model import VAR, Geometry
 from sdaccel.generators.var.sampler import Sampling, sample
 from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.registry import configurable
+from sdaccel.shipped import sha256
 
 KEEP = ("tokens", "f_hat")
 """What `generate` can hand back: ids (B, L); the canvas after every scale (B, K, Cvae, p_K, p_K)."""
@@ -171,7 +172,7 @@ class Var:
             "sampling": {name: getattr(self, name) for name in ("cfg", "top_k", "top_p", "more_smooth")},
         }
         if self._files():
-            return options | {"sha256": [weights.sha256(path) for path in self._files()]}
+            return options | {"sha256": [sha256(path) for path in self._files()]}
         return options | {"init": {name: getattr(self, name) for name in ("init_seed", "init_unit_scale")}}
 
     def cost(self) -> Cost:

@@ -3,12 +3,10 @@
 The manifest is the state dict of the model built on the meta device; nothing is allocated before a file is known to fit.
 """
 
-import hashlib
 import pickle
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -178,18 +176,3 @@ def load_vae(file: WeightFile, model: VQVAE, *, device: torch.device, dtype: tor
     check_manifest(file, model)
     materialise(model, file.load(), device=device, dtype=dtype)
     return model
-
-
-@lru_cache
-def _sha256(path: Path, size: int, modified: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file's content; read once per process as long as the file stays the same."""
-    stat = path.stat()
-    return _sha256(path, stat.st_size, stat.st_mtime_ns)
