@@ -5,7 +5,9 @@ g gate, s scale, b shift of attention (1) and feed-forward (2), from the class e
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -47,6 +49,21 @@ class Modulation:
     """(2, R, 1, C): scale, shift."""
 
 
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""q (R, H, l, d), k and v (R, H, n, d) to (R, H, l, d); who sees whom is its own business."""
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: Tensor | None = None) -> Tensor:
+    """Every query sees every key, but for what an additive bias hides."""
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype), scale=1.0)
+
+
+def attend_by_scale(q: Tensor, k: Tensor, v: Tensor, *, ends: Sequence[int]) -> Tensor:
+    """Block-causal attention of a sequence from its start: one unmasked call per scale does 0.6 of the work of a masked one."""
+    starts = (0, *ends[:-1])
+    return torch.cat([attend(q[:, :, a:b], k[:, :, :b], v[:, :, :b]) for a, b in zip(starts, ends, strict=True)], 2)
+
+
 def layer_norm(x: Tensor, *, scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:
     """LayerNorm without weights, then adaLN; computed wide, handed to the next Linear in its dtype."""
     return (F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift).to(dtype)
@@ -74,13 +91,11 @@ class Attention(nn.Module):
         scale = wide(self.scale_mul_1H11).clamp_max(MAX_SCALE).exp()
         return (F.normalize(wide(q), dim=-1) * scale).to(v.dtype), F.normalize(wide(k), dim=-1).to(v.dtype), v
 
-    def forward(self, x: Tensor, *, layer: int, kv: KVCache | None, bias: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Tensor:
         q, k, v = self.project(x)
         if kv is not None:
             k, v = kv.append(layer, k, v)
-        mask = None if bias is None else bias.to(q.dtype)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
-        return self.proj(y.transpose(1, 2).flatten(2))
+        return self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class FeedForward(nn.Module):
@@ -110,17 +125,17 @@ class Block(nn.Module):
         parts = self.ada_lin(cond).unflatten(-1, (1, 6, -1)) if shared is None else self.ada_gss + shared
         return wide(parts).movedim(2, 0)
 
-    def attn_branch(self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, bias: Tensor | None) -> Tensor:
+    def attn_branch(self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Tensor:
         """Attention before its gate, (R, l, C)."""
         h = layer_norm(x, scale=mod[2], shift=mod[4], dtype=self.attn.proj.weight.dtype)
-        return self.attn(h, layer=layer, kv=kv, bias=bias)
+        return self.attn(h, layer=layer, kv=kv, attend=attend)
 
     def ffn_branch(self, x: Tensor, mod: Tensor) -> Tensor:
         """Feed-forward before its gate, (R, l, C)."""
         return self.ffn(layer_norm(x, scale=mod[3], shift=mod[5], dtype=self.ffn.fc1.weight.dtype))
 
-    def forward(self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, bias: Tensor | None) -> Tensor:
-        x = x + mod[0] * self.attn_branch(x, mod, layer=layer, kv=kv, bias=bias)
+    def forward(self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Tensor:
+        x = x + mod[0] * self.attn_branch(x, mod, layer=layer, kv=kv, attend=attend)
         return x + mod[1] * self.ffn_branch(x, mod)
 
 
@@ -196,10 +211,10 @@ class VAR(nn.Module):
         end = self.offsets[last + 1]
         return self.attn_bias_for_masking[:, :, self.offsets[first] : end, :end]
 
-    def run_blocks(self, x: Tensor, mod: Modulation, *, kv: KVCache | None, bias: Tensor | None) -> Tensor:
+    def run_blocks(self, x: Tensor, mod: Modulation, *, kv: KVCache | None, attend: Attend) -> Tensor:
         """(R, l, C) through all blocks; keys and values are appended to the cache."""
         for layer, (block, part) in enumerate(zip(self.blocks, mod.blocks, strict=True)):
-            x = block(x, part, layer=layer, kv=kv, bias=bias)
+            x = block(x, part, layer=layer, kv=kv, attend=attend)
         return x
 
     def logits(self, h: Tensor, mod: Modulation) -> Tensor:
@@ -211,4 +226,5 @@ class VAR(nn.Module):
         cond, last = self.class_emb(labels), len(self.geometry.patch_nums) - 1
         mod = self.modulate(cond)
         x = torch.cat([self.embed_class(cond), self.embed_maps(maps, first=1, last=last)], 1)
-        return self.logits(self.run_blocks(x, mod, kv=None, bias=self.bias(0, last)), mod)
+        attend = partial(attend_by_scale, ends=self.offsets[1:])
+        return self.logits(self.run_blocks(x, mod, kv=None, attend=attend), mod)

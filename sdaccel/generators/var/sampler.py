@@ -5,13 +5,14 @@ B samples · rows [cond; uncond] 2B · k scale of K · t = cfg k / (K - 1), so t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.tokens import Race, combine, keep, race, soft_weights
-from sdaccel.generators.var.model import HEAD_DIM, VAR
+from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
 from sdaccel.generators.var.vqvae import VQVAE
 
 Recorder = Callable[[str, Tensor], None]
@@ -75,7 +76,8 @@ class GuidedRun:
         """Block output of scales first .. last in one pass behind the cached ones; several make a block-causal prefill."""
         if self.kv.length != self.model.offsets[first]:
             raise ValueError(f"scale {first} starts at token {self.model.offsets[first]}, the cache holds {self.kv.length}")
-        return self.model.run_blocks(x, self.mod, kv=self.kv, bias=self.model.bias(first, last))
+        seen = partial(attend, bias=self.model.bias(first, last))
+        return self.model.run_blocks(x, self.mod, kv=self.kv, attend=seen)
 
     def logits(self, h: Tensor) -> Tensor:
         """Unguided logits (2B, l, V) of block output."""

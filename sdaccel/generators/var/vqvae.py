@@ -69,14 +69,18 @@ class VQVAE(nn.Module):
 
     def paint(self, idx: Tensor, patch_nums: Sequence[int]) -> tuple[Canvas, Tensor]:
         """The canvas of idx, and the transformer's inputs for scales 1 .. K-1, (B, L - 1, Cvae)."""
-        canvas, inputs = self.canvas(patch_nums, rows=len(idx)), []
+        canvas = self.canvas(patch_nums, rows=len(idx))
         for part in idx.split(lengths(patch_nums), 1):
-            if canvas.scale > 0:
-                inputs.append(canvas.next_input())
             canvas.add(self.quantize.embedding(part))
-        return canvas, torch.cat(inputs, 1)
+        return canvas, inputs(canvas)
 
     def decode(self, f_hat: Tensor) -> Tensor:
         """Images in [-1, 1], at least float32."""
         features = self.post_quant_conv(f_hat.to(self.post_quant_conv.weight.dtype))
         return wide(self.decoder(features)).clamp(-1, 1)
+
+
+def inputs(canvas: Canvas) -> Tensor:
+    """What the transformer saw before every scale but the first, of a painted canvas, (B, L - 1, Cvae)."""
+    before = zip(canvas.states[1:-1], canvas.patch_nums[1:], strict=True)
+    return torch.cat([as_tokens(shrink(f_hat, side)) for f_hat, side in before], 1)
