@@ -1,7 +1,7 @@
 """Train VAR transformers on the tokenizer's tokens, with teacher forcing; a draft may learn from a target's logits."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,15 +56,15 @@ class NextScaleTask:
         teacher: str | VAR | None = None,
         patch_nums: Sequence[int] = tokenizers.SCALES,
     ) -> None:
-        self.tokenizer: Any = restore(tokenizer, tokenizers.network()) if isinstance(tokenizer, str) else tokenizer
-        self.teacher: Any = restore(teacher, network(TARGET_DEPTH)) if isinstance(teacher, str) else teacher
+        if isinstance(tokenizer, str):
+            tokenizer = cast(VQVAE, restore(tokenizer, tokenizers.network()))
+        if isinstance(teacher, str):
+            teacher = cast(VAR, restore(teacher, network(TARGET_DEPTH)))
+        self.tokenizer, self.teacher = tokenizer.requires_grad_(False), teacher and teacher.requires_grad_(False)
         self.patch_nums = tuple(patch_nums)
-        vocab, Cvae = self.tokenizer.quantize.embedding.weight.shape
+        vocab, Cvae = tokenizer.quantize.embedding.weight.shape
         self.net = network(depth, patch_nums=self.patch_nums, vocab=vocab, Cvae=Cvae)
-        self.side = self.patch_nums[-1] * 2 ** (len(self.tokenizer.encoder.down) - 1)
-        for fixed in (self.tokenizer, self.teacher):
-            if fixed is not None:
-                fixed.requires_grad_(False).eval()
+        self.side = self.patch_nums[-1] * 2 ** (len(tokenizer.encoder.down) - 1)
 
     def batch(self, step: int, size: int) -> Batch:
         return {"index": indices(step, size)}
