@@ -1,12 +1,13 @@
 """Weights that ship with the project: half-precision safetensors, named with their hash in one manifest.
 
-An option that takes a weight file also takes `shipped:NAME`.
+An option that takes a weight file or an open_clip folder also takes `shipped:NAME`.
 """
 
 import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
@@ -19,27 +20,43 @@ MANIFEST = "manifest.json"
 PREFIX = "shipped:"
 
 
-def ship(name: str, net: nn.Module, *, folder: Path = FOLDER) -> Path:
-    """Write a model's parameters and enter the file's hash; buffers are made anew by the model."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.detach().half().cpu().contiguous() for key, value in net.named_parameters()}
-    data = save(state, {"format": "pt"})
-    path = folder / f"{name}.safetensors"
-    path.write_bytes(data)
-    manifest = _manifest(folder) | {name: hashlib.sha256(data).hexdigest()}
+OPEN_CLIP = ("open_clip_config.json", "open_clip_model.safetensors")
+"""The files of a folder that open_clip reads as `local-dir:`."""
+
+
+def ship(name: str, net: nn.Module, *, open_clip: dict[str, Any] | None = None, folder: Path = FOLDER) -> Path:
+    """Write a model's parameters and enter the hash; buffers are made anew by the model.
+
+    With `open_clip`, its configuration, the result is a folder that open_clip reads as `local-dir:`.
+    """
+    data = save({key: value.detach().half().cpu().contiguous() for key, value in net.named_parameters()}, {"format": "pt"})
+    if open_clip is None:
+        _write(folder, f"{name}.safetensors", data)
+        return folder / f"{name}.safetensors"
+    for file, content in zip(OPEN_CLIP, ((json.dumps(open_clip, indent=1) + "\n").encode(), data), strict=True):
+        _write(folder, f"{name}/{file}", content)
+    return folder / name
+
+
+def _write(folder: Path, file: str, data: bytes) -> None:
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_bytes(data)
+    manifest = _manifest(folder) | {file: hashlib.sha256(data).hexdigest()}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    return path
 
 
 def locate(name: str, *, folder: Path = FOLDER) -> Path:
-    """The file of a shipped model, after its hash was checked."""
-    path, manifest = folder / f"{name}.safetensors", _manifest(folder)
-    if name not in manifest or not path.is_file():
+    """The file of a shipped model, or its folder, after the hashes were checked."""
+    manifest = _manifest(folder)
+    files = [file for file in manifest if file == f"{name}.safetensors" or file.startswith(f"{name}/")]
+    if not files or not all((folder / file).is_file() for file in files):
         raise BadInput(f"no weights of {name} ship in {folder}; train them: python experiments/zoo.py model={name}.")
-    found = sha256(path)
-    if found != manifest[name]:
-        raise BadInput(f"{path} has hash {found[:12]}, the manifest says {manifest[name][:12]}; restore the file from git.")
-    return path
+    for file in files:
+        if (found := sha256(folder / file)) != manifest[file]:
+            raise BadInput(
+                f"{folder / file} has hash {found[:12]}, the manifest says {manifest[file][:12]}; restore the file from git."
+            )
+    return folder / files[0] if len(files) == 1 else folder / name
 
 
 def resolve(option: str) -> Path:

@@ -165,7 +165,7 @@ def negative_facts(scenes: Scenes, *, count: int, complete: bool = False) -> Ten
     valid = stated(facts, phrasing(scenes, complete=complete))[:, column] & (old != value)
     overlap = (column == COLUMN["relation"]) & (old == RELATIONS.index("in front of"))
     valid &= ~overlap | (value == RELATIONS.index("behind"))
-    if count > int(valid.sum(1).min()):
+    if not torch.compiler.is_compiling() and count > int(valid.sum(1).min()):
         raise BadInput(f"count={count}: some captions have only {int(valid.sum(1).min())} neighbours one attribute away.")
     alternatives = (valid.float() @ (column.unsqueeze(0) == column.unsqueeze(1)).float()).long()
     race = words(scenes.keys, Stream.CONDITION, start=WORDS + PHRASING_WORDS, count=len(changes)) * alternatives
@@ -186,15 +186,21 @@ def hard_negatives(scenes: Scenes, *, count: int, complete: bool = False) -> lis
     return [decode(row) for row in negative_tokens(scenes, count=count, complete=complete)]
 
 
+def spoken(caption: str) -> list[str]:
+    """The words of a caption, all of them the world's. Case and punctuation do not count."""
+    found = re.findall(r"\w+", caption.lower())
+    for word in found:
+        if word not in IDS:
+            near = difflib.get_close_matches(word, VOCAB[2:-1], n=1, cutoff=0.0)[0]
+            raise BadInput(f"the word '{word}' is not in the vocabulary of the small world; nearest is '{near}'.")
+    return found
+
+
 def encode(captions: Sequence[str], *, length: int = CONTEXT) -> Tensor:
-    """(B, length) int64: <start>, the words, <end>, padding. Case and punctuation do not count."""
+    """(B, length) int64: <start>, the words, <end>, padding."""
     out = torch.full((len(captions), length), PAD)
     for row, caption in enumerate(captions):
-        found = re.findall(r"\w+", caption.lower())
-        for word in found:
-            if word not in IDS:
-                near = difflib.get_close_matches(word, VOCAB[2:-1], n=1, cutoff=0.0)[0]
-                raise BadInput(f"the word '{word}' is not in the vocabulary of the small world; nearest is '{near}'.")
+        found = spoken(caption)
         if len(found) + 2 > length:
             raise BadInput(f"caption '{caption}' has {len(found)} words; at most {length - 2} fit into length={length}.")
         out[row, : len(found) + 2] = torch.tensor([START, *(IDS[word] for word in found), END])

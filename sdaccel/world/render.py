@@ -114,6 +114,8 @@ def render(scenes: Scenes, *, resolution: int, device: torch.device | str | None
     """
     if device is not None:
         scenes = scenes.to(device)
+    if torch.compiler.is_compiling():
+        return dense(scenes, resolution)
     return _compiled()(scenes, resolution) if scenes.keys.is_cuda else sparse(scenes, resolution)
 
 

@@ -57,10 +57,11 @@ def main(conf: Path) -> int:
     folder = Path(cfg.output) / cfg.model.name
     net, seconds = fit(task, Recipe(**recipe), folder=folder, device=cfg.device)
     net.to(cfg.device)
-    path = ship(cfg.model.name, net, folder=Path(cfg.weights))
+    path = ship(cfg.model.name, net, open_clip=getattr(task, "open_clip", None), folder=Path(cfg.weights))
+    size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
     found = task.measure(net, torch.device(cfg.device))
     device = torch.cuda.get_device_name() if cfg.device == "cuda" else "cpu"
-    result = {"model": cfg.model.name, "seconds": round(seconds, 1), "device": device, "bytes": path.stat().st_size, **found}
+    result = {"model": cfg.model.name, "seconds": round(seconds, 1), "device": device, "bytes": size, **found}
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))
     return 0

@@ -1,6 +1,6 @@
 """Train clip_mini, an open_clip model of the world: pictures and captions, with captions one attribute away as negatives."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,12 @@ def normalised(images: Tensor) -> Tensor:
 
 class ContrastiveTask:
     """InfoNCE both ways; a picture also has to tell its caption from its hard negatives."""
+
+    open_clip: ClassVar[dict[str, Any]] = {
+        "model_cfg": CONFIG,
+        "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"},
+    }
+    """What open_clip reads beside the weights."""
 
     def __init__(self) -> None:
         self.net = network()

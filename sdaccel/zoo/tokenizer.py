@@ -7,8 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sdaccel import world
+from sdaccel.generators.nextscale.canvas import as_map
+from sdaccel.generators.nextscale.scales import lengths
 from sdaccel.generators.var import init
 from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.noise import Stream, words
 from sdaccel.world.render import render
 from sdaccel.zoo.training import Batch, indices
 
@@ -44,17 +47,18 @@ class TokenizerTask:
         )
         f = net.encode(images)
         with torch.autocast(f.device.type, enabled=False):
-            idx, canvas = net.tokenize(f.float().detach(), SCALES)
-            f, partial = f.float(), torch.stack(canvas.states[1:])
+            f = f.float()
+            with torch.no_grad():
+                idx, _ = net.tokenize(f, SCALES)
+            partial = partial_sums(net, idx)
             codebook = F.mse_loss(partial, f.detach().expand_as(partial))
             commitment = F.mse_loss(f.expand_as(partial), partial.detach())
-        decoded = decode(net, f + (canvas.f_hat - f).detach())
+        decoded = decode(net, f + (partial[-1] - f).detach())
         pixels = F.mse_loss(decoded.float(), images)
         absolute = F.l1_loss(decoded.float(), images)
-        if int(batch["step"]) % REVIVE_EVERY == 0:
-            revive(net, idx, f.detach(), generator)
+        revive(net, idx, f.detach(), batch["step"])
         loss = pixels + 0.2 * absolute + codebook + COMMITMENT * commitment
-        used = torch.tensor(len(idx.unique()) / len(net.quantize.embedding.weight))
+        used = (uses(net, idx) > 0).float().mean()
         return loss, {"psnr": 10 * torch.log10(4 / pixels.detach()), "codebook": codebook.detach(), "used": used}
 
     def measure(self, net: Any, device: torch.device) -> dict[str, float]:
@@ -68,19 +72,44 @@ def pictures(split: str, index: Tensor, kind: str) -> Tensor:
     return render(scenes, resolution=RESOLUTION) * 2 - 1
 
 
+def enlargement(side: int, device: torch.device) -> Tensor:
+    """(16, side): bicubic enlargement along one axis, as the canvas does it."""
+    return F.interpolate(torch.eye(side)[None, None], size=(SCALES[-1], side), mode="bicubic")[0, 0].to(device)
+
+
+def partial_sums(net: VQVAE, idx: Tensor) -> Tensor:
+    """(K, B, Cvae, 16, 16): the canvas after every scale, with gradients.
+
+    Enlarged by matrix products: the backward pass of bicubic interpolation takes longer than all the rest of the step.
+    """
+    parts = []
+    for k, part in enumerate(idx.split(lengths(SCALES), 1)):
+        up = enlargement(SCALES[k], idx.device)
+        wide = up @ as_map(net.quantize.embedding(part)) @ up.T
+        parts.append(net.quantize.quant_resi(wide, scale=k, scales=len(SCALES)))
+    return torch.stack(parts).cumsum(0)
+
+
+def uses(net: VQVAE, idx: Tensor) -> Tensor:
+    """(V,) how often every code was chosen."""
+    counts = torch.zeros(len(net.quantize.embedding.weight), device=idx.device)
+    return counts.index_add(0, idx.flatten(), torch.ones(idx.numel(), device=idx.device))
+
+
 def decode(net: VQVAE, f_hat: Tensor) -> Tensor:
     """The decoder without the final clamp, whose flat parts teach nothing."""
     return net.decoder(net.post_quant_conv(f_hat))
 
 
 @torch.no_grad()
-def revive(net: VQVAE, idx: Tensor, f: Tensor, generator: torch.Generator) -> None:
-    """Put codes that this batch never chose where vectors of the batch lie."""
-    weight = net.quantize.embedding.weight
-    dead = (torch.bincount(idx.flatten(), minlength=len(weight)) == 0).nonzero().squeeze(1)
-    vectors = f.flatten(2).transpose(1, 2).flatten(0, 1)
-    chosen = torch.randint(len(vectors), (len(dead),), generator=generator, device=f.device)
-    weight[dead] = vectors[chosen].to(weight.dtype) * 0.5  # residuals are smaller than what is encoded
+def revive(net: VQVAE, idx: Tensor, f: Tensor, step: Tensor) -> None:
+    """Every hundredth step, put codes that this batch never chose where vectors of the batch lie."""
+    weight, vectors = net.quantize.embedding.weight, f.flatten(2).transpose(1, 2).flatten(0, 1)
+    chosen = words(step.view(1), Stream.CONDITION, start=0, count=len(weight))[0] % len(vectors)
+    stays = (uses(net, idx) > 0) | (step % REVIVE_EVERY != 0)
+    weight.copy_(
+        torch.where(stays.unsqueeze(1), weight, 0.5 * vectors[chosen].to(weight.dtype))
+    )  # residuals are smaller than f
 
 
 @torch.no_grad()
