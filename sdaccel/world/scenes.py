@@ -1,8 +1,10 @@
 """Draw scenes: every attribute is a pure function of (split, index), made of Philox words, the same on CPU and GPU.
 
 Two worlds: `captioned` scenes of one to three objects, and `classes`, scenes of one large object whose shape and material
-are the class label. Both can be told what to show: `stated` scenes follow facts, `of_class` scenes a label. Splits are disjoint twice over: the keys differ, and the background's phase lies on a lattice whose low
-two bits name the split, so that no scene of one split can be equal to a scene of another.
+are the class label. Both can be told what to show: `stated` scenes follow facts, `of_class` scenes a label.
+
+Splits are disjoint twice over: the keys differ, and the background's phase lies on a lattice whose low two bits name the
+split, so that no scene of one split can be equal to a scene of another.
 """
 
 from collections.abc import Sequence
