@@ -280,7 +280,7 @@ def test_unknown_arrays_and_strategies_for_other_seams_are_bad_input(runtime: Va
         runtime.generate(batch, backend=None, strategy=Denoiser())
 
 
-@pytest.mark.parametrize("path", sorted((CONF / "generator").glob("var_*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((CONF / "generator").glob("var_[dt]*.yaml")), ids=lambda path: path.stem)
 def test_every_var_config_composes_and_passes_its_own_check(path: Path) -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = instantiate(compose(f"generator/{path.stem}").generator)

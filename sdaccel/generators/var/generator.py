@@ -13,14 +13,15 @@ from sdaccel.conditions import Batch, Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost, Generation, torch_dtype
 from sdaccel.generators.nextscale.scales import PATCH_NUMS, check_patch_nums
+from sdaccel.generators.nextscale.seam import run_scales
 from sdaccel.generators.nextscale.tokens import PhiloxRace
 from sdaccel.generators.var import cost, init, weights
 from sdaccel.generators.var.autoencoder import MULT
 from sdaccel.generators.var.model import VAR, Geometry
-from sdaccel.generators.var.sampler import Sampling, sample
+from sdaccel.generators.var.sampler import Sampling, ScaleLoop
 from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.registry import configurable
-from sdaccel.shipped import sha256
+from sdaccel.shipped import resolve, sha256
 
 KEEP = ("tokens", "f_hat")
 """What `generate` can hand back: ids (B, L); the canvas after every scale (B, K, Cvae, p_K, p_K)."""
@@ -48,7 +49,7 @@ class Var:
     patch_nums: list[int] | None = None
     """Sides of the scales; None takes the official list of image_size 256 or 512."""
     weights: str | None = None
-    """Transformer file, .pth or .safetensors; None draws random weights from init_seed."""
+    """Transformer file, .pth or .safetensors, or shipped:NAME; None draws random weights from init_seed."""
     vae_weights: str | None = None
     """VQVAE file; given with `weights` or not at all."""
     init_seed: int = 0
@@ -149,7 +150,7 @@ class Var:
             raise BadInput(f"generator.cfg={self.cfg} must be a finite number >= 0.")
 
     def _files(self) -> list[Path]:
-        return [Path(path) for path in (self.weights, self.vae_weights) if path is not None]
+        return [resolve(option) for option in (self.weights, self.vae_weights) if option is not None]
 
     def _check_files(self) -> None:
         if (self.weights is None) != (self.vae_weights is None):
@@ -159,8 +160,8 @@ class Var:
                 "both files or neither."
             )
         if self.weights is not None and self.vae_weights is not None:
-            weights.check_var(weights.var_file(Path(self.weights)), self.geometry)
-            weights.check_manifest(weights.vae_file(Path(self.vae_weights)), self._meta()[1])
+            weights.check_var(weights.var_file(resolve(self.weights)), self.geometry)
+            weights.check_manifest(weights.vae_file(resolve(self.vae_weights)), self._meta()[1])
 
     def identity(self) -> dict[str, Any]:
         options = {
@@ -196,8 +197,8 @@ class Var:
         dtype = torch_dtype(self.dtype)
         var, vae = self._meta()
         if self.weights is not None and self.vae_weights is not None:
-            var = weights.load_var(weights.var_file(Path(self.weights)), self.geometry, device=device, dtype=dtype)
-            vae = weights.load_vae(weights.vae_file(Path(self.vae_weights)), vae, device=device, dtype=dtype)
+            var = weights.load_var(weights.var_file(resolve(self.weights)), self.geometry, device=device, dtype=dtype)
+            vae = weights.load_vae(weights.vae_file(resolve(self.vae_weights)), vae, device=device, dtype=dtype)
             return VarRuntime(self, var, vae)
         shapes = [{name: p.shape for name, p in model.named_parameters()} for model in (var, vae)]
         if self.init_unit_scale:
@@ -218,14 +219,21 @@ class VarRuntime(nn.Module):
         self.var = var
         self.vae = vae
 
+    @torch.no_grad()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
-        if strategy is not None and strategy.seam is not None:
-            raise BadInput(f"strategy {type(strategy).__name__} cannot attach to VAR; use strategy=original.")
+        config, scales = self.config, self.config.steps
+        if strategy is not None and strategy.seam not in (None, config.seam):
+            raise BadInput(
+                f"strategy {type(strategy).__name__} attaches to {strategy.seam}, but VAR offers {config.seam}; "
+                "use strategy=original."
+            )
         unknown = sorted(set(keep) - set(KEEP))
         if unknown:
             raise BadInput(f"VAR keeps no array named {unknown[0]!r}; choose from {', '.join(KEEP)}.")
         device = self.var.pos_start.device
         labels = torch.tensor(batch.conditions, dtype=torch.int64, device=device)
-        made = sample(self.var, self.vae, labels, noise=PhiloxRace(batch.seeds.to(device)), sampling=self.config.sampling)
+        loop = ScaleLoop(self.var, self.vae, labels, noise=PhiloxRace(batch.seeds.to(device)), sampling=config.sampling)
+        kinds = run_scales(loop, scales=scales, rule=None if strategy is None else strategy.start(loop, steps=scales))
+        made = loop.finish()
         arrays = {"tokens": made.tokens, "f_hat": made.f_hats}
-        return Generation(made.images.float(), ["full"] * self.config.steps, {name: arrays[name] for name in keep})
+        return Generation(made.images.float(), kinds, {name: arrays[name] for name in keep})

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from sdaccel.generators.nextscale.kv import KVCache
+from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.nextscale.seam import run_scales
 from sdaccel.generators.nextscale.tokens import Race, combine, keep, race, soft_weights
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
 from sdaccel.generators.var.vqvae import VQVAE
@@ -38,7 +40,7 @@ class Sample:
     """What the loop made."""
 
     tokens: Tensor
-    """(B, L) int64, scale-major."""
+    """(B, L) int64, scale-major; -1 at scales that were left out."""
     f_hats: Tensor
     """(B, K, Cvae, p_K, p_K): the canvas after every scale."""
     images: Tensor
@@ -113,35 +115,62 @@ def choose(
     return tokens, codes
 
 
+class ScaleLoop:
+    """One generation as a strategy sees it (`nextscale.seam`): scales are run in order, and the last ones may be left out."""
+
+    def __init__(
+        self, model: VAR, vae: VQVAE, labels: Tensor, *, noise: Race, sampling: Sampling, record: Recorder = ignore
+    ) -> None:
+        self.model, self.vae, self.noise, self.sampling, self.record = model, vae, noise, sampling, record
+        self.run = GuidedRun(model, labels)
+        self.canvas = vae.canvas(model.geometry.patch_nums, rows=len(labels))
+        self.tokens: list[Tensor] = []
+
+    def full(self, scale: int) -> None:
+        """Input, blocks, guidance, tokens and canvas of the next scale."""
+        k, scales, record = scale, len(self.model.geometry.patch_nums), self.record
+        if k == 0:
+            x = self.run.begin()
+        else:
+            maps = self.canvas.next_input()
+            record("next_input", maps)
+            x = self.run.embed(maps, first=k, last=k)
+        record("block0_input", x)
+        h = self.run.advance(x, first=k, last=k)
+        record("last_block_output", h)
+        raw = self.run.logits(h)
+        record("logits_raw_2B", raw)
+        logits = combine(raw, self.sampling.cfg * (k / (scales - 1)))
+        record("logits", logits)
+        tokens, codes = choose(
+            logits,
+            self.vae.quantize.embedding.weight,
+            k=k,
+            scales=scales,
+            start=self.model.offsets[k],
+            noise=self.noise,
+            sampling=self.sampling,
+            record=record,
+        )
+        self.canvas.add(codes)
+        record("f_hat", self.canvas.f_hat)
+        self.tokens.append(tokens)
+
+    def finish(self) -> Sample:
+        """The image of what was painted; a scale that was left out has tokens -1 and the canvas as it was before."""
+        missing = lengths(self.model.geometry.patch_nums)[len(self.tokens) :]
+        nothing = [torch.full_like(self.tokens[0], -1).expand(-1, length) for length in missing]
+        f_hats = self.canvas.states[1:] + [self.canvas.f_hat] * len(missing)
+        images = (self.vae.decode(self.canvas.f_hat) + 1) / 2
+        return Sample(torch.cat(self.tokens + nothing, 1), torch.stack(f_hats, 1), images)
+
+
 @torch.no_grad()
 def sample(model: VAR, vae: VQVAE, labels: Tensor, *, noise: Race, sampling: Sampling, record: Recorder = ignore) -> Sample:
     """Generate one image per label (B,); a negative label is the null class."""
-    patch_nums = model.geometry.patch_nums
-    scales, codebook = len(patch_nums), vae.quantize.embedding.weight
-    run, canvas = GuidedRun(model, labels), vae.canvas(patch_nums, rows=len(labels))
-    found = []
-    for k in range(scales):
-        if k == 0:
-            x = run.begin()
-        else:
-            maps = canvas.next_input()
-            record("next_input", maps)
-            x = run.embed(maps, first=k, last=k)
-        record("block0_input", x)
-        h = run.advance(x, first=k, last=k)
-        record("last_block_output", h)
-        raw = run.logits(h)
-        record("logits_raw_2B", raw)
-        logits = combine(raw, sampling.cfg * (k / (scales - 1)))
-        record("logits", logits)
-        tokens, codes = choose(
-            logits, codebook, k=k, scales=scales, start=model.offsets[k], noise=noise, sampling=sampling, record=record
-        )
-        canvas.add(codes)
-        record("f_hat", canvas.f_hat)
-        found.append(tokens)
-    images = (vae.decode(canvas.f_hat) + 1) / 2
-    return Sample(torch.cat(found, 1), torch.stack(canvas.states[1:], 1), images)
+    loop = ScaleLoop(model, vae, labels, noise=noise, sampling=sampling, record=record)
+    run_scales(loop, scales=len(model.geometry.patch_nums), rule=None)
+    return loop.finish()
 
 
 def upstream_labels(labels: int | Sequence[int] | None, *, rows: int, num_classes: int, generator: torch.Generator) -> Tensor:
