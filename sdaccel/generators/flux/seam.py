@@ -36,13 +36,20 @@ class DenoiseSeam(Protocol):
 
 
 class FluxSeam:
-    """A diffusers FluxTransformer2DModel bound to one batch of prompts and one schedule."""
+    """A diffusers FluxTransformer2DModel bound to one batch of prompts and one schedule.
 
-    def __init__(self, model: nn.Module, *, inputs: dict[str, Tensor], times: list[float], dtype: torch.dtype) -> None:
+    Under true guidance (`true_cfg` not 1) the inputs hold 2 B rows, B with and B without the prompts; features have 2 B rows,
+    latents and velocities B.
+    """
+
+    def __init__(
+        self, model: nn.Module, *, inputs: dict[str, Tensor], times: list[float], dtype: torch.dtype, true_cfg: float = 1.0
+    ) -> None:
         self.model: Any = model
         self.inputs = inputs
         self.times = times
         self.dtype = dtype
+        self.true_cfg = true_cfg
         self.wide = torch.promote_types(dtype, torch.float32)  # sums over features and steps are never coarser
         self.text = inputs["encoder_hidden_states"].shape[1]
 
@@ -52,18 +59,30 @@ class FluxSeam:
         return doubles + [f"single.{i}" for i in range(len(self.model.single_transformer_blocks))]
 
     def full(self, step: int, x: Tensor, *, emit: Emit | None = None) -> Tensor:
+        x = self._branched(x)
         with self._emitting(emit):
             out = self.model(
                 hidden_states=x.to(self.dtype), timestep=self._time(step, len(x)), return_dict=False, **self.inputs
             )
-        return out[0].to(self.wide)
+        return self._guided(out[0].to(self.wide))
 
     def from_features(self, step: int, x: Tensor, feature: Callable[[str], Tensor]) -> Tensor:
+        x = self._branched(x)
         temb = self._embed_time(step, len(x))
         h = self.model.x_embedder(x.to(self.dtype)).to(self.wide)
         for name, gate in self._gates(temb):
             h += gate.to(self.wide) * feature(name)
-        return self.model.proj_out(self.model.norm_out(h.to(self.dtype), temb)).to(self.wide)
+        return self._guided(self.model.proj_out(self.model.norm_out(h.to(self.dtype), temb)).to(self.wide))
+
+    def _branched(self, x: Tensor) -> Tensor:
+        return x if self.true_cfg == 1 else torch.cat([x, x])
+
+    def _guided(self, v: Tensor) -> Tensor:
+        """From the velocities without the prompts, past those with them."""
+        if self.true_cfg == 1:
+            return v
+        told, untold = v.chunk(2)
+        return untold + self.true_cfg * (told - untold)
 
     def _time(self, step: int, rows: int) -> Tensor:
         return torch.full((rows,), self.times[step], dtype=self.dtype, device=self.inputs["pooled_projections"].device)
