@@ -63,7 +63,7 @@ class NextScaleTask:
         self.tokenizer, self.teacher = tokenizer.requires_grad_(False), teacher and teacher.requires_grad_(False)
         self.patch_nums = tuple(patch_nums)
         vocab, Cvae = tokenizer.quantize.embedding.weight.shape
-        self.net = network(depth, patch_nums=self.patch_nums, vocab=vocab, Cvae=Cvae)
+        self.net: nn.Module = network(depth, patch_nums=self.patch_nums, vocab=vocab, Cvae=Cvae)
         self.side = self.patch_nums[-1] * 2 ** (len(tokenizer.encoder.down) - 1)
 
     def batch(self, step: int, size: int) -> Batch:
