@@ -29,6 +29,8 @@ DROP_WORD = 1024
 TARGET_DEPTH = 4
 GUIDANCE = (0.0, 1.0, 2.0, 4.0)
 """cfg values that `measure` tries."""
+CHUNK = 192
+"""Pictures at a time in `measure`: every batch shape would be compiled anew."""
 
 
 def network(depth: int, *, patch_nums: Sequence[int] = tokenizers.SCALES, vocab: int = 432, Cvae: int = 8) -> VAR:
@@ -88,7 +90,7 @@ class NextScaleTask:
         """Tokenizer and teacher to the device; on a GPU the encoder, which only labels data, runs in half precision."""
         if self.tokenizer.quant_conv.weight.device == device:
             return
-        self.tokenizer.to(device)
+        self.tokenizer.to(device, memory_format=torch.channels_last)
         if device.type == "cuda":
             self.tokenizer.encoder.bfloat16()
             self.tokenizer.quant_conv.bfloat16()
@@ -115,7 +117,7 @@ class NextScaleTask:
         judge = restore("judge_mini", Judge()).to(device)
         found = self.test_loss(net, device, count=20 * per_class)
         real, rebuilt = [], []
-        for index in torch.arange(len(CLASSES) * per_class, device=device).split(256):
+        for index in torch.arange(len(CLASSES) * per_class, device=device).split(CHUNK):
             scenes = world.classes("test", index)
             images = render(scenes, resolution=self.side)
             again = self.rebuild(images)
@@ -130,7 +132,7 @@ class NextScaleTask:
     def test_loss(self, net: Any, device: torch.device, *, count: int) -> dict[str, float]:
         """Nats per token on test scenes, at every scale and over all of them."""
         losses = []
-        for index in torch.arange(count, device=device).split(256):
+        for index in torch.arange(count, device=device).split(CHUNK):
             scenes = world.classes("test", index)
             idx, maps = self.tokens(scenes)
             logits = net(scenes.labels, maps)
@@ -153,7 +155,7 @@ class NextScaleTask:
         labels = torch.arange(len(CLASSES), device=device).repeat(per_class)
         seeds = sample_seeds(0, range(len(labels))).to(device)
         right = []
-        for rows in torch.arange(len(labels), device=device).split(192):
+        for rows in torch.arange(len(labels), device=device).split(CHUNK):
             made = sample(net, self.tokenizer, labels[rows], noise=PhiloxRace(seeds[rows]), sampling=sampling)
             right.append(judged(judge, made.images) == labels[rows])
         return share(right)

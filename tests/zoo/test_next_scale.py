@@ -48,6 +48,7 @@ def test_training_lowers_the_loss_on_test_scenes_and_touches_only_the_student(te
     net, _ = fit(task, recipe, folder=tmp_path, device="cpu")
     assert task.test_loss(net, torch.device("cpu"), count=64)["cross_entropy"] < 0.85 * first
     assert all(torch.equal(p, q) for p, q in zip(fixed, before, strict=True))
+    assert all(torch.equal(p, q) for p, q in zip(net.buffers(), task.net.buffers(), strict=True))  # a mean of -inf is nan
 
 
 def test_a_student_equal_to_its_teacher_learns_only_the_truth() -> None:
