@@ -17,7 +17,9 @@ from sdaccel.studies.mutants import MUTANTS
 Load = Callable[[str, str], DictConfig]
 """(group, name) -> the composed config of one option of a group."""
 
-RESERVED = ("backend", "mode", "audit", "images_before", "mutant", "for", "fails")
+GROUPS = {"generator": "generator", "backend": "backend", "mode": "strategy"}
+"""Keys of an arm that choose an option of a group, and the group."""
+RESERVED = (*GROUPS, "audit", "images_before", "against", "mutant", "for", "fails")
 """Keys of an arm that are not options of its strategy; `generator.*` keys are options of the generator."""
 BESIDE_BASELINE: dict[str, Any] = {"baseline": {"mode": "original"}, "run": {}}
 """The arms of a study that names none: the unaccelerated run, and what was chosen on the command line."""
@@ -38,6 +40,8 @@ class Arm:
     """The resolved options: what the samples are a function of, beside data and code."""
     audit: bool = False
     images_before: int = 0
+    against: str | None = None
+    """What it is compared with in place of the study's baseline."""
     mutant: str | None = None
     stands_for: str | None = None
     fails: str | None = None
@@ -48,13 +52,30 @@ class Arm:
         values = ",".join(f"{key.removeprefix('generator.')}={value}" for key, value in self.point.items())
         return f"{self.template}[{values}]" if values else self.template
 
+    @property
+    def real(self) -> bool:
+        """Its pictures come from no network's steps: nothing to time, and not on the noise of the other arms."""
+        return bool(self.generator.steps == 0)
+
+    @property
+    def timed(self) -> bool:
+        return not (self.mutant or self.audit or self.real)
+
+    def kept(self, names: Sequence[str]) -> list[str]:
+        """Of the arrays that the study keeps, those that this arm has."""
+        return [name for name in names if name in self.generator.keeps]
+
+    def shares_noise(self, other: "Arm") -> bool:
+        """Sample i of both is made of the same noise in the same way, so that their pictures can be compared in pairs."""
+        return self.real == other.real
+
     def agrees(self, other: "Arm") -> bool:
         """Same value wherever both have one: the pairs that a comparison of two templates means."""
         return all(other.point.get(key, value) == value for key, value in self.point.items())
 
     def baseline(self, template: str, arms: "Sequence[Arm]") -> "Arm | None":
-        """The one arm of the baseline template that this arm is measured against."""
-        found = [arm for arm in arms if arm.template == template and self.agrees(arm)]
+        """The one arm of the baseline template, or of its own `against`, that this arm is measured against."""
+        found = [arm for arm in arms if arm.template == (self.against or template) and self.agrees(arm)]
         return found[0] if len(found) == 1 else None
 
 
@@ -91,7 +112,7 @@ def expand(cfg: DictConfig, load: Load) -> list[Arm]:
     return arms
 
 
-OWN_TYPES = {"audit": bool, "images_before": int, "mode": str, "backend": str, "mutant": str, "for": str, "fails": str}
+OWN_TYPES = {"audit": bool, "images_before": int} | dict.fromkeys((*GROUPS, "against", "mutant", "for", "fails"), str)
 
 
 def _check_spec(spec: Any, where: str) -> None:
@@ -122,14 +143,12 @@ def _points(spec: dict[str, Any], vary: dict[str, list[Any]], where: str) -> Ite
 
 def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point: dict[str, Any]) -> Arm:
     where = f"study.arms.{name}" if "mutant" not in options else f"study.controls.{name}"
-    generator, backend, strategy = cfg.generator, cfg.backend, cfg.strategy
-    if "backend" in options:
-        backend = load("backend", options["backend"])
-    if "mode" in options:
-        strategy = load("strategy", options["mode"])
+    generator, backend, strategy = (
+        load(group, options[key]) if key in options else cfg[group] for key, group in GROUPS.items()
+    )
     of_generator = {k.removeprefix("generator."): v for k, v in options.items() if k.startswith("generator.")}
     of_strategy = {k: v for k, v in options.items() if k not in RESERVED and not k.startswith("generator.")}
-    generator = _updated(generator, of_generator, where, "generator")
+    generator = _updated(generator, of_generator, where, f"generator {options.get('generator', '')}".strip())
     strategy = _updated(strategy, of_strategy, where, f"strategy {options.get('mode', '')}".strip())
     if (mutant := options.get("mutant")) is not None and mutant not in MUTANTS:
         raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(MUTANTS)}.")
@@ -150,6 +169,7 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
         config=config,
         audit=config["audit"],
         images_before=config["images_before"],
+        against=options.get("against"),
         mutant=mutant,
         stands_for=options.get("for"),
         fails=options.get("fails"),

@@ -6,13 +6,14 @@ the arm it stands for, and must fail the one it names.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from sdaccel.errors import BadInput
+from sdaccel.generators.base import Cost
 from sdaccel.samples import Samples
 from sdaccel.studies.arms import Arm
 
@@ -24,6 +25,16 @@ class Result:
     arm: Arm
     samples: Samples
     count: int
+    macs: float = 0.0
+    """Multiply-accumulates of the steps that ran, for one sample."""
+    macs_in_full: float = 0.0
+    """Of all its generator's steps."""
+
+    def priced(self, cost: Cost) -> "Result":
+        """With what it did and what all steps would have been."""
+        kinds = self.samples.entry(0)["kinds"]
+        done = sum(macs for macs, kind in zip(cost.macs, kinds, strict=True) if kind == "full")
+        return replace(self, macs=done, macs_in_full=sum(cost.macs))
 
     def arrays(self, name: str) -> list[np.ndarray]:
         return [self.samples.array(i, name) for i in range(self.count)]

@@ -17,11 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from sdaccel import registry
-from sdaccel.conditions import Condition, read_prompts
+from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
 from sdaccel.studies import checks, schema
 from sdaccel.studies.arms import Arm, expand
+from sdaccel.studies.data import conditions_of
 from sdaccel.studies.schema import Study
 
 GROUPS = ("exp", "generator", "backend", "strategy", "data", "trainer", "logger")
@@ -52,9 +53,10 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
         OmegaConf.resolve(cfg)
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(one_line(error)) from error
-    conditions = conditions_of(cfg, arms)
+    conditions = conditions_of(cfg.data, arms)
     for arm in arms:
-        _check_arm(arm, conditions, cfg.study.keep)
+        _check_arm(arm, conditions)
+    _check_keep(cfg.study.keep, arms)
     _check_pairs(cfg, arms)
     checks.validate(OmegaConf.to_container(cfg.study.checks), arms)  # type: ignore[arg-type]
     figures.validate(list(cfg.study.figures))
@@ -113,43 +115,22 @@ def one_line(error: BaseException) -> str:
     return (first if detail in first else f"{first} ({detail})").rstrip(".") + "."
 
 
-def conditions_of(cfg: DictConfig, arms: Sequence[Arm]) -> list[Condition]:
-    """The condition of every sample; all arms of a study share them."""
-    kinds = {arm.generator.takes for arm in arms}
-    if len(kinds) > 1:
-        raise BadInput("study.arms mixes generators that take labels with ones that take prompts; split the study.")
-    data = cfg.data
-    source: list[Condition]
-    if kinds == {"prompt"}:
-        source = [*(read_prompts(Path(data.prompt_file)) if data.prompt_file else data.prompts or [])]
-    else:
-        source = list(data.labels or [])
-    if any(isinstance(condition, str) and not condition.strip() for condition in source):
-        raise BadInput("data.prompts holds an empty prompt; give every prompt some words.")
-    if not source:
-        raise BadInput(f"data.{'prompts' if kinds == {'prompt'} else 'labels'} is empty; give at least one.")
-    for name in ("per_condition", "batch_size"):
-        if data[name] < 1:
-            raise BadInput(f"data.{name}={data[name]} must be at least 1.")
-    everything = [condition for condition in source for _ in range(data.per_condition)]
-    if data.limit is not None and data.limit < 1:
-        raise BadInput(f"data.limit={data.limit} must be at least 1.")
-    return everything[: data.limit]
-
-
-def _check_arm(arm: Arm, conditions: Sequence[Condition], keep: Sequence[str]) -> None:
-    arm.generator.check(conditions)
+def _check_keep(keep: Sequence[str], arms: Sequence[Arm]) -> None:
+    """Every array must be one that some generator of the study has."""
+    known = dict.fromkeys(name for arm in arms for name in arm.generator.keeps)
     for name in keep:
-        if name not in arm.generator.keeps:
-            raise BadInput(
-                f"study.keep: {type(arm.generator).__name__} keeps no array named {name}; "
-                f"choose from {', '.join(arm.generator.keeps)}."
-            )
+        if name not in known:
+            generators = ", ".join(dict.fromkeys(type(arm.generator).__name__ for arm in arms))
+            raise BadInput(f"study.keep: {generators} keeps no array named {name}; choose from {', '.join(known) or 'none'}.")
+
+
+def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:
+    arm.generator.check(conditions)
     arm.strategy.check(arm.generator.steps)
     if arm.strategy.seam not in (None, arm.generator.seam):
         raise BadInput(
             f"arm {arm.name}: strategy {type(arm.strategy).__name__} attaches to {arm.strategy.seam}, but generator "
-            f"{type(arm.generator).__name__} offers {arm.generator.seam}; choose another strategy or generator."
+            f"{type(arm.generator).__name__} offers {arm.generator.seam or 'none'}; choose another strategy or generator."
         )
     if (arm.audit or arm.mutant) and arm.strategy.seam != "denoise":
         raise BadInput(f"arm {arm.name}: audit and mutant need a forecasting strategy, not {type(arm.strategy).__name__}.")
@@ -161,6 +142,10 @@ def _check_pairs(cfg: DictConfig, arms: Sequence[Arm]) -> None:
     if cfg.study.baseline not in templates and cfg.study.baseline != Study().baseline:
         raise BadInput(f"study.baseline={cfg.study.baseline} is no arm; there are {', '.join(sorted(templates))}.")
     for arm in arms:
+        if arm.against and arm.against not in templates:
+            raise BadInput(
+                f"study.arms.{arm.template}.against={arm.against} is no arm; there are {', '.join(sorted(templates))}."
+            )
         baseline = arm.baseline(cfg.study.baseline, arms)
         sizes = [(of.generator.height, of.generator.width) for of in (arm, baseline) if of]
         if len(set(sizes)) > 1:

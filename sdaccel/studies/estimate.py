@@ -35,12 +35,12 @@ def describe(plan: Plan, console: Console) -> None:
             arm,
             prices[arm.name],
             batch_size=plan.cfg.data.batch_size,
-            keep=list(plan.cfg.study.keep),
+            keep=arm.kept(plan.cfg.study.keep),
             rate=rate,
             overhead=overhead,
         )
         total["todo"] += todo
-        timed = 0 if arm.mutant or arm.audit or not timing.repeats else timing.warmup + timing.repeats
+        timed = timing.warmup + timing.repeats if arm.timed and timing.repeats else 0
         total["seconds"] += needs["seconds"] * len(missing) / processes + needs["seconds"] * timed
         total["bytes"] += needs["disk"] * todo
         total["memory"] = max(total["memory"], needs["memory"])
@@ -60,6 +60,8 @@ def describe(plan: Plan, console: Console) -> None:
 def draw_plan(arm: Arm) -> str:
     """`FFF....F....F` with counts: F runs in full."""
     kinds = arm.strategy.plan(arm.generator.steps)
+    if not kinds:
+        return "no steps"
     full = kinds.count("full")
     return f"{''.join('F' if kind == 'full' else '.' for kind in kinds)} {full}/{len(kinds)} full"
 

@@ -18,7 +18,6 @@ from omegaconf import OmegaConf
 from sdaccel.errors import BadInput
 from sdaccel.metrics.paired import paired_psnr
 from sdaccel.samples import atomic_write, canonical, digest
-from sdaccel.studies.arms import costs
 from sdaccel.studies.checks import Result, Verdict, failures
 from sdaccel.studies.compose import Plan
 
@@ -42,53 +41,54 @@ def run_id(plan: Plan) -> str:
     return f"{plan.cfg.study.name}-{digest(canonical(study_config(plan)))[:12]}"
 
 
-def sample_key(arm_config: dict[str, Any], *, plan: Plan, code: str, numerics: dict[str, Any]) -> str:
+def sample_key(arm_config: dict[str, Any], *, plan: Plan, keep: list[str], code: str, numerics: dict[str, Any]) -> str:
     """Name of an arm's samples: equal arms of any study share them, changed code never does."""
     cfg = plan.cfg
-    deciding = [arm_config, list(cfg.study.keep), cfg.seed, cfg.data.batch_size, code, numerics]
+    deciding = [arm_config, keep, cfg.seed, cfg.data.batch_size, code, numerics]
     return digest(canonical(deciding))[:20]
 
 
 def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict]) -> dict[str, Any]:
     arms = [result.arm for result in results]
     reasons = failures(verdicts, arms)
-    prices = costs(arms)
+    by_name = {result.arm.name: result for result in results}
+    described = {}
+    for name, result in by_name.items():
+        baseline = result.arm.baseline(plan.cfg.study.baseline, arms)
+        whole = by_name[baseline.name if baseline else name].macs_in_full
+        described[name] = _arm_content(result) | {
+            "mac_ceiling": whole / result.macs if whole and result.macs else None,
+            "paired": _paired(by_name[baseline.name], result) if baseline else None,
+        }
     return {
         "config": study_config(plan),
-        "arms": {
-            result.arm.name: _arm_content(result, prices[result.arm.name].macs)
-            | {"paired": _paired(result, results, plan.cfg.study.baseline)}
-            for result in results
-        },
+        "arms": described,
         "checks": [verdict.content() for verdict in verdicts],
         "failures": reasons,
         "verdict": "fail" if reasons else "pass",
     }
 
 
-def _arm_content(result: Result, macs: list[float]) -> dict[str, Any]:
+def _arm_content(result: Result) -> dict[str, Any]:
     arm = result.arm
     kinds = result.entries()[0]["kinds"]
-    run = sum(m for m, kind in zip(macs, kinds, strict=True) if kind == "full")
     return {
         "template": arm.template,
         "point": arm.point,
         "mode": arm.mode,
         "control": {"for": arm.stands_for, "fails": arm.fails, "mutant": arm.mutant} if arm.mutant else None,
         "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
-        "mac_ceiling": sum(macs) / run if run else None,
+        "macs": result.macs,
         "samples": [{key: entry[key] for key in ("index", "condition", "image", "arrays")} for entry in result.entries()],
         "per_step": {name: _worst(result.arrays(name)) for name in PER_STEP if name in result.entries()[0]["arrays"]},
     }
 
 
-def _paired(result: Result, results: Sequence[Result], template: str) -> dict[str, Any] | None:
+def _paired(baseline: Result, result: Result) -> dict[str, Any] | None:
     """Pixels against the baseline arm's on the same noise; identical images are counted, not averaged."""
-    baseline = result.arm.baseline(template, [other.arm for other in results])
-    if baseline is None:
+    if not result.arm.shares_noise(baseline.arm):
         return None
-    (other,) = [r for r in results if r.arm.name == baseline.name]
-    return {"against": baseline.name} | paired_psnr(other.images(), result.images())
+    return {"against": baseline.arm.name} | paired_psnr(baseline.images(), result.images())
 
 
 def _worst(rows: list[np.ndarray]) -> list[float | None]:

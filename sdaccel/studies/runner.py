@@ -23,8 +23,9 @@ from sdaccel.predict.progress import ShowProgress
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.samples import Samples
 from sdaccel.studies import checks, records
-from sdaccel.studies.arms import Arm, plain
+from sdaccel.studies.arms import Arm, costs, plain
 from sdaccel.studies.audit import Audited
+from sdaccel.studies.checks import Result
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.mutants import MUTANTS
 from sdaccel.studies.provenance import code_fingerprint, numerics, provenance
@@ -45,13 +46,26 @@ def sample_folders(plan: Plan) -> dict[str, Samples]:
     out = {}
     for arm in plan.arms:
         config = arm.config | {"identity": arm.generator.identity()}
-        key = records.sample_key(config, plan=plan, code=code, numerics=bits)
+        key = records.sample_key(config, plan=plan, keep=arm.kept(plan.cfg.study.keep), code=code, numerics=bits)
         out[arm.name] = Samples(Path(plan.cfg.output) / "samples" / key)
     return out
 
 
 def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
     """The study's record, also on disk; None on every process but the first."""
+    results = generate(plan, console=console)
+    if results is None:
+        return None
+    verdicts = checks.judge(plain(plan.cfg.study.checks), results)
+    timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
+    source = provenance(numerics_of(plan), plan.arms, plan.overrides)
+    record = records.build(plan, results, verdicts, timing=timing, source=source)
+    records.save(record, run_folder(plan) / "record.json")
+    return record
+
+
+def generate(plan: Plan, *, console: Console) -> list[Result] | None:
+    """Every arm with all its samples on disk; None on every process but the first."""
     cfg = plan.cfg
     _die_with_parent()
     folders = sample_folders(plan)
@@ -59,16 +73,11 @@ def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
         os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
         torch.set_num_threads(cfg.trainer.threads)
     with _quiet():
-        rank_zero = _generate(plan, folders, _trainer(cfg), console)
+        rank_zero = _fill(plan, folders, _trainer(cfg), console)
     if not rank_zero:
         return None
-    results = [checks.Result(arm, folders[arm.name], len(plan.conditions)) for arm in plan.arms]
-    verdicts = checks.judge(plain(cfg.study.checks), results)
-    timing = _time(plan, console) if cfg.study.timing.repeats else None
-    source = provenance(numerics_of(plan), plan.arms, plan.overrides)
-    record = records.build(plan, results, verdicts, timing=timing, source=source)
-    records.save(record, run_folder(plan) / "record.json")
-    return record
+    prices = costs(plan.arms)
+    return [Result(arm, folders[arm.name], len(plan.conditions)).priced(prices[arm.name]) for arm in plan.arms]
 
 
 def run_folder(plan: Plan) -> Path:
@@ -107,7 +116,7 @@ def _trainer(cfg: Any) -> pl.Trainer:
     )
 
 
-def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console: Console) -> bool:
+def _fill(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console: Console) -> bool:
     """Every sample that is not on disk; True on the first process."""
     missing = {
         arm.name: batches(
@@ -138,7 +147,7 @@ def _generate(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, cons
                     runtime,
                     backend=arm.backend,
                     strategy=strategy,
-                    keep=list(plan.cfg.study.keep),
+                    keep=arm.kept(plan.cfg.study.keep),
                     images_before=arm.images_before,
                 )
                 trainer.callbacks = [SampleWriter(folders[arm.name]), progress]  # type: ignore[attr-defined]
@@ -158,9 +167,9 @@ def as_configured(arm: Arm, runtime: Any) -> Iterator[Any]:
 
 
 def _time(plan: Plan, console: Console) -> dict[str, Any]:
-    """Honest, unaudited arms on the first batch, in turn; a speed-up is against the baseline arm at the same point."""
+    """Honest, unaudited models on the first batch, in turn; a speed-up is against the baseline arm at the same point."""
     spec, device = plan.cfg.study.timing, device_of(plan.cfg)
-    arms = [arm for arm in plan.arms if not arm.mutant and not arm.audit]
+    arms = [arm for arm in plan.arms if arm.timed]
     batch = batches(plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size)[0]
     console.print(f"timing {len(arms)} arms, {spec.warmup} + {spec.repeats} rounds")
 

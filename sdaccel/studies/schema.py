@@ -15,6 +15,9 @@ class Data:
     """Prompts for text-to-image generators."""
     prompt_file: str | None = None
     """A text file with one prompt per line, in place of `prompts`."""
+    world: str | None = None
+    """In place of all these, `limit` conditions of the small world: `classes`, all labels in turn, or `captions`, complete
+    captions of its test scenes."""
     per_condition: int = 1
     """Samples of every label or prompt, each with its own noise."""
     limit: int | None = None
@@ -58,7 +61,8 @@ class Study:
     question: str = ""
     """What the study answers, for the report."""
     arms: dict[str, Any] = field(default_factory=dict)
-    """Name -> what differs from the chosen generator, backend and strategy. A list stands for one arm per value.
+    """Name -> what differs from the chosen generator, backend and strategy; `generator`, `backend` and `mode` choose others.
+    A list stands for one arm per value.
     None at all: the chosen strategy beside the unaccelerated run."""
     vary: dict[str, list[Any]] = field(default_factory=dict)
     """Option -> values: every arm runs at every point unless it sets the option itself."""

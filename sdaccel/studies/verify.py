@@ -17,7 +17,7 @@ from sdaccel.studies.promote import find
 
 ROOT = Path(sdaccel.__file__).resolve().parent.parent
 SAMPLES = 2
-FROM_RECORD = ("data.limit=", "data.per_condition=", "data.prompt_file=")
+FROM_RECORD = ("data.per_condition=", "data.prompt_file=")
 """Options whose effect stands in the record as its list of conditions."""
 
 
@@ -50,7 +50,7 @@ def verify(record: dict[str, Any], *, samples: int, console: Console) -> list[st
     limit = min(samples, len(conditions))
     compose.register()
     with tempfile.TemporaryDirectory() as output:
-        overrides = [*command, "trainer.processes=1", "study.timing.repeats=0", f"output={output}"]
+        overrides = [*command, f"data.limit={limit}", "trainer.processes=1", "study.timing.repeats=0", f"output={output}"]
         plan = replace(compose.plan(overrides, conf=ROOT / "conf"), conditions=conditions[:limit])
         here = runner.numerics_of(plan)
         if there := {key: record["provenance"].get(key) for key in here if record["provenance"].get(key) != here[key]}:
@@ -58,19 +58,18 @@ def verify(record: dict[str, Any], *, samples: int, console: Console) -> list[st
                 f"record {record['id']} was made with {json.dumps(there)} and this machine has "
                 f"{json.dumps({key: here[key] for key in there})}: bits need not agree; verify it where it was made."
             )
-        fresh = runner.run(plan, console=console)
-    assert fresh is not None, "one process is the first"
-    return _differences(record["content"]["arms"], fresh["content"]["arms"], limit)
+        results = runner.generate(plan, console=console)
+        assert results is not None, "one process is the first"
+        return _differences(record["content"]["arms"], {result.arm.name: result.entries() for result in results})
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], limit: int) -> list[str]:
+def _differences(old: dict[str, Any], new: dict[str, list[dict[str, Any]]]) -> list[str]:
     if old.keys() != new.keys():
         return [f"arms differ: {', '.join(sorted(old.keys() ^ new.keys()))}"]
     return [
-        f"{name}, sample {i}: {key} is {b['samples'][i][key]}, the record says {a['samples'][i][key]}"
-        for name, a in old.items()
-        for b in [new[name]]
-        for i in range(limit)
+        f"{name}, sample {i}: {key} is {made[key]}, the record says {said[key]}"
+        for name, arm in old.items()
+        for i, (said, made) in enumerate(zip(arm["samples"], new[name], strict=False))
         for key in ("condition", "image", "arrays")
-        if a["samples"][i][key] != b["samples"][i][key]
+        if said[key] != made[key]
     ]

@@ -47,7 +47,8 @@ def test_help_names_every_choice(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_argv(["--help"]) == 0
     out = capsys.readouterr().out
     assert "interval1_equivalence" in out
-    assert "strategy: hicache, original, taylor" in out
+    (strategies,) = [line.split(": ")[1].split(", ") for line in out.splitlines() if line.startswith("strategy: ")]
+    assert {"hicache", "original", "taylor"} <= set(strategies)
 
 
 def test_cfg_shows_every_default(capfd: pytest.CaptureFixture[str]) -> None:

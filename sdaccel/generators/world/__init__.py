@@ -1,0 +1,1 @@
+"""Real pictures of the small world, as one more arm of a study."""
