@@ -1,35 +1,36 @@
-"""FLUX: text to image by a flow transformer. First cut: diffusers' transformer with random weights in pixel space.
+"""FLUX: text to image by a flow transformer, diffusers' own class at any size.
 
-A packed token is a 2 x 2 patch of RGB, so no VAE is needed and everything the real model's loop does can be tried here.
+Without files the weights are random, and unless `vae_widths` says otherwise a token is a 2 x 2 patch of RGB, so that
+everything the real model's loop does can be tried with nothing but the transformer.
 """
 
-import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sdaccel.conditions import Batch, Condition
-from sdaccel.errors import BadInput
-from sdaccel.generators.base import Cost, Generation, torch_dtype
-from sdaccel.generators.flux.denoise import denoise
-from sdaccel.generators.flux.schedule import times
-from sdaccel.generators.flux.seam import FluxSeam
-from sdaccel.generators.flux.text import hashed_embeddings
-from sdaccel.noise import Stream, normal
+from sdaccel.conditions import Condition
+from sdaccel.generators.base import Cost, torch_dtype
+from sdaccel.generators.flux import checks, weights
+from sdaccel.generators.flux.cost import price
+from sdaccel.generators.flux.model import Shape, transformer
+from sdaccel.generators.flux.packing import PATCH, position_ids
+from sdaccel.generators.flux.runtime import FluxRuntime, random_init
+from sdaccel.generators.flux.text import TextTower, embed, hashed_embeddings, text_tower
+from sdaccel.generators.flux.vae import FluxVae
 from sdaccel.registry import configurable
-
-PATCH = 2
-"""Side of a packed patch of latents."""
+from sdaccel.shipped import resolve, sha256
+from sdaccel.world.captions import encode
 
 
 @configurable(group="generator", name="flux")
 @dataclass(frozen=True)
 class Flux:
-    """A FluxTransformer2DModel of any size with random weights."""
+    """A FluxTransformer2DModel of any size, with trained or random weights."""
 
     doubles: int = 2
     """Double-stream blocks."""
@@ -37,16 +38,34 @@ class Flux:
     """Single-stream blocks."""
     heads: int = 2
     head_dim: int = 16
-    """Width of one head; the three rope axes share it as 1/4, 1/4 and 1/2."""
+    """Width of one head."""
+    axes: list[int] | None = None
+    """Channels of a head that rotate with text order, row and column; None: 1/4, 1/4 and 1/2."""
     text_tokens: int = 8
     text_width: int = 32
+    pooled_width: int | None = None
+    """Width of the pooled text; None: text_width."""
     height: int = 32
-    """Pixels; a multiple of 2."""
+    """Pixels; a multiple of 2, or of 2 cells of the latents."""
     width: int = 32
+    vae_widths: list[int] | None = None
+    """Widths of the autoencoder's levels, each after the first halves the picture; None: no autoencoder, tokens of pixels."""
+    latent_channels: int = 4
+    """Channels of its latents."""
     num_steps: int = 50
     """Denoising steps."""
     guidance: float = 3.5
     """Distilled guidance, an input of the model."""
+    guidance_embeds: bool = True
+    """The model has that input."""
+    true_cfg: float = 1.0
+    """Classifier-free guidance: 1 is off, more computes every step also without the prompt, in one doubled batch."""
+    weights: str | None = None
+    """Transformer, .safetensors or shipped:NAME; None draws random weights from init_seed."""
+    vae_weights: str | None = None
+    """Autoencoder with its shift and scale; all three files are given or none."""
+    text_weights: str | None = None
+    """open_clip folder over the words of the small world, or shipped:clip_mini; None: prompts are hashed."""
     init_seed: int = 0
     """Seed of the random weights."""
     dtype: str = "float32"
@@ -69,126 +88,94 @@ class Flux:
         return self.num_steps
 
     @property
+    def cell(self) -> int:
+        """Pixels of a token's side."""
+        return PATCH * 2 ** (len(self.vae_widths) - 1 if self.vae_widths else 0)
+
+    @property
     def tokens(self) -> int:
-        return (self.height // PATCH) * (self.width // PATCH)
+        return (self.height // self.cell) * (self.width // self.cell)
+
+    @property
+    def channels(self) -> int:
+        """Numbers of one token."""
+        return (self.latent_channels if self.vae_widths else 3) * PATCH**2
+
+    @property
+    def branches(self) -> int:
+        """Rows that the transformer computes for one image."""
+        return 1 if self.true_cfg == 1 else 2
+
+    @property
+    def shape(self) -> Shape:
+        quarter = self.head_dim // 4
+        return Shape(
+            channels=self.channels,
+            doubles=self.doubles,
+            singles=self.singles,
+            heads=self.heads,
+            head_dim=self.head_dim,
+            axes=self.axes or (quarter, quarter, self.head_dim - 2 * quarter),
+            text_width=self.text_width,
+            pooled_width=self.pooled_width or self.text_width,
+            guidance_embeds=self.guidance_embeds,
+        )
 
     def check(self, conditions: Sequence[Condition]) -> None:
         torch_dtype(self.dtype)
-        sizes = "doubles", "singles", "heads", "text_tokens", "text_width", "num_steps"
-        for name, value in [(name, getattr(self, name)) for name in sizes]:
-            if value < 1:
-                raise BadInput(f"generator.{name}={value} must be at least 1.")
-        for name, value in (("height", self.height), ("width", self.width)):
-            if value < PATCH or value % PATCH:
-                raise BadInput(f"generator.{name}={value} must be a positive multiple of {PATCH}, one packed patch.")
-        if not math.isfinite(self.guidance):
-            raise BadInput(f"generator.guidance={self.guidance} must be a finite number.")
-        if self.head_dim % 8:
-            raise BadInput(f"generator.head_dim={self.head_dim} must be a multiple of 8: rope splits it into three even axes.")
+        checks.check_sizes(self)
+        if self.text_weights is not None:
+            encode([str(condition) for condition in conditions], length=self.text_tokens)
+        checks.check_files(self)
+
+    def _files(self) -> list[Path]:
+        if self.weights is None or self.vae_weights is None or self.text_weights is None:
+            return []
+        return [resolve(self.weights), resolve(self.vae_weights), *weights.text_files(self.text_weights)]
 
     def identity(self) -> dict[str, Any]:
-        return {}
+        return {"sha256": [sha256(path) for path in self._files()]} if self._files() else {}
 
     def transformer(self) -> nn.Module:
         """diffusers' model, on the current default device."""
-        import sdaccel.torchvision_guard  # noqa: F401, I001  (before diffusers)
-        from diffusers import FluxTransformer2DModel
+        return transformer(self.shape)
 
-        quarter = self.head_dim // 4
-        model: Any = FluxTransformer2DModel(
-            patch_size=1,
-            in_channels=3 * PATCH**2,
-            num_layers=self.doubles,
-            num_single_layers=self.singles,
-            attention_head_dim=self.head_dim,
-            num_attention_heads=self.heads,
-            joint_attention_dim=self.text_width,
-            pooled_projection_dim=self.text_width,
-            guidance_embeds=True,
-            axes_dims_rope=(quarter, quarter, self.head_dim - 2 * quarter),
-        )
-        return model
+    def autoencoder(self) -> FluxVae:
+        """The autoencoder, on the current default device."""
+        return FluxVae(channels=self.latent_channels, widths=self.vae_widths or ())
 
     def cost(self) -> Cost:
-        from sdaccel.measure.macs import forward_macs, operator_calls
+        return price(self)
 
-        with torch.device("meta"):
+    def build(self, device: torch.device) -> FluxRuntime:
+        dtype = torch_dtype(self.dtype)
+        if self.weights is None or self.vae_weights is None or self.text_weights is None:
             model = self.transformer()
-            seam = FluxSeam(model, inputs=self._inputs([""]), times=[1.0, 0.0], dtype=torch.float32)
-            step = partial(seam.full, 0, torch.empty(1, self.tokens, 3 * PATCH**2))
-            macs, calls = forward_macs(step), operator_calls(step)
-        size = torch_dtype(self.dtype).itemsize
-        width, length = self.heads * self.head_dim, self.tokens + self.text_tokens
-        return Cost(
-            macs=[macs] * self.num_steps,
-            decode_macs=0.0,
-            weight_bytes=size * sum(p.numel() for p in model.parameters()),
-            state_bytes=size * length * width * 16,  # residual, qkv and the MLP's hidden layer alive at once
-            image_bytes=3 * self.height * self.width,
-            calls=calls,
-            feature_bytes=size * self.tokens * width * (2 * self.doubles + self.singles),
-        )
+            random_init(model, seed=self.init_seed)
+            vae = self.autoencoder() if self.vae_widths else None
+            if vae is not None:
+                random_init(vae.vae, seed=self.init_seed)
+            return FluxRuntime(self, model, vae=vae).to(device, dtype).eval()
+        trained = partial(weights.load_trained, device=device, dtype=dtype)
+        return FluxRuntime(
+            self,
+            trained(weights.TRANSFORMER, self.weights, self.transformer),
+            vae=trained(weights.VAE, self.vae_weights, self.autoencoder),
+            tower=text_tower(resolve(self.text_weights)).to(device, dtype),
+        ).eval()
 
-    def build(self, device: torch.device) -> "FluxRuntime":
-        model = self.transformer()
-        random_init(model, seed=self.init_seed)
-        return FluxRuntime(self, nn.Module.to(model, device, torch_dtype(self.dtype)).eval())
-
-    def _inputs(self, prompts: Sequence[str]) -> dict[str, Tensor]:
-        """Everything but latents and time that the transformer takes."""
-        hidden, pooled = hashed_embeddings(prompts, tokens=self.text_tokens, width=self.text_width, pooled=self.text_width)
-        rows, columns = self.height // PATCH, self.width // PATCH
-        grid = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
-        return {
+    def _inputs(self, prompts: Sequence[str], tower: TextTower | None = None) -> dict[str, Tensor]:
+        """Everything but latents and time that the transformer takes; under true_cfg for every prompt and once more untold."""
+        rows = [*prompts, *[""] * len(prompts)] if self.branches == 2 else list(prompts)
+        shape = self.shape
+        if tower is None:
+            hidden, pooled = hashed_embeddings(rows, tokens=self.text_tokens, width=shape.text_width, pooled=shape.pooled_width)
+        else:
+            hidden, pooled = embed(tower, rows)
+        inputs = {
             "encoder_hidden_states": hidden,
             "pooled_projections": pooled,
-            "guidance": torch.full((len(prompts),), self.guidance),
-            "img_ids": torch.cat([torch.zeros(len(grid), 1), grid], 1),
+            "img_ids": position_ids(self.height // self.cell, self.width // self.cell),
             "txt_ids": torch.zeros(self.text_tokens, 3),
         }
-
-
-def random_init(model: nn.Module, *, seed: int) -> None:
-    """Gaussian weights that keep a layer's scale, small biases, unit norms, from a generator of their own."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, p in model.named_parameters():
-            if p.ndim > 1:
-                p.normal_(0, p[0].numel() ** -0.5, generator=generator)
-            elif name.endswith("bias"):
-                p.normal_(0, 0.02, generator=generator)
-            else:
-                p.fill_(1)
-
-
-def unpack(x: Tensor, *, height: int, width: int) -> Tensor:
-    """(B, L, 3 * 4) packed patches to (B, 3, H, W) in [0, 1]."""
-    rows, columns = height // PATCH, width // PATCH
-    image = x.view(len(x), rows, columns, 3, PATCH, PATCH).permute(0, 3, 1, 4, 2, 5).reshape(len(x), 3, height, width)
-    return (image / 2 + 0.5).clamp(0, 1)
-
-
-class FluxRuntime(nn.Module):
-    """The built model. Everything that belongs to one generation lives in `generate`."""
-
-    def __init__(self, config: Flux, transformer: nn.Module) -> None:
-        super().__init__()
-        self.config = config
-        self.transformer = transformer
-
-    @torch.inference_mode()
-    def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
-        config, dtype = self.config, torch_dtype(self.config.dtype)
-        device = next(self.transformer.parameters()).device
-        inputs = {name: value.to(device) for name, value in config._inputs([str(c) for c in batch.conditions]).items()}
-        for name in ("encoder_hidden_states", "pooled_projections"):
-            inputs[name] = inputs[name].to(dtype)
-        seam = FluxSeam(self.transformer, inputs=inputs, times=times(config.num_steps, tokens=config.tokens), dtype=dtype)
-        x = normal(batch.seeds.to(device), Stream.LATENT, (config.tokens, 3 * PATCH**2)).to(seam.wide)
-        latents = [x]
-        with backend.attached(self.transformer):
-            rule = strategy.start(seam, steps=config.num_steps)
-            x, kinds = denoise(seam, x, rule=rule, seen=latents.append if "latents" in keep else lambda x: None)
-        arrays = {"latents": torch.stack(latents, 1)} if "latents" in keep else {}
-        arrays |= getattr(rule, "arrays", dict)()
-        return Generation(unpack(x.float(), height=config.height, width=config.width), kinds, arrays)
+        return inputs | ({"guidance": torch.full((len(rows),), self.guidance)} if self.guidance_embeds else {})

@@ -3,71 +3,19 @@
 The manifest is the state dict of the model built on the meta device; nothing is allocated before a file is known to fit.
 """
 
-import pickle
-import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sdaccel.errors import BadInput
+from sdaccel.generators import files
+from sdaccel.generators.files import Shapes, WeightFile, open_weights
 from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.var.model import HEAD_DIM, VAR, Geometry
 from sdaccel.generators.var.vqvae import VQVAE
 
-Shapes = dict[str, tuple[int, ...]]
 FREE_ROWS = "quantize.ema_vocab_hit_SV"
 """Usage counters: published files hold one row per training scale, which need not be this layout's."""
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """Names and shapes of a file; `load` reads the tensors."""
-
-    path: Path
-    option: str
-    """The config option that named the file, for messages."""
-    shapes: Shapes
-    load: Callable[[], dict[str, Tensor]]
-
-    def refuse(self, problem: str, fix: str) -> BadInput:
-        return BadInput(f"{self.option}={self.path}: {problem}; {fix}.")
-
-
-def open_weights(path: Path, *, option: str, wrapped_as: str) -> WeightFile:
-    """A .safetensors or .pth state dict; a training checkpoint may hold it as {"trainer": {wrapped_as: ...}}."""
-    read = _open_safetensors if path.suffix == ".safetensors" else _open_pickle
-    try:
-        shapes, load = read(path, wrapped_as)
-    except FileNotFoundError:
-        raise BadInput(f"{option}={path} does not exist; give the path of an official .pth or a .safetensors file.") from None
-    except (OSError, SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise BadInput(
-            f"{option}={path} cannot be read as weights ({reason}); the file is damaged or not one, fetch it again."
-        ) from None
-    return WeightFile(path, option, shapes, load)
-
-
-def _open_safetensors(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[], dict[str, Tensor]]]:
-    with safe_open(path, framework="pt") as file:
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    return shapes, lambda: load_file(path)
-
-
-def _open_pickle(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[], dict[str, Tensor]]]:
-    # Files older than the zip format cannot be mapped, only read.
-    state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    if isinstance(state, dict) and isinstance(state.get("trainer"), dict):
-        state = state["trainer"].get(wrapped_as)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError("it holds no state dict of tensors")
-    return {name: tuple(value.shape) for name, value in state.items()}, lambda: dict(state)
 
 
 def var_file(path: Path) -> WeightFile:
@@ -120,22 +68,8 @@ def check_geometry(file: WeightFile, geometry: Geometry) -> None:
 
 
 def check_manifest(file: WeightFile, model: nn.Module) -> None:
-    """Every parameter present, nothing unknown, every shape right; buffers may be absent. Names the first wrong key."""
-    expected: Shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    parameters = {name for name, _ in model.named_parameters()}
-    for name, shape in expected.items():
-        if name not in file.shapes:
-            if name in parameters:
-                raise file.refuse(
-                    f"key {name} {shape} is missing", "the file is incomplete or of another model, fetch it again"
-                )
-        elif file.shapes[name] != shape and not (name == FREE_ROWS and file.shapes[name][1:] == shape[1:]):
-            raise file.refuse(
-                f"key {name} has shape {file.shapes[name]} where the model has {shape}", "give the file of this model"
-            )
-    for name in file.shapes:
-        if name not in expected:
-            raise file.refuse(f"key {name} is unknown to this model", "give the file of this model")
+    """The file holds this model; the usage counters may have other rows."""
+    files.check_manifest(file, model, free_rows=[FREE_ROWS])
 
 
 def check_var(file: WeightFile, geometry: Geometry) -> None:

@@ -1,0 +1,84 @@
+"""Weight files: names and shapes are read first and compared with the model's own; tensors only when all of it fits."""
+
+import pickle
+import zipfile
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sdaccel.errors import BadInput
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """Names and shapes of a file; `load` reads the tensors."""
+
+    path: Path
+    option: str
+    """The config option that named the file, for messages."""
+    shapes: Shapes
+    load: Callable[[], dict[str, Tensor]]
+
+    def refuse(self, problem: str, fix: str) -> BadInput:
+        return BadInput(f"{self.option}={self.path}: {problem}; {fix}.")
+
+
+def open_weights(path: Path, *, option: str, wrapped_as: str = "") -> WeightFile:
+    """A .safetensors or .pth state dict; a training checkpoint may hold it as {"trainer": {wrapped_as: ...}}."""
+    read = _open_safetensors if path.suffix == ".safetensors" else _open_pickle
+    try:
+        shapes, load = read(path, wrapped_as)
+    except FileNotFoundError:
+        raise BadInput(f"{option}={path} does not exist; give the path of an official .pth or a .safetensors file.") from None
+    except (OSError, SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise BadInput(
+            f"{option}={path} cannot be read as weights ({reason}); the file is damaged or not one, fetch it again."
+        ) from None
+    return WeightFile(path, option, shapes, load)
+
+
+def _open_safetensors(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[], dict[str, Tensor]]]:
+    with safe_open(path, framework="pt") as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    return shapes, lambda: load_file(path)
+
+
+def _open_pickle(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[], dict[str, Tensor]]]:
+    # Files older than the zip format cannot be mapped, only read.
+    state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    if isinstance(state, dict) and isinstance(state.get("trainer"), dict):
+        state = state["trainer"].get(wrapped_as)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError("it holds no state dict of tensors")
+    return {name: tuple(value.shape) for name, value in state.items()}, lambda: dict(state)
+
+
+def check_manifest(file: WeightFile, model: nn.Module, *, free_rows: Collection[str] = ()) -> None:
+    """Every parameter present, nothing unknown, every shape right; buffers may be absent. Names the first wrong key.
+
+    `free_rows` names keys whose first dimension is not looked at.
+    """
+    expected: Shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    parameters = {name for name, _ in model.named_parameters()}
+    for name, shape in expected.items():
+        if name not in file.shapes:
+            if name in parameters:
+                raise file.refuse(
+                    f"key {name} {shape} is missing", "the file is incomplete or of another model, fetch it again"
+                )
+        elif file.shapes[name] != shape and not (name in free_rows and file.shapes[name][1:] == shape[1:]):
+            raise file.refuse(
+                f"key {name} has shape {file.shapes[name]} where the model has {shape}", "give the file of this model"
+            )
+    for name in file.shapes:
+        if name not in expected:
+            raise file.refuse(f"key {name} is unknown to this model", "give the file of this model")

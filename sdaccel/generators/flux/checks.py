@@ -1,0 +1,62 @@
+"""What cannot work is refused before anything large is built."""
+
+import math
+from typing import TYPE_CHECKING
+
+from sdaccel.errors import BadInput
+from sdaccel.generators.flux import weights
+
+if TYPE_CHECKING:
+    from sdaccel.generators.flux.generator import Flux
+
+FILES = ("weights", "vae_weights", "text_weights")
+"""Options that name files; all of them or none."""
+GROUPS = 8
+"""Norm groups of the autoencoder."""
+
+
+def check_sizes(config: "Flux") -> None:
+    """Raise BadInput for numbers that fit no model or picture."""
+    sizes = ["doubles", "singles", "heads", "text_tokens", "text_width", "latent_channels", "num_steps"]
+    sizes += ["pooled_width"] * (config.pooled_width is not None)
+    for name in sizes:
+        if getattr(config, name) < 1:
+            raise BadInput(f"generator.{name}={getattr(config, name)} must be at least 1.")
+    widths = config.vae_widths
+    if widths is not None and (not widths or any(width < GROUPS or width % GROUPS for width in widths)):
+        raise BadInput(f"generator.vae_widths={widths} must list positive multiples of {GROUPS}, the number of norm groups.")
+    for name, value in (("height", config.height), ("width", config.width)):
+        if value < config.cell or value % config.cell:
+            raise BadInput(f"generator.{name}={value} must be a positive multiple of {config.cell}, one packed patch.")
+    for name, number in (("guidance", config.guidance), ("true_cfg", config.true_cfg)):
+        if not math.isfinite(number):
+            raise BadInput(f"generator.{name}={number} must be a finite number.")
+    check_rope(config)
+
+
+def check_rope(config: "Flux") -> None:
+    """Raise BadInput unless a head splits into three even axes."""
+    axes, head_dim = config.axes, config.head_dim
+    if axes is None and head_dim % 8:
+        raise BadInput(f"generator.head_dim={head_dim} must be a multiple of 8: rope splits it into three even axes.")
+    if axes is not None and (len(axes) != 3 or sum(axes) != head_dim or any(axis < 2 or axis % 2 for axis in axes)):
+        raise BadInput(f"generator.axes={axes} must be three even numbers that add up to head_dim={head_dim}.")
+
+
+def check_files(config: "Flux") -> None:
+    """Raise BadInput for files that are missing, of another model, or only some of the three."""
+    given = [name for name in FILES if getattr(config, name) is not None]
+    missing = [name for name in FILES if getattr(config, name) is None]
+    if given and missing:
+        raise BadInput(
+            f"generator.{missing[0]} is not given but generator.{given[0]} is; a trained and a random half make noise, so "
+            "give all of weights, vae_weights and text_weights, or none."
+        )
+    if config.weights is None or config.vae_weights is None or config.text_weights is None:
+        return
+    if config.vae_widths is None:
+        raise BadInput("generator.vae_widths is not given but vae_weights is; list the widths of that autoencoder's levels.")
+    weights.check_trained(weights.TRANSFORMER, config.weights, config.transformer)
+    weights.check_trained(weights.VAE, config.vae_weights, config.autoencoder)
+    shape = config.shape
+    weights.check_text(config.text_weights, tokens=config.text_tokens, width=shape.text_width, pooled=shape.pooled_width)

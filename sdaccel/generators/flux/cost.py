@@ -1,0 +1,53 @@
+"""Price of one image, counted on the meta device: nothing is allocated."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from sdaccel.generators.base import Cost, torch_dtype
+from sdaccel.generators.flux import weights
+from sdaccel.generators.flux.seam import FluxSeam
+from sdaccel.measure.macs import forward_macs, operator_calls
+
+if TYPE_CHECKING:
+    from sdaccel.generators.flux.generator import Flux
+
+
+def price(config: "Flux") -> Cost:
+    """Steps, what lies outside them, and bytes; under true guidance an image is two rows."""
+    with torch.device("meta"):
+        model = config.transformer()
+        seam = FluxSeam(model, inputs=config._inputs([""]), times=[1.0, 0.0], dtype=torch.float32, true_cfg=config.true_cfg)
+        step = partial(seam.full, 0, torch.empty(1, config.tokens, config.channels))
+        macs, calls = forward_macs(step), operator_calls(step)
+        (decoding, decoder), (reading, reader) = _decoder(config), _reader(config)
+    size = torch_dtype(config.dtype).itemsize
+    width, length = config.heads * config.head_dim, config.tokens + config.text_tokens
+    parts = nn.ModuleList([model, *decoder, *reader])
+    return Cost(
+        macs=[macs] * config.num_steps,
+        decode_macs=decoding + reading,
+        weight_bytes=size * sum(p.numel() for p in parts.parameters()),
+        state_bytes=size * config.branches * length * width * 16,  # residual, qkv and the MLP's hidden layer alive at once
+        image_bytes=3 * config.height * config.width,
+        calls=calls,
+        feature_bytes=size * config.branches * config.tokens * width * (2 * config.doubles + config.singles),
+    )
+
+
+def _decoder(config: "Flux") -> tuple[float, list[nn.Module]]:
+    """MACs of decoding one image, and what does it."""
+    if config.vae_widths is None:
+        return 0.0, []
+    vae, latents = config.autoencoder(), torch.empty(1, config.tokens, config.channels)
+    return forward_macs(lambda: vae.decode(latents, height=config.height, width=config.width)), [vae]
+
+
+def _reader(config: "Flux") -> tuple[float, list[nn.Module]]:
+    """MACs of reading one prompt, and the empty one beside it under true guidance."""
+    if config.text_weights is None:
+        return 0.0, []
+    tower, words = weights.meta_tower(config.text_weights), torch.zeros(config.branches, config.text_tokens, dtype=torch.int64)
+    return forward_macs(lambda: tower(words)), [tower]

@@ -1,0 +1,75 @@
+"""A built FLUX: prompts and noise to latents to images. Everything that belongs to one generation lives in `generate`."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from sdaccel.conditions import Batch
+from sdaccel.generators.base import Generation, torch_dtype
+from sdaccel.generators.flux.denoise import denoise
+from sdaccel.generators.flux.packing import unpack_maps
+from sdaccel.generators.flux.schedule import times
+from sdaccel.generators.flux.seam import FluxSeam
+from sdaccel.generators.flux.text import TextTower
+from sdaccel.generators.flux.vae import FluxVae
+from sdaccel.noise import Stream, normal
+
+if TYPE_CHECKING:
+    from sdaccel.generators.flux.generator import Flux
+
+
+class FluxRuntime(nn.Module):
+    """The transformer, and where there are latents and words their autoencoder and text tower."""
+
+    def __init__(
+        self, config: "Flux", transformer: nn.Module, *, vae: FluxVae | None = None, tower: TextTower | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = transformer
+        self.vae = vae
+        self.tower = tower
+
+    @torch.inference_mode()
+    def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
+        config, dtype = self.config, torch_dtype(self.config.dtype)
+        device = next(self.transformer.parameters()).device
+        prompts = [str(c) for c in batch.conditions]
+        inputs = {name: value.to(device) for name, value in config._inputs(prompts, self.tower).items()}
+        for name in ("encoder_hidden_states", "pooled_projections"):
+            inputs[name] = inputs[name].to(dtype)
+        schedule = times(config.num_steps, tokens=config.tokens)
+        seam = FluxSeam(self.transformer, inputs=inputs, times=schedule, dtype=dtype, true_cfg=config.true_cfg)
+        x = normal(batch.seeds.to(device), Stream.LATENT, (config.tokens, config.channels)).to(seam.wide)
+        latents = [x]
+        with backend.attached(self.transformer):
+            rule = strategy.start(seam, steps=config.num_steps)
+            x, kinds = denoise(seam, x, rule=rule, seen=latents.append if "latents" in keep else lambda x: None)
+        arrays = {"latents": torch.stack(latents, 1)} if "latents" in keep else {}
+        arrays |= getattr(rule, "arrays", dict)()
+        return Generation(self.images(x.float()), kinds, arrays)
+
+    def images(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] of the last latents."""
+        size = {"height": self.config.height, "width": self.config.width}
+        return unpack(x, **size) if self.vae is None else self.vae.decode(x, **size)
+
+
+def unpack(x: Tensor, *, height: int, width: int) -> Tensor:
+    """(B, L, 3 * 4) packed patches of RGB to (B, 3, H, W) in [0, 1]."""
+    return (unpack_maps(x, height=height, width=width) / 2 + 0.5).clamp(0, 1)
+
+
+def random_init(model: nn.Module, *, seed: int) -> None:
+    """Gaussian weights that keep a layer's scale, small biases, unit norms, from a generator of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.ndim > 1:
+                p.normal_(0, p[0].numel() ** -0.5, generator=generator)
+            elif name.endswith("bias"):
+                p.normal_(0, 0.02, generator=generator)
+            else:
+                p.fill_(1)
