@@ -5,11 +5,13 @@ x_t = (1 - t) x_0 + t noise        velocity = noise - x_0        t = sigmoid(mu 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sdaccel import world
 from sdaccel.errors import BadInput
@@ -95,6 +97,7 @@ class FlowTask:
         true_cfg: Sequence[float] = (1.0, 2.0, 3.0),
         shape: Shape | None = None,
         resolution: int = flux_vae.RESOLUTION,
+        kernels: Sequence[str] = ("flash_attention", "math"),
     ) -> None:
         self.text = text_tower(resolve(text)) if isinstance(text, str) else text
         self.vae = cast(FluxVae, restore(vae, flux_vae.network())) if isinstance(vae, str) else vae.requires_grad_(False)
@@ -103,6 +106,7 @@ class FlowTask:
         text_width, pooled_width = self.text.text_projection.shape
         self.net = network(shape or mini(channels=4 * len(self.vae.shift), text_width=text_width, pooled_width=pooled_width))
         self.encode = self.vae.encode
+        self.kernels = [getattr(SDPBackend, name.upper()) for name in kernels]
         self.pool: Pool | None = None
 
     def batch(self, step: int, size: int) -> Batch:
@@ -112,27 +116,40 @@ class FlowTask:
         return {"pool": torch.tensor(number), "rows": rows}
 
     def loss(self, net: Any, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        clean, hidden, pooled, t, noise = self.lesson(batch, generator)
+        clean, noise, t = batch["clean"], batch["noise"], batch["t"]
         x = torch.lerp(clean, noise, t.view(-1, 1, 1))
-        found = velocity(net, x, t, hidden, pooled, side=self.side)
+        with sdpa_kernel(self.kernels):
+            found = velocity(net, x, t, batch["hidden"], batch["pooled"], rotary=(batch["cos"], batch["sin"]))
         error = F.mse_loss(found, noise - clean, reduction="none").flatten(1).mean(1)
         late = error.detach()[: len(error) // 4].mean()  # times are in order: the quarter nearest to the picture
         return error.mean(), {"velocity_late": late}
 
-    @torch.compiler.disable
     @torch.no_grad()
-    def lesson(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Tokens, hidden states, pooled text, times in rising order (one from each equal slice of their law) and noise."""
+    def prepare(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Tokens, text, noise, and times in rising order, one from each equal slice of their law."""
         rows, device, size = batch["rows"], batch["rows"].device, len(batch["rows"])
         number = int(batch["pool"])
         if self.pool is None or self.pool.number != number:
             self.pool = self.fill(number, device)
         clean = self.pool.tokens[rows]
-        noise = torch.randn(clean.shape, generator=generator, device=device)
         dice = torch.rand(2, size, generator=generator, device=device)
-        t = times_law((torch.arange(size, device=device) + dice[0]) / size, tokens=clean.shape[1])
         told = torch.where(dice[1] < UNTOLD, self.pool_size, rows)  # the last row is the empty caption
-        return clean, self.pool.hidden[told], self.pool.pooled[told], t, noise
+        cos, sin = self.rotary
+        return {
+            "clean": clean,
+            "noise": torch.randn(clean.shape, generator=generator, device=device),
+            "t": times_law((torch.arange(size, device=device) + dice[0]) / size, tokens=clean.shape[1]),
+            "hidden": self.pool.hidden[told],
+            "pooled": self.pool.pooled[told],
+            "cos": cos.to(device),
+            "sin": sin.to(device),
+        }
+
+    @cached_property
+    def rotary(self) -> tuple[Tensor, Tensor]:
+        """Rotations of text and image positions, the same in every step."""
+        text = self.text.positional_embedding.shape[0]
+        return self.net.pos_embed(torch.cat([torch.zeros(text, 3), position_ids(self.side, self.side)]))
 
     def fill(self, number: int, device: torch.device) -> Pool:
         """Draw, encode and read a pool of train scenes; behind its texts comes the empty one."""
@@ -165,12 +182,10 @@ def times_law(u: Tensor, *, tokens: int) -> Tensor:
     return torch.sigmoid(shift_mu(tokens) + SPREAD * torch.special.ndtri(u.clamp(1e-5, 1 - 1e-5)))
 
 
-def velocity(net: Any, x: Tensor, t: Tensor, hidden: Tensor, pooled: Tensor, *, side: int) -> Tensor:
+def velocity(net: Any, x: Tensor, t: Tensor, hidden: Tensor, pooled: Tensor, *, rotary: tuple[Tensor, Tensor]) -> Tensor:
     """diffusers' forward, with times and the residual stream in float32 where autocast would round them to bfloat16."""
     temb = net.time_text_embed(1000 * t, pooled)
     image, text = net.x_embedder(x).float(), net.context_embedder(hidden).float()
-    ids = torch.cat([torch.zeros(hidden.shape[1], 3), position_ids(side, side)]).to(x.device)
-    rotary = net.pos_embed(ids)
     for block in (*net.transformer_blocks, *net.single_transformer_blocks):
         text, image = block(hidden_states=image, encoder_hidden_states=text, temb=temb, image_rotary_emb=rotary)
     return net.proj_out(net.norm_out(image, temb)).float()

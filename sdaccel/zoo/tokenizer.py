@@ -34,8 +34,9 @@ def network() -> VQVAE:
 class TokenizerTask:
     """Reconstruction plus the two quantisation terms, at every scale's partial sum."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, squared: float = 1.0, absolute: float = 0.2) -> None:
         self.net = network()
+        self.squared, self.absolute = squared, absolute
 
     def batch(self, step: int, size: int) -> Batch:
         return {"index": indices(step, size), "step": torch.tensor(step)}
@@ -57,7 +58,7 @@ class TokenizerTask:
         pixels = F.mse_loss(decoded.float(), images)
         absolute = F.l1_loss(decoded.float(), images)
         revive(net, idx, f.detach(), batch["step"])
-        loss = pixels + 0.2 * absolute + codebook + COMMITMENT * commitment
+        loss = self.squared * pixels + self.absolute * absolute + codebook + COMMITMENT * commitment
         used = (uses(net, idx) > 0).float().mean()
         return loss, {"psnr": 10 * torch.log10(4 / pixels.detach()), "codebook": codebook.detach(), "used": used}
 
