@@ -59,7 +59,10 @@ class Watched:
 
 
 class AuditedRule:
-    """Rows of the arrays are per image, columns per step; NaN where there was nothing to evaluate."""
+    """Rows of the arrays are per image (the worse of its two under true guidance), columns per step.
+
+    NaN stands where there was nothing to evaluate.
+    """
 
     def __init__(self, rule: ForecastRule, seam: FluxSeam, honest: Forecast) -> None:
         self.rule = rule
@@ -69,12 +72,14 @@ class AuditedRule:
         self.steps: deque[int] = deque(maxlen=honest.max_order + 1)
         self.watched = {name: Watched(deque(maxlen=honest.max_order + 1)) for name in seam.features}
         self.columns: dict[str, list[Tensor]] = {}
+        self.images = 0
 
     @property
     def arrays(self) -> Callable[[], dict[str, Tensor]]:
         return lambda: {name: torch.stack(columns, 1) for name, columns in self.columns.items()}
 
     def velocity(self, step: int, x: Tensor) -> tuple[str, Tensor]:
+        self.images = len(x)
         foreseen = self._would_be(step) if self.steps else {}
         with self._own_hooks() as seen:
             kind, v = self.rule.velocity(step, x)
@@ -131,7 +136,7 @@ class AuditedRule:
         return torch.stack([(kept.double() - copy.double()).abs().flatten(1).amax(1) for kept, copy in pairs]).amax(0)
 
     def _log(self, name: str, value: Tensor) -> None:
-        self.columns.setdefault(name, []).append(value.double().cpu())
+        self.columns.setdefault(name, []).append(value.double().cpu().view(-1, self.images).amax(0))
 
     @contextmanager
     def _own_hooks(self) -> Iterator[dict[str, Tensor]]:

@@ -71,7 +71,7 @@ def learnt(task: FlowTask | VaeTask, *, steps: int, lr: float) -> list[float]:
     losses = []
     for _ in range(steps):
         loss = loss_of(task, size=8)
-        losses.append(float(loss))
+        losses.append(loss.item())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -31,7 +31,8 @@ def bind(runtime: FluxRuntime, prompts: list[str] = PROMPTS) -> FluxSeam:
     inputs = runtime.config._inputs(prompts)
     for name in ("encoder_hidden_states", "pooled_projections"):
         inputs[name] = inputs[name].to(dtype)
-    return FluxSeam(runtime.transformer, inputs=inputs, times=times(TINY.num_steps, tokens=TINY.tokens), dtype=dtype)
+    schedule = times(TINY.num_steps, tokens=TINY.tokens)
+    return FluxSeam(runtime.transformer, inputs=inputs, times=schedule, dtype=dtype, true_cfg=runtime.config.true_cfg)
 
 
 def noise(seeds: list[int]) -> Tensor:
