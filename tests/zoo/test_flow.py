@@ -162,6 +162,7 @@ def test_the_velocity_in_training_is_diffusers_own() -> None:
     assert torch.equal(velocity(net, x, t, hidden, pooled, rotary=net.pos_embed(torch.cat([words, ids]))), own)
 
 
+@torch.no_grad()
 def test_a_fresh_network_paints_nothing() -> None:
     net = network(TOY)
     rotary = net.pos_embed(torch.zeros(36, 3))
