@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from torch import Tensor, nn
 
+from sdaccel import registry
 from sdaccel.errors import BadInput
 from sdaccel.generators.flux.model import Shape
 from sdaccel.generators.flux.packing import position_ids
@@ -16,6 +19,7 @@ from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.text import TextTower, embed
 from sdaccel.generators.flux.vae import FluxVae
 from sdaccel.shipped import restore, ship
+from sdaccel.world.captions import CONTEXT
 from sdaccel.zoo import contrastive, flux_vae
 from sdaccel.zoo.flow import FlowTask, mini, network, times_law, turn, velocity
 from sdaccel.zoo.flux_vae import VaeTask
@@ -35,6 +39,7 @@ TOY = Shape(
 RESOLUTION = 16
 RECIPE = Recipe(steps=5, batch=4, lr=1e-3, warmup=1, log_every=1, bf16=False)
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[2]
 MIB = 2**20
 
 
@@ -175,6 +180,16 @@ def test_what_ships_is_within_its_budget() -> None:
         flow = network(mini(channels=16, text_width=96, pooled_width=128))
     assert 2 * sum(p.numel() for p in flow.parameters()) <= 7 * MIB
     assert 2 * sum(p.numel() for p in flux_vae.network().parameters()) <= 2 * MIB
+
+
+def test_the_generators_config_is_of_the_models_that_are_trained() -> None:
+    registry.load_all()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = instantiate(compose("generator/flux_mini").generator, _convert_="all")
+    trained = mini(channels=16, text_width=96, pooled_width=128)
+    assert replace(config.shape, axes=tuple(config.axes)) == trained
+    assert config.autoencoder().state_dict().keys() == flux_vae.network().state_dict().keys()
+    assert (config.height, config.tokens, config.text_tokens) == (flux_vae.RESOLUTION, 256, CONTEXT)
 
 
 @torch.no_grad()
