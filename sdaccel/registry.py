@@ -1,8 +1,9 @@
-"""How a generator, backend or strategy gets its name: a frozen dataclass under `@configurable(group=..., name=...)`.
+"""How a generator, backend, strategy or suite of metrics gets its name: a dataclass under `@configurable(group=..., name=...)`.
 
-The dataclass is at once the object, the only place of its defaults, and the schema its YAML is checked against: the YAML
-opens with `defaults: [/schema/<group>/<name>@_here_, _self_]`. Modules of sdaccel.generators and sdaccel.strategies (which
-holds the backends too) are found by themselves; other packages name theirs under entry points of those two names.
+The frozen dataclass is at once the object, the only place of its defaults, and the schema its YAML is checked against: the YAML
+opens with `defaults: [/schema/<group>/<name>@_here_, _self_]`. Modules of sdaccel.generators, sdaccel.strategies (which
+holds the backends too) and sdaccel.metrics.suites are found by themselves; other packages name theirs under entry points of
+those names.
 """
 
 import importlib
@@ -14,7 +15,7 @@ from typing import TypeVar
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf, open_dict
 
-PACKAGES = ("sdaccel.generators", "sdaccel.strategies")
+PACKAGES = ("sdaccel.generators", "sdaccel.strategies", "sdaccel.metrics.suites")
 
 
 T = TypeVar("T", bound=type)

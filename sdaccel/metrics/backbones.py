@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import sdaccel.torchvision_guard  # noqa: F401  (before open_clip and torchvision)
 from sdaccel.errors import BadInput
 from sdaccel.metrics.extractors import ClipExtractor, InceptionExtractor
 from sdaccel.samples import digest
@@ -61,10 +60,8 @@ def inception(path: Path) -> InceptionExtractor:
     return InceptionExtractor(script, fingerprint=digest(data))
 
 
-def clip(path: Path) -> tuple[ClipExtractor, Any]:
-    """Extractor and tokenizer of an open_clip folder (its config, weights and preprocessing, as `local-dir:` reads them)."""
-    import open_clip
-
+def clip_folder(path: Path) -> Path:
+    """An open_clip folder: its config, weights and preprocessing, as `local-dir:` reads them."""
     folder = CLIP.require(path).parent
     text = json.loads((folder / CLIP.file).read_text()).get("model_cfg", {}).get("text_cfg", {})
     if "hf_model_name" in text:
@@ -75,13 +72,29 @@ def clip(path: Path) -> tuple[ClipExtractor, Any]:
         raise BadInput(
             f"{CLIP.option}={path}: open_clip_model.safetensors is not there; fetch it from {CLIP.url} and put it in {folder}."
         )
+    return folder
+
+
+def clip_extractor(path: Path) -> ClipExtractor:
+    """The image side of such a folder."""
+    import sdaccel.torchvision_guard  # noqa: F401, I001  (before open_clip)
+    import open_clip
+
+    folder = clip_folder(path)
     try:
         model = open_clip.create_model(f"local-dir:{folder}")
     except (RuntimeError, OSError, ValueError) as error:
         raise CLIP.refuse(path, error) from None
     seen = model.visual.preprocess_cfg
-    extractor = ClipExtractor(model, name=f"clip_{folder.name}", mean=seen["mean"], std=seen["std"])
-    return extractor, open_clip.get_tokenizer(f"local-dir:{folder}")
+    return ClipExtractor(model, name=f"clip_{folder.name}", mean=seen["mean"], std=seen["std"])
+
+
+def clip(path: Path) -> tuple[ClipExtractor, Any]:
+    """Extractor and tokenizer."""
+    extractor = clip_extractor(path)
+    import open_clip
+
+    return extractor, open_clip.get_tokenizer(f"local-dir:{clip_folder(path)}")
 
 
 class AlexMaps(nn.Module):
@@ -93,6 +106,7 @@ class AlexMaps(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        import sdaccel.torchvision_guard  # noqa: F401, I001  (before torchvision)
         from torchvision.models import alexnet
 
         self.layers = alexnet(weights=None).features[: self.ENDS[-1]]

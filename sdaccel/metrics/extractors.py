@@ -84,7 +84,11 @@ class InceptionExtractor(FeatureExtractor):
     def features(self, pixels: Tensor) -> Tensor:
         return self.script.layers((pixels - 128) / 128).flatten(1)
 
-    @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:
-        """Class probabilities for the inception score, (N, 1008): as published, without the bias of the last layer."""
-        return (self(images) @ self.script.output.weight.mT).softmax(1)
+        """Class probabilities for the inception score, (N, 1008)."""
+        return self.classes(self(images))
+
+    @torch.no_grad()
+    def classes(self, features: Tensor) -> Tensor:
+        """The same from features: as published, without the bias of the last layer."""
+        return (features @ self.script.output.weight.mT.to(features.device)).softmax(1)

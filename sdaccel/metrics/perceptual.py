@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sdaccel.metrics.extractors import ClipExtractor, clean_resize
+
 EPSILON = 1e-10
 
 
@@ -25,6 +27,21 @@ def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor], *, weights: Seque
 
 def _unit(maps: Tensor) -> Tensor:
     return maps / (maps.square().sum(1, keepdim=True).sqrt() + EPSILON)
+
+
+class ClipMaps(nn.Module):
+    """The feature maps of every layer of a CLIP model's image tower."""
+
+    def __init__(self, extractor: ClipExtractor) -> None:
+        super().__init__()
+        self.extractor = extractor
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """uint8 (B, 3, H, W)."""
+        own = self.extractor
+        pixels = (clean_resize(images, own.input_size) - own.mean) / own.std
+        found = own.model.visual.forward_intermediates(pixels, intermediates_only=True, output_fmt="NCHW")
+        return found["image_intermediates"]
 
 
 @torch.no_grad()

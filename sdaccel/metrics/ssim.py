@@ -12,21 +12,27 @@ WINDOW, SIGMA, K1, K2, RANGE = 11, 1.5, 0.01, 0.03, 255.0
 
 
 def _blur(x: Tensor) -> Tensor:
-    """Gaussian means of (C, H, W), same size."""
-    offsets = torch.arange(WINDOW, dtype=x.dtype) - WINDOW // 2
+    """Gaussian means of (B, C, H, W), same size."""
+    offsets = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
     g = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     g = g / g.sum()
-    pad = WINDOW // 2
-    x = F.pad(x.unsqueeze(1), (pad, pad, pad, pad), mode="reflect")
-    return F.conv2d(F.conv2d(x, g.view(1, 1, -1, 1)), g.view(1, 1, 1, -1)).squeeze(1)
+    pad, channels = WINDOW // 2, x.flatten(0, 1).unsqueeze(1)
+    channels = F.pad(channels, (pad, pad, pad, pad), mode="reflect")
+    return F.conv2d(F.conv2d(channels, g.view(1, 1, -1, 1)), g.view(1, 1, 1, -1)).view(x.shape)
 
 
-def ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean SSIM of two uint8 (H, W, C) images, 6 or more pixels a side; everything is float64, so no difference wraps."""
-    if a.shape != b.shape or a.dtype != np.uint8 or b.dtype != np.uint8:
+def ssim_batch(a: Tensor, b: Tensor) -> Tensor:
+    """(B,) mean SSIM of uint8 (B, C, H, W) images, 6 or more pixels a side; everything is float64, so no difference wraps."""
+    if a.shape != b.shape or a.dtype != torch.uint8 or b.dtype != torch.uint8:
         raise ValueError(f"SSIM compares uint8 images of one shape, not {a.dtype} {a.shape} and {b.dtype} {b.shape}")
-    x, y = (torch.tensor(image, dtype=torch.float64).permute(2, 0, 1) for image in (a, b))
+    x, y = a.double(), b.double()
     mx, my = _blur(x), _blur(y)
     vx, vy, vxy = _blur(x * x) - mx * mx, _blur(y * y) - my * my, _blur(x * y) - mx * my
     c1, c2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
-    return float(((2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))).mean())
+    return ((2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))).flatten(1).mean(1)
+
+
+def ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """The same of two (H, W, C) images."""
+    x, y = (torch.tensor(image).permute(2, 0, 1).unsqueeze(0) for image in (a, b))
+    return float(ssim_batch(x, y)[0])

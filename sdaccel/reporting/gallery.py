@@ -118,10 +118,10 @@ def _strip(record: Record, thumbnails: Path) -> str:
     if not kept:
         return ""
     heads = "".join(f"<th>{_heading([arms[n] for n in names], names, record)}</th>" for names, _ in columns)
-    rows = ""
+    rows, conditions = "", record["content"]["config"]["data"]["conditions"]
     for i in kept:
         cells = "".join(f"<td>{_image(images[i], thumbnails)}</td>" for _, images in columns)
-        rows += f"<tr><th>{escape(str(first[i]['condition']))}</th>{cells}</tr>\n"
+        rows += f"<tr><th>{escape(str(conditions[first[i]['index']]))}</th>{cells}</tr>\n"
     rest = f'<p class="quiet">{len(first) - len(kept)} more samples stand in the record.</p>' if len(kept) < len(first) else ""
     return _titled("Samples", f'<div class="wide"><table class="strip"><tr><th></th>{heads}</tr>\n{rows}</table></div>{rest}')
 

@@ -15,7 +15,7 @@ Cell = str | int | float | bool | None
 LONG = 40
 """Rows from which a LaTeX table may break over pages."""
 ESCAPES = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: f"\\{c}" for c in "&%$#_{}"}
-UNICODE = {"×": r"$\times$", "·": r"$\cdot$", "−": "$-$", "–": "--", "[": "{[}", "]": "{]}"}
+UNICODE = {"≥": r"$\geq$", "×": r"$\times$", "·": r"$\cdot$", "−": "$-$", "–": "--", "[": "{[}", "]": "{]}"}
 """Brackets are braced: after \\\\ LaTeX would read one as an optional length."""
 
 
@@ -32,12 +32,18 @@ def summary(record: Record) -> Table:
     """Per check the worst honest arm, then each control at the check that must fail it."""
     content = record["content"]
     rows: list[tuple[Cell, ...]] = []
-    for check in dict.fromkeys(v["check"] for v in content["checks"]):
-        honest = [v for v in content["checks"] if v["check"] == check and not v["control"]]
-        worst = max(honest, key=lambda v: float("inf") if v["measured"] is None else v["measured"])
-        passed = sum(v["passed"] for v in honest)
-        verdict = "pass" if passed == len(honest) else "FAIL"
-        rows.append((check, f"{passed}/{len(honest)} arms", worst["measured"], worst["bound"], verdict))
+    groups: dict[tuple[Cell, ...], list[dict[str, Any]]] = {}
+    for v in content["checks"]:
+        if not v["control"]:
+            groups.setdefault((v["check"], _relation(v), v["bound"]), []).append(v)
+    for (check, _, _), honest in groups.items():
+        worst = max(honest, key=_badness)
+        passed = sum(v["passed"] is True for v in honest)
+        verdict = "FAIL" if any(v["passed"] is False for v in honest) else "pass" if passed == len(honest) else "open"
+        arms = f"{passed}/{len(honest)} arms"
+        if len(honest) == 1 and "relation" in worst:  # not in records made before checks could look at pairs
+            arms = f"{worst['arm']} against {worst['against']}" if worst["against"] else worst["arm"]
+        rows.append((check, arms, _measured(worst), _bound(worst), verdict))
     for name, arm in content["arms"].items():
         if arm["control"]:
             check = arm["control"]["fails"]
@@ -47,6 +53,26 @@ def summary(record: Record) -> Table:
     return Table("summary", ("check", "arms", "worst", "bound", "verdict"), rows, missing="not finite")
 
 
+def _relation(verdict: dict[str, Any]) -> str:
+    return str(verdict.get("relation", "<="))
+
+
+def _badness(verdict: dict[str, Any]) -> float:
+    """The worst is what is not finite, then what lies furthest on the wrong side; an open check least of all."""
+    if verdict["measured"] is None:
+        return float("-inf") if verdict["passed"] is None else float("inf")
+    return -verdict["measured"] if _relation(verdict) == ">=" else verdict["measured"]
+
+
+def _measured(verdict: dict[str, Any]) -> Cell:
+    return "too few samples" if verdict["passed"] is None else verdict["measured"]
+
+
+def _bound(verdict: dict[str, Any]) -> Cell:
+    """A number where no more is allowed, as in most checks; what has to be reached says so."""
+    return f"≥ {verdict['bound']:g}" if _relation(verdict) == ">=" else verdict["bound"]
+
+
 def verdicts(record: Record) -> Table:
     """Every verdict; a control must fail one check and may do as it likes at the others."""
     content = record["content"]
@@ -54,8 +80,8 @@ def verdicts(record: Record) -> Table:
     for v in content["checks"]:
         control = content["arms"][v["arm"]]["control"]
         role = "" if control is None else "must fail" if control["fails"] == v["check"] else "either"
-        verdict = "pass" if v["passed"] else "fail"
-        rows.append((v["check"], v["arm"], v["against"], v["measured"], v["bound"], verdict, role))
+        verdict = {True: "pass", False: "fail", None: "open"}[v["passed"]]
+        rows.append((v["check"], v["arm"], v["against"], _measured(v), _bound(v), verdict, role))
     columns = ("check", "arm", "against", "measured", "bound", "verdict", "control")
     return Table("verdicts", columns, rows, missing="not finite")
 

@@ -1,12 +1,12 @@
 """Checks: a name, the arms it looks at, what was measured, the bound, the verdict.
 
 A check is one function of one arm, or of an arm and the one it is compared with. A negative control goes through the checks of
-the arm it stands for, and must fail the one it names.
+the arm it stands for, and must fail the one it names. Checks on metrics of whole arms are in `quality`.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from PIL import Image
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
+from sdaccel.metrics.aggregate import Scores
 from sdaccel.samples import Samples
 from sdaccel.studies.arms import Arm
 
@@ -29,6 +30,7 @@ class Result:
     """Multiply-accumulates of the steps that ran, for one sample."""
     macs_in_full: float = 0.0
     """Of all its generator's steps."""
+    metrics: Scores = field(default_factory=Scores)
 
     def priced(self, cost: Cost) -> "Result":
         """With what it did and what all steps would have been."""
@@ -63,11 +65,14 @@ class Verdict:
     measured: float | None
     """None: not a finite number, which never passes."""
     bound: float
-    passed: bool
+    passed: bool | None
+    """None: open, there were too few samples to tell."""
     where: str
     series: list[float | None] | None
     control: bool
     """The arm is a negative control; `passed` is what the check said of it."""
+    relation: str = "<="
+    """How `measured` has to lie to the bound."""
 
     def content(self) -> dict[str, Any]:
         return asdict(self)
@@ -129,21 +134,21 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.nan_to_num(off, nan=np.inf, posinf=np.inf)
 
 
-def _parse(spec: Any) -> tuple[str, list[str]]:
+def _parse(spec: Any, others: Sequence[str] = ()) -> tuple[str, list[str]]:
     if not isinstance(spec, dict) or len(spec) != 1:
         raise BadInput(f"study.checks: {spec} must read {{check: [arms]}}.")
     ((name, templates),) = spec.items()
     if name not in UNARY and name not in BINARY:
-        raise BadInput(f"study.checks: {name} is unknown; choose one of {', '.join([*UNARY, *BINARY])}.")
+        raise BadInput(f"study.checks: {name} is unknown; choose one of {', '.join([*UNARY, *BINARY, *others])}.")
     if not isinstance(templates, list) or len(templates) < (2 if name in BINARY else 1):
         raise BadInput(f"study.checks.{name} needs a list of {'two' if name in BINARY else 'one'} or more arms.")
     return name, templates
 
 
-def validate(specs: Sequence[Any], arms: Sequence[Arm]) -> None:
+def validate(specs: Sequence[Any], arms: Sequence[Arm], *, others: Sequence[str] = ()) -> None:
     """Unknown checks, unknown arms, comparisons without a pair, controls nothing would catch: all before the run."""
     known = [arm.template for arm in arms if not arm.mutant]
-    parsed = [_parse(spec) for spec in specs]
+    parsed = [_parse(spec, others) for spec in specs]
     for name, templates in parsed:
         for template in templates:
             if template not in known:
@@ -154,7 +159,7 @@ def validate(specs: Sequence[Any], arms: Sequence[Arm]) -> None:
         if name in BINARY:
             for arm in arms:
                 if arm.template in templates[1:]:
-                    _reference(arm, templates[0], arms)
+                    partner(arm, templates[0], arms)
     for control in (arm for arm in arms if arm.mutant):
         if not any(name == control.fails and control.stands_for in templates for name, templates in parsed):
             raise BadInput(
@@ -163,7 +168,8 @@ def validate(specs: Sequence[Any], arms: Sequence[Arm]) -> None:
             )
 
 
-def _reference(arm: Arm, template: str, arms: Sequence[Arm]) -> Arm:
+def partner(arm: Arm, template: str, arms: Sequence[Arm]) -> Arm:
+    """The one arm of a template that an arm is compared with."""
     found = [other for other in arms if other.template == template and not other.mutant and arm.agrees(other)]
     if arm.mutant and found:
         same = [other for other in found if other.config["generator"] == arm.config["generator"]]
@@ -185,7 +191,7 @@ def judge(specs: Sequence[Any], results: Sequence[Result]) -> list[Verdict]:
             if role not in subjects:
                 continue
             if name in BINARY:
-                reference = by_name[_reference(result.arm, templates[0], arms).name]
+                reference = by_name[partner(result.arm, templates[0], arms).name]
                 verdicts.append(_verdict(name, result, reference.arm.name, BINARY[name](result, reference)))
             else:
                 verdicts.append(_verdict(name, result, "", UNARY[name](result)))
@@ -209,7 +215,7 @@ def _verdict(name: str, result: Result, against: str, m: Measured) -> Verdict:
 
 def failures(verdicts: Sequence[Verdict], arms: Sequence[Arm]) -> list[str]:
     """Why the study fails: a check that an honest arm failed, or a control that its check let through."""
-    reasons = [f"{v.check} failed for {v.arm}: {v.where}" for v in verdicts if not v.control and not v.passed]
+    reasons = [f"{v.check} failed for {v.arm}: {v.where}" for v in verdicts if not v.control and v.passed is False]
     for control in (arm for arm in arms if arm.mutant):
         caught = any(v.arm == control.name and v.check == control.fails and not v.passed for v in verdicts)
         if not caught:

@@ -13,6 +13,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -20,12 +21,12 @@ from sdaccel import registry
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
-from sdaccel.studies import checks, schema
+from sdaccel.studies import checks, quality, schema
 from sdaccel.studies.arms import Arm, expand
 from sdaccel.studies.data import conditions_of
 from sdaccel.studies.schema import Study
 
-GROUPS = ("exp", "generator", "backend", "strategy", "data", "trainer", "logger")
+GROUPS = ("exp", "generator", "backend", "strategy", "metrics", "data", "trainer", "logger")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Plan:
 
     cfg: DictConfig
     arms: list[Arm]
+    metrics: Any
+    """The suite, instantiated."""
     conditions: list[Condition]
     overrides: list[str]
     """The command, for the record."""
@@ -50,6 +53,7 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
         with _hydra(conf):
             cfg = compose("config", overrides=list(overrides))
             arms = expand(cfg, _loader(overrides))
+            metrics = instantiate(cfg.metrics, _convert_="all")
         OmegaConf.resolve(cfg)
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(one_line(error)) from error
@@ -58,12 +62,15 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
         _check_arm(arm, conditions)
     _check_keep(cfg.study.keep, arms)
     _check_pairs(cfg, arms)
-    checks.validate(OmegaConf.to_container(cfg.study.checks), arms)  # type: ignore[arg-type]
+    metrics.check(conditions)
+    specs: Any = OmegaConf.to_container(cfg.study.checks)
+    checks.validate([spec for spec in specs if not quality.is_rule(spec)], arms, others=list(quality.OPTIONS))
+    quality.validate(specs, arms, metrics=metrics.names(conditions), baseline=cfg.study.baseline)
     figures.validate(list(cfg.study.figures))
     if "step_differences" in cfg.study.figures and not cfg.study.keep:
         raise BadInput("study.figures: step_differences draws arrays of every step; set study.keep=[latents].")
     _check_run(cfg)
-    return Plan(cfg, arms, conditions, list(overrides))
+    return Plan(cfg, arms, metrics, conditions, list(overrides))
 
 
 def choices(overrides: Sequence[str], *, conf: Path) -> dict[str, list[str]]:

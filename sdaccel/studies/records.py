@@ -16,13 +16,16 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from sdaccel.errors import BadInput
+from sdaccel.metrics.aggregate import Scores
 from sdaccel.metrics.paired import paired_psnr
 from sdaccel.samples import atomic_write, canonical, digest
 from sdaccel.studies.checks import Result, Verdict, failures
 from sdaccel.studies.compose import Plan
 
-NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy")
+NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy", "metrics")
 """Top-level options that do not decide a study's content, or that its arms hold in resolved form."""
+OF_SAMPLE = ("index", "image", "arrays")
+"""What the record repeats of every sample; its condition stands in the configuration."""
 PER_STEP = ("anchor_error", "forecast_error", "reuse_error", "reference_error")
 """Kept arrays that are small enough to stand in the record."""
 
@@ -32,6 +35,8 @@ def study_config(plan: Plan) -> dict[str, Any]:
     cfg: dict[str, Any] = OmegaConf.to_container(plan.cfg, resolve=True)  # type: ignore[assignment]
     kept = {key: value for key, value in cfg.items() if key not in NOT_CONTENT}
     kept["data"] = {"conditions": plan.conditions, "batch_size": cfg["data"]["batch_size"]}
+    if identity := plan.metrics.identity():
+        kept["metrics"] = {"_target_": cfg["metrics"]["_target_"]} | identity
     kept["arms"] = {arm.name: arm.config | {"identity": arm.generator.identity()} for arm in plan.arms}
     return kept
 
@@ -59,13 +64,14 @@ def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict]) 
         described[name] = _arm_content(result) | {
             "mac_ceiling": whole / result.macs if whole and result.macs else None,
             "paired": _paired(by_name[baseline.name], result) if baseline else None,
+            **_metrics(result.metrics),
         }
     return {
         "config": study_config(plan),
         "arms": described,
         "checks": [verdict.content() for verdict in verdicts],
         "failures": reasons,
-        "verdict": "fail" if reasons else "pass",
+        "verdict": "fail" if reasons else "open" if any(v.passed is None for v in verdicts) else "pass",
     }
 
 
@@ -79,9 +85,16 @@ def _arm_content(result: Result) -> dict[str, Any]:
         "control": {"for": arm.stands_for, "fails": arm.fails, "mutant": arm.mutant} if arm.mutant else None,
         "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
         "macs": result.macs,
-        "samples": [{key: entry[key] for key in ("index", "condition", "image", "arrays")} for entry in result.entries()],
+        "samples": [{key: entry[key] for key in OF_SAMPLE if entry[key] or key != "arrays"} for entry in result.entries()],
         "per_step": {name: _worst(result.arrays(name)) for name in PER_STEP if name in result.entries()[0]["arrays"]},
     }
+
+
+def _metrics(measured: Scores) -> dict[str, Any]:
+    """Nothing where nothing was measured."""
+    if not measured.aggregates:
+        return {}
+    return {"metrics": {n: a.content() for n, a in measured.aggregates.items()}, "values": measured.values}
 
 
 def _paired(baseline: Result, result: Result) -> dict[str, Any] | None:
@@ -116,7 +129,22 @@ def build(
 
 def save(record: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    atomic_write(path, (laid_out(record) + "\n").encode())
+
+
+def laid_out(value: Any, depth: int = 0) -> str:
+    """JSON for people and for git: a key or list entry per line, numbers in a row, and each sample on one line."""
+    pad = "\n" + " " * (depth + 1)
+    if isinstance(value, dict) and value:
+        entries = [f"{_compact(key)}: {laid_out(entry, depth + 1)}" for key, entry in value.items()]
+        return "{" + ",".join(pad + entry for entry in entries) + pad[:-1] + "}"
+    if isinstance(value, list) and any(isinstance(entry, dict | list | str) for entry in value):
+        return "[" + ",".join(pad + _compact(entry) for entry in value) + pad[:-1] + "]"
+    return _compact(value)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def load(path: Path) -> dict[str, Any]:

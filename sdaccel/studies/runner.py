@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from rich.console import Console
 
 from sdaccel.conditions import batches
 from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
+from sdaccel.metrics.aggregate import Scores
+from sdaccel.metrics.pictures import Pictures
+from sdaccel.metrics.suite import measure
 from sdaccel.predict import pl
 from sdaccel.predict.data import Conditions, dealt
 from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.samples import Samples
-from sdaccel.studies import checks, records
+from sdaccel.studies import checks, quality, records
 from sdaccel.studies.arms import Arm, costs, plain
 from sdaccel.studies.audit import Audited
 from sdaccel.studies.checks import Result
@@ -56,7 +60,9 @@ def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
     results = generate(plan, console=console)
     if results is None:
         return None
-    verdicts = checks.judge(plain(plan.cfg.study.checks), results)
+    results = _measure(plan, results, console)
+    specs = plain(plan.cfg.study.checks)
+    verdicts = checks.judge([spec for spec in specs if not quality.is_rule(spec)], results) + quality.judge(specs, results)
     timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
     source = provenance(numerics_of(plan), plan.arms, plan.overrides)
     record = records.build(plan, results, verdicts, timing=timing, source=source)
@@ -154,6 +160,26 @@ def _fill(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console:
                 trainer.predict(module, datamodule=Conditions(missing[arm.name]), return_predictions=False)
     trainer.strategy.barrier()
     return trainer.is_global_zero
+
+
+def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result]:
+    """The metrics of every honest arm, from its pictures on disk."""
+    arms, device = [result.arm for result in results if not result.arm.mutant], device_of(plan.cfg)
+    scorers = plan.metrics.scorers(
+        plan.conditions, size=arms[0].generator.height, device=device, cache=Path(plan.cfg.output) / "features"
+    )
+    if not scorers:
+        return results
+    console.print(f"measuring {len(arms)} arms on {device}")
+    pictures = []
+    for result in (result for result in results if result.arm in arms):
+        other = result.arm.baseline(plan.cfg.study.baseline, arms)
+        against = other.name if other and other.name != result.arm.name else None
+        paired = other is not None and result.arm.shares_noise(other)
+        key = f"{result.samples.folder.name}-{device.type}"
+        pictures.append(Pictures(result.arm.name, key, result.images, against, paired))
+    measured = measure(scorers, pictures)
+    return [replace(result, metrics=measured.get(result.arm.name, Scores())) for result in results]
 
 
 @contextmanager

@@ -67,9 +67,9 @@ def _differences(old: dict[str, Any], new: dict[str, list[dict[str, Any]]]) -> l
     if old.keys() != new.keys():
         return [f"arms differ: {', '.join(sorted(old.keys() ^ new.keys()))}"]
     return [
-        f"{name}, sample {i}: {key} is {made[key]}, the record says {said[key]}"
+        f"{name}, sample {i}: {key} is {made[key]}, the record says {said.get(key)}"
         for name, arm in old.items()
         for i, (said, made) in enumerate(zip(arm["samples"], new[name], strict=False))
-        for key in ("condition", "image", "arrays")
-        if said[key] != made[key]
+        for key in ("image", "arrays")
+        if said.get(key, {}) != made[key]
     ]

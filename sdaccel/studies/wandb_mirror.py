@@ -40,7 +40,7 @@ def mirror(record: dict[str, Any], *, samples: Path, folder: Path, project: str,
         run.log({f"figure/{path.stem}": wandb.Image(str(path)) for path in sorted(folder.glob("*.png"))})
         failed = False
     finally:
-        run.finish(exit_code=int(failed or content["verdict"] != "pass"))
+        run.finish(exit_code=int(failed or content["verdict"] == "fail"))
 
 
 def scalars(record: dict[str, Any]) -> dict[str, float]:
@@ -54,6 +54,8 @@ def scalars(record: dict[str, Any]) -> dict[str, float]:
         for key, value in (arm["paired"] or {}).items():
             if isinstance(value, int | float):
                 out[f"paired/{name}/{key}"] = value
+        for key, found in arm.get("metrics", {}).items():
+            out |= {f"{key}/{name}/{end}": found[end] for end in ("estimate", "low", "high") if found[end] is not None}
     for name, arm in (record["timing"] or {"arms": {}})["arms"].items():
         out[f"seconds/{name}"] = arm["seconds"]["p50"]
         if arm["speedup"]:
@@ -64,14 +66,16 @@ def scalars(record: dict[str, Any]) -> dict[str, float]:
 
 def _strips(wandb: Any, content: dict[str, Any], folders: dict[str, str], samples: Path) -> list[Any]:
     """One picture per sample: the distinct images of its arms from left to right, named in the caption."""
-    out = []
+    out, conditions = [], content["config"]["data"]["conditions"]
     for i, first in enumerate(next(iter(content["arms"].values()))["samples"][:IMAGES]):
         groups: dict[str, list[str]] = {}
         for name, arm in content["arms"].items():
             groups.setdefault(arm["samples"][i]["image"], []).append(name)
         images = [Image.open(Samples(samples / folders[names[0]]).image(first["index"])) for names in groups.values()]
         titles = [names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} equal" for names in groups.values()]
-        out.append(wandb.Image(side_by_side(images), caption=f"{first['index']} {first['condition']}: {' | '.join(titles)}"))
+        out.append(
+            wandb.Image(side_by_side(images), caption=f"{first['index']} {conditions[first['index']]}: {' | '.join(titles)}")
+        )
     return out
 
 

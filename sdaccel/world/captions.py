@@ -152,26 +152,36 @@ def captions(scenes: Scenes, *, complete: bool = False) -> list[str]:
 
 
 def negative_facts(scenes: Scenes, *, count: int, complete: bool = False) -> Tensor:
-    """(B, count, 17): the facts with one stated attribute changed, no two alike; every attribute is as likely as another.
+    """(B, count, 17): `neighbours` of what the scenes' captions state."""
+    said = stated(scenes.facts, phrasing(scenes, complete=complete))
+    return neighbours(scenes.facts, said, scenes.keys, count=count)
+
+
+def neighbours(facts: Tensor, said: Tensor, keys: Tensor, *, count: int) -> Tensor:
+    """(B, count, 17): the facts with one of those that are `said` changed, no two alike; every attribute is as likely.
 
     A relation of 3 to 5 occurs here only. Where one object overlaps another the relation is only ever turned round, since
-    the one in front may well lie to the left, too.
+    the one in front may well lie to the left, too. Which ones are chosen is drawn from the keys.
     """
-    facts, device = scenes.facts, scenes.keys.device
-    values = {name: len(RELATIONS) if name == "relation" else size for name, size in FIELDS.items() if name != "count"}
-    changes = torch.tensor([(COLUMN[name], value) for name, size in values.items() for value in range(size)], device=device)
-    column, value = changes.unbind(1)  # (A,)
-    old = facts[:, column]
-    valid = stated(facts, phrasing(scenes, complete=complete))[:, column] & (old != value)
-    overlap = (column == COLUMN["relation"]) & (old == RELATIONS.index("in front of"))
-    valid &= ~overlap | (value == RELATIONS.index("behind"))
+    column, value, valid = changes(facts, said)
     if not torch.compiler.is_compiling() and count > int(valid.sum(1).min()):
         raise BadInput(f"count={count}: some captions have only {int(valid.sum(1).min())} neighbours one attribute away.")
     alternatives = (valid.float() @ (column.unsqueeze(0) == column.unsqueeze(1)).float()).long()
-    race = words(scenes.keys, Stream.CONDITION, start=WORDS + PHRASING_WORDS, count=len(changes)) * alternatives
+    race = words(keys, Stream.CONDITION, start=WORDS + PHRASING_WORDS, count=len(column)) * alternatives
     chosen = race.masked_fill(~valid, 1 << 62).argsort(1)[:, :count]  # (B, count)
     out = facts.unsqueeze(1).repeat(1, count, 1)
     return out.scatter(2, column[chosen].unsqueeze(2), value[chosen].unsqueeze(2))
+
+
+def changes(facts: Tensor, said: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Every change of one attribute, as column and new value (A,), and which of them make a row false, (B, A)."""
+    values = {name: len(RELATIONS) if name == "relation" else size for name, size in FIELDS.items() if name != "count"}
+    every = [(COLUMN[name], value) for name, size in values.items() for value in range(size)]
+    column, value = torch.tensor(every, device=facts.device).unbind(1)
+    old = facts[:, column]
+    valid = said[:, column] & (old != value)
+    overlap = (column == COLUMN["relation"]) & (old == RELATIONS.index("in front of"))
+    return column, value, valid & (~overlap | (value == RELATIONS.index("behind")))
 
 
 def negative_tokens(scenes: Scenes, *, count: int, complete: bool = False) -> Tensor:

@@ -1,6 +1,7 @@
 """Read a caption back: the grammar of `captions`, turned round. Together they lose nothing that a sentence states."""
 
 import re
+import zlib
 from collections.abc import Sequence
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from sdaccel.errors import BadInput
 from sdaccel.world.attributes import COLOURS, COLUMN, FIELDS, KINDS, MATERIALS, RELATIONS, SHAPES, SIDES, SIZES, SLOTS, TONES
-from sdaccel.world.captions import Phrasing, spoken
+from sdaccel.world.captions import Phrasing, changes, decode, neighbours, spoken, tokens
 
 TABLES = {"size": SIZES, "colour": COLOURS, "material": MATERIALS, "shape": SHAPES}
 
@@ -66,3 +67,12 @@ def read(caption: str) -> tuple[Tensor, Phrasing]:
 def parse(caption: str) -> Tensor:
     """(17,) the facts that a sentence states, -1 for the rest."""
     return read(caption)[0]
+
+
+def near_misses(caption: str, *, count: int) -> list[str]:
+    """Up to `count` captions put in the same way and false by one attribute; which ones is a function of the caption."""
+    facts, phrasing = read(caption)
+    facts, said = facts.unsqueeze(0), facts.unsqueeze(0) >= 0
+    key = torch.tensor([zlib.crc32(caption.encode())])
+    found = neighbours(facts, said, key, count=min(count, int(changes(facts, said)[2].sum())))
+    return decode(tokens(found[0], phrasing.repeat(found.shape[1])))

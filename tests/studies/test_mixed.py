@@ -34,7 +34,7 @@ def test_a_smaller_model_has_the_ceiling_of_all_its_macs_and_real_pictures_have_
     assert (arms["real"]["mac_ceiling"], arms["real"]["macs"], arms["real"]["kinds"]) == (None, 0, {})
     assert arms["real"]["paired"] is None, "real pictures and a model's do not come in pairs"
     assert arms["draft"]["paired"]["against"] == "target"
-    assert [set(arms[name]["samples"][0]["arrays"]) for name in ("target", "real")] == [{"tokens"}, set()]
+    assert [set(arms[name]["samples"][0].get("arrays", {})) for name in ("target", "real")] == [{"tokens"}, set()]
 
 
 def test_real_pictures_are_not_timed(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""Each picture against the baseline's of the same noise: PSNR, SSIM, and a perceptual distance where there is a network."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdaccel.metrics.aggregate import Scores, of_samples
+from sdaccel.metrics.pictures import Pictures, streamed
+from sdaccel.metrics.ssim import ssim_batch
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""uint8 (B, 3, H, W) twice -> (B,)"""
+
+
+class Paired:
+    """Nothing where pictures do not come in pairs. Identical pictures have no PSNR and are left out of its mean."""
+
+    def __init__(self, perceptual: Distance | None, device: torch.device) -> None:
+        self.device = device
+        self.distances: dict[str, Distance] = {"psnr": psnr_batch, "ssim": ssim_batch}
+        if perceptual is not None:
+            self.distances["perceptual"] = perceptual
+
+    def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
+        if baseline is None or not pictures.paired:
+            return Scores()
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in self.distances}
+        pairs = zip(streamed(pictures.read(), self.device), streamed(baseline.read(), self.device), strict=True)
+        for ours, theirs in pairs:
+            for name, distance in self.distances.items():
+                columns[name].append(distance(ours, theirs).double().cpu().numpy())
+        return of_samples({name: np.concatenate(parts) for name, parts in columns.items()})
+
+
+def psnr_batch(a: Tensor, b: Tensor) -> Tensor:
+    """(B,) dB in float64, infinite where two pictures are identical."""
+    error = (a.double() - b.double()).square().flatten(1).mean(1)
+    return 10 * torch.log10(255**2 / error)

@@ -1,0 +1,74 @@
+"""The pictures of one arm as the metrics see them: a name, and a stream that can be read again."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sdaccel import world
+from sdaccel.errors import BadInput
+from sdaccel.world.render import render
+
+BATCH = 64
+T = TypeVar("T")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """uint8 (H, W, 3) images, sample by sample."""
+
+    name: str
+    key: str
+    """Names the set in the cache of features."""
+    read: Callable[[], Iterable[np.ndarray]]
+    against: str | None = None
+    """The arm it is compared with, when that is another one."""
+    paired: bool = False
+    """Sample i of both was made of the same noise."""
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """`size` at a time, the last ones fewer."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def streamed(images: Iterable[np.ndarray], device: torch.device, *, size: int = BATCH) -> Iterator[Tensor]:
+    """uint8 (B, 3, H, W) batches of equally large images on the device."""
+    for some in batched(images, size):
+        yield torch.from_numpy(np.stack(some)).permute(0, 3, 1, 2).to(device)
+
+
+def of_world(kind: str, split: str, count: int, *, size: int) -> Iterator[np.ndarray]:
+    """The first pictures of a split, `classes` or `captioned`, drawn on the CPU so that they have the same bits everywhere."""
+    draw = {"classes": world.classes, "captioned": world.captioned}[kind]
+    for some in batched(range(count), BATCH):
+        yield from render(draw(split, some), resolution=size).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The images of a folder by name."""
+    if not folder.is_dir():
+        raise BadInput(f"metrics.reference={folder} is no folder; give one that holds the reference images.")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if len(found) < 2:
+        raise BadInput(f"metrics.reference={folder} holds {len(found)} images ({', '.join(SUFFIXES)}); two or more are needed.")
+    return found
+
+
+def of_files(paths: Sequence[Path]) -> Iterator[np.ndarray]:
+    """Images of any size and mode as RGB."""
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                yield np.asarray(image.convert("RGB"))
+        except OSError as error:
+            raise BadInput(f"reference image {path} cannot be read ({error}); replace or remove it.") from None

@@ -1,0 +1,45 @@
+"""What the study frame asks of a suite of metrics. A suite is a list of scorers; a scorer looks at one arm's pictures."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from sdaccel.metrics.aggregate import Scores
+from sdaccel.metrics.pictures import Pictures
+
+Scorer = Callable[[Pictures, Pictures | None], Scores]
+"""(an arm's pictures, its baseline's if that is another arm) -> its metrics."""
+
+
+class Suite(Protocol):
+    """A suite's config: a frozen dataclass under `@configurable(group="metrics", ...)`."""
+
+    def check(self, conditions: Sequence[int | str]) -> None:
+        """Raise BadInput for missing files and for conditions that it cannot judge; builds nothing."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the figures: options without paths, and a hash of every file."""
+        ...
+
+    def names(self, conditions: Sequence[int | str]) -> tuple[str, ...]:
+        """The metrics it gives for these conditions; those of `meaning.PAIRED` and `DIFFERENCES` beside a baseline only."""
+        ...
+
+    def scorers(self, conditions: Sequence[int | str], *, size: int, device: torch.device, cache: Path) -> Sequence[Scorer]:
+        """Built for pictures of `size` pixels, networks on the device, features kept in the cache."""
+        ...
+
+
+def measure(scorers: Sequence[Scorer], arms: Sequence[Pictures]) -> dict[str, Scores]:
+    """The metrics of every arm by its name."""
+    by_name = {arm.name: arm for arm in arms}
+    out = {}
+    for arm in arms:
+        found = Scores()
+        for score in scorers:
+            found = found.merged(score(arm, by_name[arm.against] if arm.against else None))
+        out[arm.name] = found
+    return out

@@ -1,0 +1,91 @@
+"""The same metrics on published networks and reference images of one's own, all from local files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sdaccel.errors import BadInput
+from sdaccel.metrics import backbones, meaning
+from sdaccel.metrics.backbones import CLIP, INCEPTION, LPIPS, clip_folder
+from sdaccel.metrics.distribution import Distribution, InceptionScore
+from sdaccel.metrics.pairs import Paired
+from sdaccel.metrics.perceptual import perceptual_distance
+from sdaccel.metrics.pictures import files_in, of_files
+from sdaccel.metrics.suite import Scorer
+from sdaccel.metrics.texts import Texts
+from sdaccel.registry import configurable
+from sdaccel.samples import digest
+from sdaccel.shipped import sha256
+
+
+@configurable(group="metrics", name="files")
+@dataclass(frozen=True)
+class Files:
+    """What is not given is not measured; PSNR and SSIM need nothing."""
+
+    inception: str | None = None
+    """inception-2015-12-05.pt or its folder: FID, KID, precision, recall and the inception score."""
+    clip: str | None = None
+    """An open_clip folder: CMMD, and the CLIP score of prompts."""
+    lpips: str | None = None
+    """alexnet-owt-7be5be79.pth or its folder: LPIPS, as `perceptual`."""
+    reference: str | None = None
+    """Folder of reference images, which FID, KID, CMMD, precision and recall need."""
+
+    def check(self, conditions: Sequence[int | str]) -> None:
+        if not (self.inception or self.clip or self.lpips):
+            choices = "; ".join(
+                f"{source.option}=PATH ({source.file} from {source.url})" for source in (INCEPTION, CLIP, LPIPS)
+            )
+            raise BadInput(f"metrics=files needs a network: {choices}.")
+        if (self.inception or self.clip) and self.reference is None:
+            raise BadInput("metrics.reference is missing; give the folder of the reference images.")
+        if self.reference is not None:
+            files_in(Path(self.reference))
+        if self.inception:
+            INCEPTION.require(Path(self.inception))
+        if self.clip:
+            clip_folder(Path(self.clip))
+        if self.lpips:
+            LPIPS.require(Path(self.lpips))
+
+    def identity(self) -> dict[str, Any]:
+        files = [source.require(Path(path)) for source, path in ((INCEPTION, self.inception), (LPIPS, self.lpips)) if path]
+        if self.clip:
+            files += sorted(path for path in clip_folder(Path(self.clip)).iterdir() if path.is_file())
+        reference = files_in(Path(self.reference)) if self.reference else []
+        return {
+            "sha256": {path.name: sha256(path) for path in files},
+            "reference": digest("".join(sha256(path) for path in reference).encode()) if reference else None,
+        }
+
+    def names(self, conditions: Sequence[int | str]) -> tuple[str, ...]:
+        inception = ("fid", "fid_plug_in", "kid", "precision", "recall", "inception_score") if self.inception else ()
+        texts = ("clip_score",) if self.clip and isinstance(conditions[0], str) else ()
+        paired = meaning.PAIRED if self.lpips else meaning.PAIRED[:2]
+        return (*inception, *(("cmmd",) if self.clip else ()), *texts, *paired, *(meaning.DIFFERENCES if inception else ()))
+
+    def scorers(self, conditions: Sequence[int | str], *, size: int, device: torch.device, cache: Path) -> Sequence[Scorer]:
+        out: list[Scorer] = []
+        paths = files_in(Path(self.reference)) if self.reference else []
+        if self.inception:
+            network = backbones.inception(Path(self.inception)).to(device)
+            of = ("fid", "kid", "manifold")
+            out += [
+                Distribution(network, of_files(paths), of=of, key="reference", cache=cache),
+                InceptionScore(network, cache=cache),
+            ]
+        if self.clip:
+            extractor, tokenizer = backbones.clip(Path(self.clip))
+            extractor.to(device)
+            out.append(Distribution(extractor, of_files(paths), of=("cmmd",), key="reference", cache=cache))
+            if isinstance(conditions[0], str):
+                out.append(Texts(extractor, tokenizer, [str(prompt) for prompt in conditions], cache=cache))
+        if self.lpips:
+            alex, weights = backbones.lpips_alex(Path(self.lpips))
+            alex.to(device)
+            return [*out, Paired(lambda a, b: perceptual_distance(alex, a, b, weights=weights), device)]
+        return [*out, Paired(None, device)]

@@ -1,0 +1,75 @@
+"""Metrics of the small world: clip_mini and judge_mini against fresh pictures of its validation split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sdaccel.errors import BadInput
+from sdaccel.metrics import meaning
+from sdaccel.metrics.backbones import clip_extractor, clip_folder
+from sdaccel.metrics.distribution import Distribution
+from sdaccel.metrics.judge import Judge
+from sdaccel.metrics.judged import Judged, facts_of, names_of
+from sdaccel.metrics.pairs import Paired
+from sdaccel.metrics.perceptual import ClipMaps, perceptual_distance
+from sdaccel.metrics.pictures import of_world
+from sdaccel.metrics.suite import Scorer
+from sdaccel.metrics.texts import Texts
+from sdaccel.registry import configurable
+from sdaccel.shipped import locate, resolve, restore, sha256
+from sdaccel.world.attributes import CLASSES
+from sdaccel.world.captions import encode
+from sdaccel.world.reading import near_misses
+
+OF_SETS = ("fid", "fid_plug_in", "kid", "cmmd", "precision", "recall")
+
+
+@configurable(group="metrics", name="world")
+@dataclass(frozen=True)
+class World:
+    """FID, KID, CMMD, precision, recall, perceptual distance and CLIP score by clip_mini; accuracies by judge_mini."""
+
+    clip: str = "shipped:clip_mini"
+    """A folder that open_clip reads as `local-dir:`, or `shipped:NAME`."""
+    reference: int | None = None
+    """Pictures of the val split, of the kind that the conditions are; None takes as many as there are samples."""
+
+    def check(self, conditions: Sequence[int | str]) -> None:
+        if self.reference is not None and self.reference < 2:
+            raise BadInput(f"metrics.reference={self.reference} must be at least 2.")
+        for label in conditions:
+            if not isinstance(label, str) and not 0 <= label < len(CLASSES):
+                raise BadInput(f"metrics=world knows labels 0 .. {len(CLASSES) - 1}, not {label}; use other metrics or labels.")
+        facts_of(conditions)
+        clip_folder(resolve(self.clip))
+        locate("judge_mini")
+
+    def identity(self) -> dict[str, Any]:
+        files = [*sorted(clip_folder(resolve(self.clip)).iterdir()), locate("judge_mini")]
+        return {"reference": self.reference, "sha256": {path.name: sha256(path) for path in files if path.is_file()}}
+
+    def names(self, conditions: Sequence[int | str]) -> tuple[str, ...]:
+        texts = ("clip_score", "clip_top1") if isinstance(conditions[0], str) else ()
+        return (*OF_SETS, *names_of(conditions), *texts, *meaning.PAIRED, *meaning.DIFFERENCES)
+
+    def scorers(self, conditions: Sequence[int | str], *, size: int, device: torch.device, cache: Path) -> Sequence[Scorer]:
+        extractor = clip_extractor(resolve(self.clip)).to(device)
+        kind = "captioned" if isinstance(conditions[0], str) else "classes"
+        count = self.reference or len(conditions)
+        sets = Distribution(
+            extractor,
+            of_world(kind, "val", count, size=size),
+            of=("fid", "kid", "cmmd", "manifold"),
+            key=f"world-{kind}-val-{size}px",
+            cache=cache,
+        )
+        judged = Judged(restore("judge_mini", Judge()), conditions, device)
+        maps = ClipMaps(extractor)
+        paired = Paired(lambda a, b: perceptual_distance(maps, a, b), device)
+        if kind == "classes":
+            return [sets, judged, paired]
+        prompts = [str(prompt) for prompt in conditions]
+        return [sets, judged, Texts(extractor, encode, prompts, cache=cache, near_misses=near_misses), paired]

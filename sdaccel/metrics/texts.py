@@ -1,0 +1,75 @@
+"""Does a picture fit its prompt, by a CLIP model: the CLIP score, and its own caption among near misses."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdaccel.metrics.aggregate import Aggregate, Scores, of_samples
+from sdaccel.metrics.clip_score import Tokenizer, clip_score, text_features
+from sdaccel.metrics.extractors import ClipExtractor
+from sdaccel.metrics.features import features_of
+from sdaccel.metrics.pictures import BATCH, Pictures, batched
+
+CANDIDATES = 64
+NEAR = CANDIDATES // 2 - 1
+RETRIEVED = 4096
+"""Samples whose caption is looked for among others: the features of their near misses are held in memory."""
+NearMisses = Callable[..., list[str]]
+"""(caption, count) -> up to so many captions that differ from it in one attribute."""
+
+
+class Texts:
+    """`near_misses` adds the retrieval of a picture's own caption among 64, up to half of them one attribute away."""
+
+    def __init__(
+        self,
+        extractor: ClipExtractor,
+        tokenizer: Tokenizer,
+        prompts: Sequence[str],
+        *,
+        cache: Path,
+        near_misses: NearMisses | None = None,
+    ) -> None:
+        self.extractor, self.tokenizer, self.cache, self.near_misses = extractor, tokenizer, cache, near_misses
+        self.distinct = list(dict.fromkeys(prompts))
+        row = {prompt: i for i, prompt in enumerate(self.distinct)}
+        self.rows = [row[prompt] for prompt in prompts]
+        self.said = self._read(self.distinct)
+
+    def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
+        seen = features_of(self.extractor, pictures.read(), cache=self.cache, key=pictures.key)
+        scores = of_samples({"clip_score": clip_score(seen, self.said[self.rows]).numpy()})
+        if self.near_misses is None:
+            return scores
+        if len(self.distinct) < CANDIDATES:
+            note = f"top-1 of {CANDIDATES} needs as many different prompts, not {len(self.distinct)}"
+            return scores.merged(Scores({"clip_top1": Aggregate(None, len(seen), note=note)}))
+        right = [self._finds(picture, row) for picture, row in zip(seen[:RETRIEVED], self.rows, strict=False)]
+        return scores.merged(of_samples({"clip_top1": np.array(right, dtype=float)}))
+
+    def _finds(self, picture: Tensor, row: int) -> bool:
+        """Does the picture's own caption beat its near misses and enough other prompts?"""
+        near = self._near[row]
+        others = (row + 1 + torch.arange(CANDIDATES - 1 - len(near))) % len(self.distinct)
+        return bool(beats_all(picture, self.said[row], torch.cat([near, self.said[others]])))
+
+    @cached_property
+    def _near(self) -> list[Tensor]:
+        """Text features of every prompt's near misses."""
+        assert self.near_misses is not None
+        found = [self.near_misses(prompt, count=NEAR) for prompt in self.distinct[:RETRIEVED]]
+        return list(self._read([caption for some in found for caption in some]).split([len(some) for some in found]))
+
+    def _read(self, captions: Sequence[str]) -> Tensor:
+        """(N, D)"""
+        return torch.cat([text_features(self.extractor.model, self.tokenizer, some).cpu() for some in batched(captions, BATCH)])
+
+
+def beats_all(picture: Tensor, own: Tensor, rivals: Tensor) -> Tensor:
+    """Is (D,) closer to its own caption than to every rival (M, D)? By the angle; a draw is lost."""
+    mine = torch.cosine_similarity(picture, own, dim=-1)
+    return (mine > torch.cosine_similarity(picture, rivals, dim=-1)).all()
