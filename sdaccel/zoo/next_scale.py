@@ -88,12 +88,13 @@ class NextScaleTask:
     @torch.compiler.disable
     def move(self, device: torch.device) -> None:
         """Tokenizer and teacher to the device; on a GPU the encoder, which only labels data, runs in half precision."""
-        if self.tokenizer.quant_conv.weight.device == device:
+        tokenizer: Any = self.tokenizer  # `to` has an option that its stub does not know
+        if tokenizer.quant_conv.weight.device == device:
             return
-        self.tokenizer.to(device, memory_format=torch.channels_last)
+        tokenizer.to(device, memory_format=torch.channels_last)
         if device.type == "cuda":
-            self.tokenizer.encoder.bfloat16()
-            self.tokenizer.quant_conv.bfloat16()
+            tokenizer.encoder.bfloat16()
+            tokenizer.quant_conv.bfloat16()
         if self.teacher is not None:
             self.teacher.to(device)
 

@@ -15,6 +15,7 @@ from sdaccel import shipped
 from sdaccel.conditions import batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.var.generator import Var
+from sdaccel.studies import compose as studies
 from sdaccel.zoo import next_scale, tokenizer
 from tests.conftest import CONF
 
@@ -92,3 +93,35 @@ def test_a_damaged_file_is_refused(folder: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(shipped, "locate", partial(shipped.locate, folder=tmp_path / "damaged"))
     with pytest.raises(BadInput, match="restore the file from git"):
         config("var_mini_target").check([0])
+
+
+@torch.no_grad()
+def test_a_reconstruction_is_the_real_picture_through_the_tokens(untrained: Path) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        real, through = (
+            instantiate(compose(f"generator/{name}").generator, _convert_="all")
+            for name in ("world_classes", "world_classes_reconstructed")
+        )
+    through.check([0, 23])
+    assert through.identity() == real.identity() | {"sha256": shipped.sha256(untrained / "vqvae_mini.safetensors")}
+    batch = batches([3, 20], seed=1, size=2)[0]
+    runtime = through.build(CPU)
+    pictures, made = (r.generate(batch, backend=None, strategy=None).images for r in (real.build(CPU), runtime))
+    idx, _ = runtime.vae.tokenize(runtime.vae.encode(pictures * 2 - 1), tokenizer.SCALES)
+    canvas, _ = runtime.vae.paint(idx, tokenizer.SCALES)
+    assert torch.equal(made, (runtime.vae.decode(canvas.f_hat) + 1) / 2)
+    with pytest.raises(BadInput, match="set image_size=64"):
+        replace(through, image_size=128).check([0])
+
+
+@pytest.mark.skipif(
+    not {"var_mini_target", "var_mini_draft", "var_mini_draft_distilled", "vqvae_mini", "clip_mini"}
+    <= {path.stem for path in shipped.FOLDER.iterdir()},
+    reason="the models are not all trained yet",
+)
+def test_the_baseline_study_composes(tmp_path: Path) -> None:
+    studies.register()
+    plan = studies.plan(["+exp=var_baseline", "data.limit=96", f"output={tmp_path}"], conf=CONF)
+    names = [arm.name for arm in plan.arms]
+    assert {"real", "reconstructed", "target", "draft", "distilled", "skip1", "skip4", "cfg[cfg=0]"} <= set(names)
+    assert plan.conditions[:25] == [*range(24), 0]

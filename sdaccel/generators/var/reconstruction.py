@@ -1,0 +1,75 @@
+"""Real pictures through VAR's tokens and back: what a transformer on this tokenizer can reach at best."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from sdaccel.conditions import Batch, Condition
+from sdaccel.generators.base import Cost, Generation
+from sdaccel.generators.nextscale.scales import PATCH_NUMS, check_patch_nums
+from sdaccel.generators.var import cost, weights
+from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.world.generator import World, WorldRuntime
+from sdaccel.registry import configurable
+from sdaccel.shipped import resolve, sha256
+
+
+@configurable(group="generator", name="var_reconstruction")
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction(World):
+    """Sample i is the picture i of the world, encoded, quantised at every scale and decoded."""
+
+    vae_weights: str = "shipped:vqvae_mini"
+    """VQVAE file, .pth or .safetensors, or shipped:NAME."""
+    vocab: int = 432
+    Cvae: int = 8
+    """Channels of a code."""
+    ch: int = 32
+    """Base channels, a multiple of 32."""
+    ch_mult: list[int] = field(default_factory=lambda: [1, 1, 2])
+    """Widths of the levels as multiples of ch; every level after the first halves the image."""
+    patch_nums: list[int] = field(default_factory=lambda: list(PATCH_NUMS[256]))
+    """Sides of the scales."""
+
+    def check(self, conditions: Sequence[Condition]) -> None:
+        super().check(conditions)
+        check_patch_nums(self.patch_nums, image_size=self.image_size, factor=2 ** (len(self.ch_mult) - 1))
+        weights.check_manifest(weights.vae_file(resolve(self.vae_weights)), self._meta())
+
+    def identity(self) -> dict[str, Any]:
+        return super().identity() | {"sha256": sha256(resolve(self.vae_weights))}
+
+    def cost(self) -> Cost:
+        vae = self._meta()
+        return Cost(
+            macs=[],
+            decode_macs=cost.decode_macs(vae, tuple(self.patch_nums)),
+            weight_bytes=4 * sum(p.numel() for p in vae.parameters()),
+            state_bytes=16 * self.ch * self.image_size**2,
+            image_bytes=3 * self.image_size**2,
+        )
+
+    def _meta(self) -> VQVAE:
+        with torch.device("meta"):
+            return VQVAE(ch=self.ch, vocab=self.vocab, Cvae=self.Cvae, scales=len(self.patch_nums), mult=self.ch_mult)
+
+    def build(self, device: torch.device) -> "ReconstructionRuntime":
+        file = weights.vae_file(resolve(self.vae_weights))
+        vae = weights.load_vae(file, self._meta(), device=device, dtype=torch.float32)
+        return ReconstructionRuntime(self, vae)
+
+
+class ReconstructionRuntime(WorldRuntime):
+    def __init__(self, config: Reconstruction, vae: VQVAE) -> None:
+        super().__init__(config)
+        self.patch_nums = config.patch_nums
+        self.vae = vae
+
+    @torch.no_grad()
+    def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
+        pictures = super().generate(batch, backend=backend, strategy=strategy, keep=keep).images
+        images = pictures.to(self.vae.quantize.embedding.weight.device)
+        _, canvas = self.vae.tokenize(self.vae.encode(images * 2 - 1), self.patch_nums)
+        return Generation((self.vae.decode(canvas.f_hat) + 1) / 2)
