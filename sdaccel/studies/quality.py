@@ -204,14 +204,14 @@ def _shown(found: Aggregate) -> str:
 
 
 def _decided(rule: Rule, result: Result, other: Result | None, value: float | None, where: str) -> Verdict:
-    holds = None
+    shown, holds = digits(value), None
     if value is not None:
-        holds = math.isfinite(value) and (value >= rule.bound if rule.relation == ">=" else value <= rule.bound)
+        holds = shown is not None and (shown >= rule.bound if rule.relation == ">=" else shown <= rule.bound)
     return Verdict(
         check=rule.title,
         arm=result.arm.name,
         against="" if other is None else other.arm.name,
-        measured=digits(value),
+        measured=shown,
         bound=rule.bound,
         passed=holds,
         where=where,

@@ -1,6 +1,7 @@
 """Small real objects for the metric tests: feature sets, an extractor, an open_clip model."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,11 @@ def tokenize(captions: list[str]) -> Tensor:
     """Letters as tokens, the largest number last: open_clip reads the text at the largest token."""
     rows = [[1 + (ord(c) % 60) for c in caption][:10] for caption in captions]
     return torch.tensor([[62, *row, 63] + [0] * (10 - len(row)) for row in rows])
+
+
+def world_clip(folder: Path) -> Path:
+    """An open_clip folder of clip_mini's architecture with random weights."""
+    from sdaccel.shipped import ship
+    from sdaccel.zoo.contrastive import ContrastiveTask, network
+
+    return ship("clip_mini", network(), open_clip=ContrastiveTask.open_clip, folder=folder)

@@ -7,7 +7,7 @@ from sdaccel import world
 from sdaccel.errors import BadInput
 from sdaccel.world import captions as grammar
 from sdaccel.world.attributes import COLUMN, Scenes
-from sdaccel.world.reading import parse, read
+from sdaccel.world.reading import near_misses, parse, read
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +58,27 @@ def test_case_and_punctuation_do_not_count() -> None:
 def test_what_the_grammar_cannot_write_is_named(caption: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         parse(caption)
+
+
+def test_near_misses_are_put_alike_and_false_by_one_fact_each(scenes: Scenes) -> None:
+    for caption in grammar.captions(scenes[:60], complete=True):
+        found, own = near_misses(caption, count=31), parse(caption)
+        assert len(set(found)) == (31 if int(own[COLUMN["count"]]) else 23)
+        assert caption not in found
+        assert near_misses(caption, count=31) == found
+        for other in found[::7]:
+            assert not torch.equal(parse(other), own)
+            assert len(changed(caption.split(), other.split())) in (1, 2, 3), (caption, other)
+
+
+def changed(before: list[str], after: list[str]) -> list[str]:
+    """The words between what two sentences begin and end with in common; a relation has up to three."""
+    while before and after and before[0] == after[0]:
+        before, after = before[1:], after[1:]
+    while before and after and before[-1] == after[-1]:
+        before, after = before[:-1], after[:-1]
+    return max(before, after, key=len)
+
+
+def test_a_short_caption_has_fewer_near_misses() -> None:
+    assert len(near_misses("a red star", count=31)) == 7 + 5
