@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import MISSING
 from omegaconf.errors import OmegaConfBaseException
@@ -47,13 +47,18 @@ def main(conf: Path) -> int:
             cfg = compose("zoo", overrides=sys.argv[1:])
         if cfg.device == "cuda" and not torch.cuda.is_available():
             raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu, slowly.")
+        task, recipe = instantiate(cfg.model.task), instantiate(cfg.model.recipe)
+    except InstantiationException as error:  # a BadInput of the task's comes wrapped
+        if not isinstance(error.__cause__, BadInput):
+            raise
+        print(error.__cause__, file=sys.stderr)
+        return 2
     except (HydraException, OmegaConfBaseException) as error:
         print(one_line(error), file=sys.stderr)
         return 2
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    task, recipe = instantiate(cfg.model.task), instantiate(cfg.model.recipe)
     folder = Path(cfg.output) / cfg.model.name
     net, seconds = fit(task, Recipe(**recipe), folder=folder, device=cfg.device)
     net.to(cfg.device)
