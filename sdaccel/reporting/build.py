@@ -33,7 +33,8 @@ def build(reports: Path) -> list[Path]:
     made = []
     for record in read(reports):
         place = Path(record["content"]["config"]["study"]["name"]) / record["id"]
-        made.append((record, draw(record, reports / "figures" / place) + tables.write(record, reports / "tables" / place)))
+        figures = draw(record, reports / "figures" / place, find=gallery.finder(reports))
+        made.append((record, figures + tables.write(record, reports / "tables" / place)))
     _remove_stale(reports, {path for _, paths in made for path in paths})
     index = reports / "index.html"
     index.write_bytes(gallery.page(made, reports=reports).encode())

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sdaccel.errors import BadInput
 from sdaccel.reporting import series, style
 from sdaccel.reporting.axis import LogWithZero
+from sdaccel.reporting.quality import measured
+from sdaccel.reporting.quality_cost import available, quality_cost
+from sdaccel.reporting.sample_sheet import Find, kept, sample_sheet
 from sdaccel.reporting.series import Series
 
 if TYPE_CHECKING:
@@ -180,30 +183,38 @@ def _once(label: str, row: int) -> str:
     return label if row == 0 else f"_{label}"
 
 
-FIGURES: dict[str, Callable[[Record], "Figure"]] = {f.__name__: f for f in (step_differences, would_be_forecasts, timing)}
+FIGURES: dict[str, Callable[[Record], "Figure"]] = {
+    f.__name__: f for f in (step_differences, would_be_forecasts, timing, quality_cost)
+}
+PICTURED: dict[str, Callable[[Record, Find], "Figure"]] = {"sample_sheet": sample_sheet}
+"""Figures that also need the pictures."""
 
 
 def validate(names: Sequence[str]) -> None:
     """Refuse a figure that does not exist: before a run, not after it."""
     for name in names:
-        if name not in FIGURES:
-            raise BadInput(f"study.figures: {name} is unknown; choose from {', '.join(FIGURES)}.")
+        if name not in FIGURES and name not in PICTURED:
+            raise BadInput(f"study.figures: {name} is unknown; choose from {', '.join([*FIGURES, *PICTURED])}.")
 
 
 def names_of(record: Record) -> list[str]:
-    """The figures that the study asks for, and the timing wherever there is a speed-up to show."""
+    """The figures that the study asks for, and those of time, quality and pictures wherever there is something to show."""
     asked = list(dict.fromkeys(record["content"]["config"]["study"]["figures"]))
     timed = (record["timing"] or {"arms": {}})["arms"]
     compared = any(t["speedup"] and t["baseline"] != name for name, t in timed.items())
-    return asked + (["timing"] if compared and "timing" not in asked else [])
+    also = {"quality_cost": available(record), "sample_sheet": bool(measured(record)), "timing": compared}
+    return asked + [name for name, has in also.items() if has and name not in asked]
 
 
-def draw(record: Record, folder: Path) -> list[Path]:
-    """All figures of a record, each as PDF and PNG."""
-    names = names_of(record)
+def draw(record: Record, folder: Path, *, find: Find | None = None) -> list[Path]:
+    """All figures of a record, each as PDF and PNG; without the pictures those that nobody asked for are left out."""
+    names, asked = names_of(record), record["content"]["config"]["study"]["figures"]
     validate(names)
     paths = []
     with style.styled():
         for name in names:
-            paths += style.save(FIGURES[name](record), folder, name)
+            if name in FIGURES:
+                paths += style.save(FIGURES[name](record), folder, name)
+            elif find is not None and (name in asked or kept(record, find)):
+                paths += style.save(PICTURED[name](record, find), folder, name)
     return paths

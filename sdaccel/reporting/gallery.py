@@ -6,17 +6,21 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from sdaccel.reporting import series, tables
+from sdaccel.reporting import strip, tables
+from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
+from sdaccel.reporting.sample_sheet import Find
 from sdaccel.reporting.sheet import SHEET
-from sdaccel.reporting.tables import Table
 
 Record = dict[str, Any]
 
-CRISP = 128
-"""Pixels: a smaller image is enlarged by a whole factor to about this, pixel by pixel."""
 DENSITY = 1.8
 """Pixels of a figure per pixel of the page: sharp on a dense screen, text as large as the page's small print."""
 BADGES = ("pass", "fail", "caught", "NOT CAUGHT", "FAIL")
+
+
+def finder(reports: Path) -> Find:
+    """Pictures as promoted: under the beginning of their hash."""
+    return lambda arm, sample: reports / "thumbnails" / strip.thumbnail(sample["image"])
 
 
 def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path) -> str:
@@ -47,9 +51,11 @@ def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
         *(f'<p class="badge fail">{escape(reason)}</p>' for reason in record["content"]["failures"]),
         *(_titled("Verdict", table(t)) for t in [tables.summary(record)] if t.rows),
         *(_titled("Time", table(t)) for t in [tables.timing(record)] if t.rows),
-        *(_figure(link, reports) for link in links if link.endswith(".png")),
-        _strip(record, reports / "thumbnails"),
-        f"<details><summary>All {len(record['content']['arms'])} arms</summary>{table(tables.arms(record))}</details>",
+        *(_titled("Quality", table(t)) for t in [tables.quality(record)] if t.rows),
+        *(_figure(link, reports) for link in links if link.endswith(".png") and Path(link).stem != "sample_sheet"),
+        *(_titled(*found) for found in [strip.strip(record, reports / "thumbnails")] if found[1]),
+        *(_details("All metrics", table(t)) for t in [tables.metrics(record)] if t.rows),
+        _details(f"All {len(record['content']['arms'])} arms", table(tables.arms(record))),
         _downloads(record, links),
         "</section>\n",
     ]
@@ -74,17 +80,28 @@ def _titled(title: str, body: str) -> str:
     return f"<h3>{title}</h3>\n{body}"
 
 
+def _details(title: str, body: str) -> str:
+    return f"<details><summary>{title}</summary>{body}</details>"
+
+
 def table(of: Table) -> str:
     """A table as HTML, for this page and for notebooks."""
-    numeric = [any(isinstance(row[i], int | float) for row in of.rows) for i in range(len(of.columns))]
-    marks = [' class="number"' if number else "" for number in numeric]
+    marks = [' class="number"' if number else "" for number in of.numeric]
     head = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(marks, of.columns, strict=True))
     rows = ""
     for row in of.rows:
-        texts = [tables.shown(cell, missing=of.missing) for cell in row]
-        cells = (_badge(text) if text in BADGES else escape(text) for text in texts)
+        cells = (_cell(cell, of.missing) for cell in row)
         rows += "<tr>" + "".join(f"<td{mark}>{cell}</td>" for mark, cell in zip(marks, cells, strict=True)) + "</tr>\n"
     return f'<div class="wide"><table><tr>{head}</tr>\n{rows}</table></div>'
+
+
+def _cell(cell: Cell, missing: str) -> str:
+    """An interval stands under its estimate."""
+    if isinstance(cell, Range):
+        below = f'<br><span class="quiet">{escape(cell.interval)}</span>' if cell.interval else ""
+        return escape(digits(cell.estimate)) + below
+    text = shown(cell, missing=missing)
+    return _badge(text) if text in BADGES else escape(text)
 
 
 def _run(record: Record) -> str:
@@ -105,64 +122,8 @@ def _run(record: Record) -> str:
 
 def _figure(png: str, reports: Path) -> str:
     pdf, name = escape(png.removesuffix(".png") + ".pdf"), escape(Path(png).stem.replace("_", " "))
-    width = round(_size(reports / png)[0] / DENSITY)
+    width = round(strip.size(reports / png)[0] / DENSITY)
     return f'<figure><a href="{pdf}"><img src="{escape(png)}" alt="{name}" width="{width}"></a></figure>'
-
-
-def _strip(record: Record, thumbnails: Path) -> str:
-    """Rows are samples, columns distinct results: arms whose every image coincides share one."""
-    arms = record["content"]["arms"]
-    columns = series.coinciding({name: [s["image"] for s in arm["samples"]] for name, arm in arms.items()})
-    first = next(iter(arms.values()))["samples"]
-    kept = [i for i in range(len(first)) if all((thumbnails / _thumbnail(images[i])).is_file() for _, images in columns)]
-    if not kept:
-        return ""
-    heads = "".join(f"<th>{_heading([arms[n] for n in names], names, record)}</th>" for names, _ in columns)
-    rows, conditions = "", record["content"]["config"]["data"]["conditions"]
-    for i in kept:
-        cells = "".join(f"<td>{_image(images[i], thumbnails)}</td>" for _, images in columns)
-        rows += f"<tr><th>{escape(str(conditions[first[i]['index']]))}</th>{cells}</tr>\n"
-    rest = f'<p class="quiet">{len(first) - len(kept)} more samples stand in the record.</p>' if len(kept) < len(first) else ""
-    return _titled("Samples", f'<div class="wide"><table class="strip"><tr><th></th>{heads}</tr>\n{rows}</table></div>{rest}')
-
-
-def _heading(column: list[dict[str, Any]], names: list[str], record: Record) -> str:
-    """The arms of a column by template, what they share of the study's options, and how they compare with the baseline."""
-    varied = series.varying(record["content"]["arms"])
-    who = series.counted(f"planted {arm['template']}" if arm["control"] else arm["template"] for arm in column)
-    values = {key: {str(arm["point"][key]) for arm in column if key in arm["point"]} for key in varied}
-    shared = ", ".join(f"{series.short(key)}={next(iter(v))}" for key, v in values.items() if len(v) == 1)
-    lines = [f'<b title="{escape(", ".join(names))}">{escape(who)}</b>', escape(shared), _compared(column, names)]
-    return "<br>".join(line for line in lines if line)
-
-
-def _compared(column: list[dict[str, Any]], names: list[str]) -> str:
-    paired = [arm["paired"] for arm in column if arm["paired"]]
-    if not paired:
-        return ""
-    if paired[0]["against"] in names:
-        return '<span class="quiet">baseline</span>' if len(names) == 1 else '<span class="quiet">identical to baseline</span>'
-    psnr = "" if paired[0]["psnr"] is None else f"PSNR {paired[0]['psnr']:.1f} dB, "
-    return f'<span class="quiet">{psnr}{paired[0]["identical"]} of {paired[0]["n"]} identical to baseline</span>'
-
-
-def _thumbnail(image: str) -> str:
-    return f"{image[:16]}.png"
-
-
-def _image(image: str, thumbnails: Path) -> str:
-    width, height = _size(thumbnails / _thumbnail(image))
-    factor = -(-CRISP // width) if width < CRISP else min(1, 2 * CRISP / width)
-    size = f'width="{round(width * factor)}" height="{round(height * factor)}"'
-    crisp = ' class="crisp"' if width < CRISP else ""
-    return f'<img src="thumbnails/{_thumbnail(image)}" alt="" {size}{crisp}>'
-
-
-def _size(image: Path) -> tuple[int, int]:
-    from PIL import Image
-
-    with Image.open(image) as opened:
-        return opened.size
 
 
 def _downloads(record: Record, links: list[str]) -> str:

@@ -18,12 +18,13 @@ def varying(arms: Mapping[str, Any]) -> list[str]:
 
 
 def labels(arms: Mapping[str, Any]) -> dict[str, str]:
-    """Arm -> its template and the options that vary among these arms."""
+    """Arm -> its template and the options that vary among these arms; a template `cfg` that varies cfg is said once."""
     keys = varying(arms)
     out = {}
     for name, arm in arms.items():
         values = [f"{short(k)}={arm['point'][k]}" for k in keys if k in arm["point"]]
-        out[name] = " ".join([arm["template"], *values])
+        first = values[0].partition("=")[0] if values else ""
+        out[name] = " ".join(values if first == arm["template"] else [arm["template"], *values])
     return out
 
 

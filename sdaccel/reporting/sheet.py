@@ -26,6 +26,11 @@ figure img { max-width: 100%; height: auto; }
 .strip th, .strip td { border: 0; padding: .3rem 1.1rem .3rem 0; }
 .strip th { width: 11rem; font-weight: 400; }
 .strip img { display: block; }
+.strip.across th { width: auto; max-width: 8rem; padding-right: .4rem; font-size: .8rem; line-height: 1.25;
+  vertical-align: bottom; }
+.strip.across td { padding: .1rem .25rem .1rem 0; }
+.strip.across tr:not(:first-child) th { vertical-align: middle; min-width: 6rem; }
+.bleed { overflow-x: auto; width: min(80rem, 100vw - 2.5rem); }
 .crisp { image-rendering: pixelated; }
 summary { cursor: pointer; }
 """

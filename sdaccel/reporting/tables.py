@@ -4,28 +4,19 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
+from sdaccel.reporting.quality import metrics, quality
+
 Record = dict[str, Any]
-Cell = str | int | float | bool | None
-"""None: not a finite number, or nothing to say; an empty cell in CSV."""
 
 LONG = 40
 """Rows from which a LaTeX table may break over pages."""
 ESCAPES = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: f"\\{c}" for c in "&%$#_{}"}
 UNICODE = {"≥": r"$\geq$", "×": r"$\times$", "·": r"$\cdot$", "−": "$-$", "–": "--", "[": "{[}", "]": "{]}"}
 """Brackets are braced: after \\\\ LaTeX would read one as an optional length."""
-
-
-@dataclass(frozen=True)
-class Table:
-    name: str
-    columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
-    missing: str = "–"
-    """What an empty cell reads as."""
 
 
 def summary(record: Record) -> Table:
@@ -116,7 +107,7 @@ def timing(record: Record) -> Table:
     return Table("timing", columns, rows)
 
 
-TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing)
+TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing, quality, metrics)
 
 
 def tables(record: Record) -> list[Table]:
@@ -124,27 +115,29 @@ def tables(record: Record) -> list[Table]:
     return [table for make in TABLES if (table := make(record)).rows]
 
 
-def shown(cell: Cell, *, missing: str) -> str:
-    """A cell for reading: three digits."""
-    if cell is None:
-        return missing
-    return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
-
-
 def to_csv(table: Table) -> str:
-    """Numbers as JSON writes them, which is as the record holds them."""
+    """Numbers as JSON writes them, which is as the record holds them; an interval in columns of its own."""
+    ranged = [any(isinstance(row[i], Range) for row in table.rows) for i in range(len(table.columns))]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
+    heads = (
+        [name, f"{name} low", f"{name} high"] if wide else [name] for name, wide in zip(table.columns, ranged, strict=True)
+    )
+    writer.writerow([head for group in heads for head in group])
     for row in table.rows:
-        writer.writerow(["" if c is None else c if isinstance(c, str) else json.dumps(c) for c in row])
+        groups = (_parts(cell) if wide else [cell] for cell, wide in zip(row, ranged, strict=True))
+        cells = [cell for group in groups for cell in group]
+        writer.writerow(["" if c is None else c if isinstance(c, str) else json.dumps(c) for c in cells])
     return out.getvalue()
+
+
+def _parts(cell: Cell) -> list[Any]:
+    return [cell.estimate, cell.low, cell.high] if isinstance(cell, Range) else [cell, None, None]
 
 
 def to_latex(table: Table) -> str:
     """A table to \\input: one that fits a page as tabular, a longer one as longtable."""
-    numeric = [any(isinstance(row[i], int | float) for row in table.rows) for i in range(len(table.columns))]
-    layout = "".join("r" if number else "l" for number in numeric)
+    layout = "".join("r" if number else "l" for number in table.numeric)
     head = " & ".join(map(escape, table.columns)) + r" \\"
     body = [" & ".join(_latex_cell(cell, table.missing) for cell in row) + r" \\" for row in table.rows]
     if len(table.rows) < LONG:
@@ -160,9 +153,14 @@ def escape(text: str) -> str:
 
 
 def _latex_cell(cell: Cell, missing: str) -> str:
+    if isinstance(cell, Range):
+        interval = f" {{\\scriptsize {escape(cell.interval)}}}" if cell.interval else ""
+        return _latex_number(digits(cell.estimate)) + interval
     text = shown(cell, missing=missing)
-    if not isinstance(cell, int | float):
-        return escape(text)
+    return _latex_number(text) if isinstance(cell, int | float) else escape(text)
+
+
+def _latex_number(text: str) -> str:
     mantissa, _, exponent = text.partition("e")
     return f"${mantissa} \\times 10^{{{int(exponent)}}}$" if exponent else mantissa
 

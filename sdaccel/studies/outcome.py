@@ -6,7 +6,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sdaccel.reporting.tables import shown, summary
+from sdaccel.reporting.cells import Range, shown
+from sdaccel.reporting.quality import quality
+from sdaccel.reporting.tables import summary
+from sdaccel.samples import Samples
 from sdaccel.studies.compose import Plan
 
 
@@ -15,7 +18,10 @@ def finish(record: dict[str, Any], plan: Plan, folder: Path, console: Console) -
     if plan.cfg.study.figures:
         from sdaccel.reporting.figures import draw
 
-        console.print(f"figures {', '.join(str(path) for path in draw(record, folder))}")
+        def find(arm: str, sample: dict[str, Any]) -> Path:
+            return Samples(folder.parent / "samples" / record["samples"][arm]).image(sample["index"])
+
+        console.print(f"figures {', '.join(str(path) for path in draw(record, folder, find=find))}")
     if plan.cfg.logger.wandb:
         import wandb
 
@@ -49,11 +55,25 @@ def show(record: dict[str, Any], console: Console) -> None:
             limit = f" (MAC ceiling {ceiling:.2f}x)" if ceiling else ""
             memory = f", peak {arm['peak_bytes'] / 2**20:,.0f} MiB beside the weights" if arm["peak_bytes"] else ""
             console.print(f"{name}: {arm['seconds']['p50']:.3f} s per batch{beside} {limit}{memory}")
+    show_quality(record, console)
     for name, arm in content["arms"].items():
         if (paired := arm["paired"]) and paired["against"] != name and paired["psnr"] is not None:
             same = f", {paired['identical']} of {paired['n']} identical" if paired["identical"] else ""
             console.print(f"{name}: PSNR {paired['psnr']:.1f} dB against {paired['against']}{same}")
     console.print(f"verdict: {content['verdict'].upper()}")
+
+
+def show_quality(record: dict[str, Any], console: Console) -> None:
+    """The metrics one looks at first, without their intervals, which the tables hold."""
+    found = quality(record)
+    if not found.rows:
+        return
+    table = Table(title="quality", title_justify="left")
+    for name, number in zip(found.columns, found.numeric, strict=True):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in found.rows:
+        table.add_row(*(shown(cell.estimate if isinstance(cell, Range) else cell, missing=found.missing) for cell in row))
+    console.print(table)
 
 
 def summary_rows(content: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -6,10 +6,8 @@ from pathlib import Path
 import torch
 
 from sdaccel.errors import BadInput
+from sdaccel.reporting.sample_sheet import chosen
 from sdaccel.studies import records
-
-THUMBNAILS = 4
-"""Samples of every arm whose images go along."""
 
 
 def find(identifier: str, roots: list[Path]) -> Path:
@@ -36,7 +34,8 @@ def promote(path: Path, *, samples: Path, reports: Path) -> Path:
     thumbnails.mkdir(parents=True, exist_ok=True)
     for name, arm in record["content"]["arms"].items():
         folder = samples / record["samples"][name]
-        for sample in arm["samples"][:THUMBNAILS]:
+        rows = chosen(len(arm["samples"]), many="metrics" in record["content"]["config"])
+        for sample in (arm["samples"][i] for i in rows):
             image = folder / f"{sample['index']:06d}.png"
             if not image.is_file():
                 raise BadInput(f"sample {image} of arm {name} is gone; run the study again, then promote.")

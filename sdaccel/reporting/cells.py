@@ -1,0 +1,48 @@
+"""What a table is made of, and how its cells read."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Range:
+    """An estimate with the ends of its interval, where it has one."""
+
+    estimate: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def interval(self) -> str:
+        return "" if self.low is None or self.high is None else f"[{digits(self.low)}, {digits(self.high)}]"
+
+
+Cell = str | int | float | bool | Range | None
+"""None: not a finite number, or nothing to say; an empty cell in CSV."""
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+    missing: str = "–"
+    """What an empty cell reads as."""
+
+    @property
+    def numeric(self) -> list[bool]:
+        """By column, whether it holds numbers."""
+        return [any(isinstance(row[i], int | float | Range) for row in self.rows) for i in range(len(self.columns))]
+
+
+def digits(value: float) -> str:
+    """Three digits."""
+    return f"{value:.3g}"
+
+
+def shown(cell: Cell, *, missing: str) -> str:
+    """A cell for reading."""
+    if cell is None:
+        return missing
+    if isinstance(cell, Range):
+        return f"{digits(cell.estimate)} {cell.interval}".strip()
+    return digits(cell) if isinstance(cell, float) else str(cell)

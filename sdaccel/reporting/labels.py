@@ -1,0 +1,119 @@
+"""Names beside points: those of a crowd in one column, in the order of their points, with a thin line to each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LETTER, LINE = 0.58, 1.2
+"""Width of a letter and height of a line in units of the font size: enough to keep DejaVu Sans apart."""
+GAP = 7.0
+"""From a point to its name."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """Lengths in points of 1/72 inch."""
+
+    x: float
+    y: float
+    text: str
+    colour: str
+
+    def box(self, left: float, middle: float, size: float) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of the name when it starts at `left` around the height `middle`."""
+        return left, middle - LINE * size / 2, left + LETTER * size * len(self.text), middle + LINE * size / 2
+
+
+def spread(wanted: Sequence[float], *, apart: float, low: float, high: float) -> list[float]:
+    """Ascending positions near the ascending wanted ones, `apart` or more, between low and high if that is possible."""
+    out: list[float] = []
+    groups: list[tuple[float, int]] = []  # (sum of wanted - offset, members): a group moves as one
+    for value in wanted:
+        groups.append((value, 1))
+        while len(groups) > 1 and _middle(groups[-2], apart)[1] + apart > _middle(groups[-1], apart)[0]:
+            (total, count), (more, others) = groups.pop(-2), groups.pop()
+            groups.append((total + more, count + others))
+    for group in groups:
+        first, last = _middle(group, apart)
+        shift = max(low - first, 0) - max(last - high, 0)
+        start = max(first + shift, out[-1] + apart) if out else first + shift
+        out += [start + i * apart for i in range(group[1])]
+    if out and (over := out[-1] - max(high, out[-1] - max(out[0] - low, 0))) > 0:
+        out = [value - over for value in out]
+    return out
+
+
+def _middle(group: tuple[float, int], apart: float) -> tuple[float, float]:
+    """First and last position of a group around the mean of what its members want."""
+    total, count = group
+    half = (count - 1) * apart / 2
+    return total / count - half, total / count + half
+
+
+def crowds(labels: Sequence[Label], *, near: float) -> list[list[Label]]:
+    """Labels whose points stand above one another, from left to right, each crowd from bottom to top."""
+    out: list[list[Label]] = []
+    for label in sorted(labels, key=lambda label: label.x):
+        if out and label.x - out[-1][0].x < near:
+            out[-1].append(label)
+        else:
+            out.append([label])
+    return [sorted(crowd, key=lambda label: label.y) for crowd in out]
+
+
+def arrange(
+    labels: Sequence[Label], *, size: float, frame: tuple[float, float, float, float]
+) -> list[tuple[Label, float, float]]:
+    """(label, left, middle) of every name: right of its crowd, or left of it where that hides less."""
+    taken = [(label.x - 3, label.y - 3, label.x + 3, label.y + 3) for label in labels]
+    placed: list[tuple[Label, float, float]] = []
+    for crowd in crowds(labels, near=LETTER * size * 2):
+        apart = LINE * size
+        middles = spread([label.y for label in crowd], apart=apart, low=frame[1] + apart / 2, high=frame[3] - apart / 2)
+        sides = []
+        for right in (True, False):
+            edge = max(label.x for label in crowd) + GAP if right else min(label.x for label in crowd) - GAP
+            lefts = [edge if right else edge - LETTER * size * len(label.text) for label in crowd]
+            boxes = [label.box(left, y, size) for label, left, y in zip(crowd, lefts, middles, strict=True)]
+            cost = sum(_shared(box, other) for box in boxes for other in taken)
+            cost += sum(max(frame[0] - box[0], 0) + max(box[2] - frame[2], 0) for box in boxes) * size
+            sides.append((cost, not right, lefts, boxes))
+        _, _, lefts, boxes = min(sides)
+        taken += boxes
+        placed += zip(crowd, lefts, middles, strict=True)
+    return placed
+
+
+def _shared(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    """Area that two boxes share."""
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def name_points(axes: "Axes", points: Sequence[tuple[float, float, str, str]], *, size: float) -> None:
+    """(x, y, text, colour) in data coordinates. Limits, scale and place of the axes must be final."""
+    scale = 72 / axes.figure.dpi
+    display = axes.transData.transform([(x, y) for x, y, _, _ in points]) * scale
+    labels = [Label(float(x), float(y), text, colour) for (x, y), (_, _, text, colour) in zip(display, points, strict=True)]
+    at = {id(label): (x, y) for label, (x, y, _, _) in zip(labels, points, strict=True)}
+    window = axes.get_window_extent()
+    frame = (window.x0 * scale, window.y0 * scale, window.x1 * scale, window.y1 * scale)
+    for label, left, middle in arrange(labels, size=size, frame=frame):
+        right = left > label.x
+        near = left if right else left + LETTER * size * len(label.text)
+        line = {"arrowstyle": "-", "linewidth": 0.4, "color": label.colour, "shrinkA": 1, "shrinkB": 2}
+        axes.annotate(
+            label.text,
+            at[id(label)],
+            xytext=(near - label.x, middle - label.y),
+            textcoords="offset points",
+            fontsize=size,
+            color=label.colour,
+            ha="left" if right else "right",
+            va="center_baseline",
+            annotation_clip=False,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},  # over a line behind it
+            arrowprops=line if abs(middle - label.y) > size / 3 else None,
+        )

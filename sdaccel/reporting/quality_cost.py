@@ -1,0 +1,131 @@
+"""The figure that the project is about: what quality an arm reaches, and what it pays for it."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sdaccel.errors import BadInput
+from sdaccel.metrics import meaning
+from sdaccel.reporting import style
+from sdaccel.reporting.labels import name_points
+from sdaccel.reporting.quality import measured, named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+CHOICES = (("judge.class", "judge.mean", "clip_score"), ("fid", "kid", "cmmd"))
+"""One panel each: the first of these that the study has with a value for every arm."""
+TITLE, PANEL, BELOW, LEFT, RIGHT = 0.3, 2.0, 0.36, 0.55, 0.06
+"""Inches: the title, a panel, and the room around it."""
+WIDE = 20
+"""Ratio of values from which an axis is logarithmic."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an arm pays."""
+
+    label: str
+    of: dict[str, float]
+
+
+def available(record: Record) -> bool:
+    """Is there more than one arm with both a quality and a price?"""
+    return bool(_metrics(record)) and len(_prices(record)[0].of) > 1
+
+
+def quality_cost(record: Record) -> "Figure":
+    """Metrics with their intervals over MACs, and over measured time where there is a timing; one point per arm."""
+    from matplotlib.figure import Figure
+
+    rows, columns = _metrics(record), _prices(record)
+    if not available(record):
+        raise BadInput("figure quality_cost needs two or more arms with MACs and metrics; set metrics=world.")
+    figure = Figure(figsize=(style.PAGE if len(columns) > 1 else 0.62 * style.PAGE, TITLE + len(rows) * (PANEL + BELOW)))
+    figure.set_layout_engine("none")
+    for i, metric in enumerate(rows):
+        for j, axis in enumerate(columns):
+            axes = _place(figure, i, j, columns=len(columns))
+            _panel(axes, record, metric, axis)
+            axes.set_xlabel(axis.label if i == len(rows) - 1 else "")
+            axes.set_ylabel("" if j else f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
+    height = figure.get_figheight()
+    figure.suptitle("What quality does each arm reach, and at what cost?", x=0.01, y=1 - 0.06 / height, ha="left", va="top")
+    return figure
+
+
+def _place(figure: "Figure", row: int, column: int, *, columns: int) -> "Axes":
+    """Axes at a fixed place: names are laid out beside points before the figure is drawn."""
+    width, height = figure.get_size_inches()
+    wide = (width - RIGHT) / columns
+    bottom = height - TITLE - (row + 1) * (PANEL + BELOW) + BELOW
+    return figure.add_axes(((column * wide + LEFT) / width, bottom / height, (wide - LEFT) / width, PANEL / height))
+
+
+def _metrics(record: Record) -> list[str]:
+    arms = measured(record).values()
+    whole = [[m for m in choice if all(a.get(m, {}).get("estimate") is not None for a in arms)] for choice in CHOICES]
+    return [found[0] for found in whole if found] if arms else []
+
+
+def _prices(record: Record) -> list[Axis]:
+    """MACs relative to the baseline, then milliseconds per sample."""
+    arms, timed = record["content"]["arms"], record["timing"] or {"arms": {}}
+    shares = {name: 1 / arms[name]["mac_ceiling"] for name in measured(record) if arms[name]["mac_ceiling"]}
+    out = [Axis("MACs relative to the baseline", shares)]
+    seconds = {
+        name: 1e3 * timed["arms"][name]["seconds"]["p50"] / timed["batch_size"] for name in shares if name in timed["arms"]
+    }
+    return [*out, Axis("measured time per sample (ms)", seconds)] if len(seconds) > 1 else out
+
+
+def _panel(axes: "Axes", record: Record, metric: str, axis: Axis) -> None:
+    arms, names, templates = measured(record), named(record), record["content"]["arms"]
+    colours = dict(zip(dict.fromkeys(templates[name]["template"] for name in axis.of), style.CYCLE * 4, strict=False))
+    points = []
+    for template, colour in colours.items():
+        own = [name for name in axis.of if templates[name]["template"] == template]
+        place = [(axis.of[name], arms[name][metric]["estimate"]) for name in own]
+        axes.plot(*zip(*sorted(place), strict=True), color=colour, linewidth=0.6, alpha=0.6)
+        for name, (x, y) in zip(own, place, strict=True):
+            low, high = arms[name][metric]["low"], arms[name][metric]["high"]
+            if low is not None and high is not None:
+                axes.plot([x, x], [low, high], color=colour, linewidth=1.5, solid_capstyle="butt")
+            axes.plot(x, y, "o", color=colour, markersize=3.4)
+            points.append((x, y, names[name], colour))
+    free = {name: found[metric]["estimate"] for name, found in arms.items() if not templates[name].get("macs")}
+    for y in free.values():
+        axes.axhline(y, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
+    _scale(axes, [y for _, y, _, _ in points] + list(free.values()))
+    axes.set_xlim(0, 1.22 * max(axis.of.values()))
+    name_points(axes, points, size=6.5)
+    for y, alike in _close(axes, {names[name]: y for name, y in free.items()}):
+        axes.annotate(", ".join(alike), (0, y), xytext=(2, 2), textcoords="offset points", fontsize=6.5, color=style.GREY)
+
+
+def _close(axes: "Axes", lines: dict[str, float]) -> list[tuple[float, list[str]]]:
+    """Lines too close for two names share one, above the upper."""
+    out: list[tuple[float, list[str]]] = []
+    for name, y in sorted(lines.items(), key=lambda line: line[1]):
+        near = (
+            out
+            and axes.transData.transform((0, y))[1] - axes.transData.transform((0, out[-1][0]))[1] < 8 * axes.figure.dpi / 72
+        )
+        out[-1:] = [(y, [*out[-1][1], name])] if near else [*out[-1:], (y, [name])]
+    return out
+
+
+def _scale(axes: "Axes", values: list[float]) -> None:
+    """Logarithmic with a linear piece around 0 where values differ by orders of magnitude: an unbiased FID may be below 0."""
+    from matplotlib.ticker import FormatStrFormatter
+
+    sizes = sorted(abs(v) for v in values if v)
+    if sizes and sizes[-1] > WIDE * sizes[len(sizes) // 4]:
+        unit = 10 ** math.floor(math.log10(max(sizes[len(sizes) // 4], sizes[-1] / 1000)))
+        axes.set_yscale("symlog", linthresh=unit, linscale=0.5)
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.margins(y=0.12)
+    axes.set_ylim(axes.get_ylim())  # final: names are placed by it

@@ -1,0 +1,110 @@
+"""One sheet of pictures: a row per arm, a column per condition, every pixel as it is or enlarged by a whole factor."""
+
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from sdaccel.errors import BadInput
+from sdaccel.reporting import series, style
+from sdaccel.world.attributes import CLASSES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+Find = Callable[[str, dict[str, Any]], Path]
+"""(arm, its sample in the record) -> where the picture would be."""
+
+CRISP = 128
+"""Pixels: a smaller picture is enlarged to about this."""
+GAP = 6
+SIDE = 0.95
+"""Inches for the names of arms."""
+SIZE, HEAD = 6.0, 5.2
+"""Points: names and conditions; conditions over a column."""
+SHORT = 16
+"""Letters of a condition that fit over its column; longer ones are numbered and stand below."""
+
+
+def chosen(count: int, *, many: bool) -> list[int]:
+    """Samples that are shown: the first four, or eight of the first 24, which hold every third of the world's classes."""
+    if not many:
+        return list(range(min(count, 4)))
+    return list(range(0, 24, 3)) if count >= 24 else list(range(min(count, 8)))
+
+
+def kept(record: Record, find: Find) -> list[int]:
+    """The samples to show, if the pictures of every arm are there."""
+    arms = record["content"]["arms"]
+    count = len(next(iter(arms.values()))["samples"])
+    for rows in (chosen(count, many=True), chosen(count, many=False)):
+        if all(find(name, arm["samples"][i]).is_file() for name, arm in arms.items() for i in rows):
+            return rows
+    return []
+
+
+def said(record: Record, row: int) -> str:
+    """A sample's condition: the prompt, or the label, by its name where the study is about the world's classes."""
+    config = record["content"]["config"]
+    condition = config["data"]["conditions"][next(iter(record["content"]["arms"].values()))["samples"][row]["index"]]
+    of_world = any(arm["generator"]["_target_"].startswith("sdaccel.generators.world.") for arm in config["arms"].values())
+    return CLASSES[condition] if of_world and isinstance(condition, int) and condition >= 0 else str(condition)
+
+
+def sample_sheet(record: Record, find: Find) -> "Figure":
+    """Honest arms with distinct pictures, in the order of the study."""
+    from matplotlib.figure import Figure
+
+    arms = {name: arm for name, arm in record["content"]["arms"].items() if not arm["control"]}
+    rows = kept(record, find)
+    if not rows:
+        raise BadInput("figure sample_sheet needs the pictures of every arm; run the study again, then promote.")
+    groups = series.coinciding({name: [arm["samples"][i]["image"] for i in rows] for name, arm in arms.items()})
+    names = series.labels(arms)
+    pictures = [[_read(find(own[0], arms[own[0]]["samples"][i])) for i in rows] for own, _ in groups]
+    high, wide = pictures[0][0].shape[:2]
+    conditions = [said(record, i) for i in rows]
+    short = max(map(len, conditions)) <= SHORT
+    top, dpi = (0.18 if short else 0.14) + 0.22, style.RC["savefig.dpi"]
+    width = SIDE + len(rows) * (wide + GAP) / dpi
+    below = [] if short else _listed(conditions, width)
+    bottom = 0.06 + 0.115 * len(below)
+    figure = Figure(figsize=(width, top + len(groups) * (high + GAP) / dpi + bottom))
+    figure.set_layout_engine("none")
+    height = figure.get_figheight()
+    for i, line in enumerate(pictures):
+        y = top + i * (high + GAP) / dpi
+        lines = textwrap.wrap(", ".join(names[name] for name in groups[i][0]), 17)
+        middle = 1 - (y + high / dpi / 2) / height
+        figure.text((SIDE - 0.06) / width, middle, "\n".join(lines), fontsize=SIZE, ha="right", va="center", ma="right")
+        for j, picture in enumerate(line):
+            x = SIDE + j * (wide + GAP) / dpi
+            size = wide / dpi / width, high / dpi / height
+            axes = figure.add_axes((x / width, 1 - (y + high / dpi) / height, *size))
+            axes.imshow(picture, interpolation="none")
+            axes.set_axis_off()
+    for j, condition in enumerate(conditions):
+        x = SIDE + (j * (wide + GAP) + wide / 2) / dpi
+        head = condition if short else str(j + 1)
+        figure.text(x / width, 1 - (top - 0.04) / height, head, fontsize=HEAD, ha="center", va="bottom")
+    for j, text in enumerate(below):
+        figure.text(SIDE / width, (bottom - 0.06 - 0.115 * j) / height, text, fontsize=SIZE, va="top")
+    figure.suptitle("The same conditions, arm by arm", x=0.04 / width, y=1 - 0.05 / height, ha="left", va="top")
+    return figure
+
+
+def _read(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    factor = max(1, -(-CRISP // pixels.shape[1]))
+    return pixels.repeat(factor, 0).repeat(factor, 1)
+
+
+def _listed(conditions: Sequence[str], width: float) -> list[str]:
+    """Numbered, broken where the figure ends."""
+    letters = int((width - SIDE) * 72 / (0.52 * SIZE))
+    return [line for i, text in enumerate(conditions) for line in textwrap.wrap(f"{i + 1}  {text}", letters)]
