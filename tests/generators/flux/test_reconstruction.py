@@ -11,9 +11,6 @@ from sdaccel.metrics.paired import psnr
 from sdaccel.predict.writer import to_uint8
 
 CAPTIONS = ["a small red dotted circle left of a medium blue flat star on a grey plain background", "a yellow shaded ring"]
-    "a small red dotted circle left of a medium blue flat star on a grey plain background",
-    "a large yellow shaded ring",
-]
 CPU = torch.device("cpu")
 
 
