@@ -1,5 +1,6 @@
 """What the metrics of a study say: a row per arm for reading, and every figure, or the reason why it is missing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sdaccel.metrics import meaning
@@ -37,11 +38,11 @@ def named(record: Record) -> dict[str, str]:
     return series.labels({name: arms[name] for name in measured(record)})
 
 
-def quality(record: Record) -> Table:
+def quality(record: Record, *, shown: Sequence[str] = SHOWN) -> Table:
     """Arms and the metrics one looks at first, with their intervals."""
     arms, names = measured(record), named(record)
     known = {metric for found in arms.values() for metric, value in found.items() if value["estimate"] is not None}
-    columns = [metric for metric in SHOWN if metric in known and not (metric == "judge.mean" and "judge.class" in known)]
+    columns = [metric for metric in shown if metric in known and not (metric == "judge.mean" and "judge.class" in known)]
     priced = any(record["content"]["arms"][name].get("macs") for name in arms)
     rows: list[tuple[Cell, ...]] = []
     for name, found in arms.items():

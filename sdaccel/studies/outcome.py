@@ -13,6 +13,9 @@ from sdaccel.samples import Samples
 from sdaccel.studies.compose import Plan
 
 
+ON_SCREEN = ("judge.class", "judge.mean", "fid", "kid", "clip_score", "clip_top1", "psnr")
+
+
 def finish(record: dict[str, Any], plan: Plan, folder: Path, console: Console) -> None:
     show(record, console)
     if plan.cfg.study.figures:
@@ -65,7 +68,7 @@ def show(record: dict[str, Any], console: Console) -> None:
 
 def show_quality(record: dict[str, Any], console: Console) -> None:
     """The metrics one looks at first, without their intervals, which the tables hold."""
-    found = quality(record)
+    found = quality(record, shown=ON_SCREEN)
     if not found.rows:
         return
     table = Table(title="quality", title_justify="left")

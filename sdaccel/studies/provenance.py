@@ -56,8 +56,19 @@ def numerics(device: torch.device, *, threads: int) -> dict[str, Any]:
     """What besides code and config the bits depend on."""
     if device.type == "cuda":
         return {"device": device.type, "device_name": torch.cuda.get_device_name(device), "torch": torch.__version__}
-    name = torch.backends.cpu.get_cpu_capability()
-    return {"device": device.type, "device_name": name, "threads": threads, "torch": torch.__version__}
+    return {"device": device.type, "device_name": cpu_name(), "threads": threads, "torch": torch.__version__}
+
+
+def cpu_name() -> str:
+    """Vector instructions and maker's model: libraries choose their kernels by both, so two models may differ in last bits."""
+    vectors = torch.backends.cpu.get_cpu_capability()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{vectors} {platform.processor() or platform.machine()}"
+    facts = dict(reversed([[part.strip() for part in line.split(":", 1)] for line in lines if ":" in line]))
+    parts = [facts.get(key, "") for key in ("model name", "cpu family", "model", "stepping")]
+    return " ".join([vectors, *(part for part in parts if part)])
 
 
 def provenance(bits: dict[str, Any], arms: Sequence[Arm], command: Sequence[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -74,6 +75,7 @@ def generate(plan: Plan, *, console: Console) -> list[Result] | None:
     """Every arm with all its samples on disk; None on every process but the first."""
     cfg = plan.cfg
     _die_with_parent()
+    _end_when_asked()
     folders = sample_folders(plan)
     if device_of(cfg).type == "cpu":
         os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
@@ -94,6 +96,12 @@ def _die_with_parent() -> None:
     """A process that Lightning started must not outlive the one that started it, even when that is killed."""
     if os.environ.get("LOCAL_RANK", "0") != "0" and sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _end_when_asked() -> None:
+    """SIGTERM ends the run: Lightning would note it and go on predicting, unless somebody handles it already."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 @contextmanager
