@@ -48,6 +48,8 @@ def forked(body: Callable[[], None], *, kill_after: float | None = None) -> int:
         try:
             body()
             code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
         except BaseException:
             traceback.print_exc()
         os._exit(code)
