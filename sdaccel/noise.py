@@ -31,6 +31,7 @@ class Stream(IntEnum):
     GUMBEL = 5
     CONDITION = 6
     SEED = 7
+    SPARSE = 8
 
 
 def _mulhilo(a: int, b: Tensor) -> tuple[Tensor, Tensor]:

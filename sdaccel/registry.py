@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import TypeVar
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 PACKAGES = ("sdaccel.generators", "sdaccel.strategies", "sdaccel.metrics.suites")
 
@@ -26,7 +26,8 @@ def configurable(*, group: str, name: str) -> Callable[[T], T]:
 
     def store(cls: T) -> T:
         node = OmegaConf.structured(cls)
-        OmegaConf.set_readonly(node, None)  # a frozen dataclass makes a read-only node
+        for part in [node, *(child for child in node.values() if isinstance(child, DictConfig))]:
+            OmegaConf.set_readonly(part, None)  # a frozen dataclass makes a read-only node
         with open_dict(node):
             node["_target_"] = f"{cls.__module__}.{cls.__qualname__}"
         ConfigStore.instance().store(group=f"schema/{group}", name=name, node=node)

@@ -1,0 +1,154 @@
+"""Options of the backend, under the names of Chipmunk's config file; the schema of conf/backend/column_sparse.yaml.
+
+Defaults are those of its FLUX file unless a docstring says otherwise. Keys without meaning here: offloading.* and
+should_compress_indices (where and how state is stored), is_fp8 (dead), pad_qkv_before_kernel (write counts_multiple_of: 128),
+attn.random_keys, local_voxels and local_1d_window (video), step_caching.* (a mode, not a backend),
+num_model_invocations_per_inference_step, generation_index and steps (they feed a process-wide counter that is not needed
+where state belongs to a generation and branches to rows), should_profile, world_size.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from sdaccel.errors import BadInput
+from sdaccel.registry import configurable
+from sdaccel.strategies.column_sparse.attention import FORMS, column_count
+from sdaccel.strategies.column_sparse.operators import SparseOperators, attached
+
+HERE = __name__
+
+
+@dataclass(frozen=True)
+class SparseAttention:
+    """Attention of queries in groups to columns chosen per head and group."""
+
+    is_enabled: bool = True
+    top_keys: float = 0.165
+    """Columns of a group as a fraction of all tokens."""
+    counts_multiple_of: int = 112
+    """Their number is rounded to a multiple of this, half to even."""
+    mbm: int = 192
+    """Queries of a group: consecutive tokens, text first."""
+    form: str = "lse_merge"
+    """How the columns outside the choice enter: lse_merge (exact while they do not change) or delta (upstream)."""
+    column_mass: str = "current"
+    """Partition functions that turn logits into the probabilities columns are chosen by: of the `current` step, or of the
+    `previous` choice (upstream)."""
+    recompute_mask: bool = False
+    """Choose columns anew at every full step, not only at the second real forward."""
+    full_step_every: int = 10
+    """Full again once a multiple of this many denoise steps is reached."""
+    full_step_schedule: list[int] | None = None
+    """These denoise steps instead of a period. The first two real forwards are full in any case."""
+    first_n_dense_layers: int = 2
+    """Layers in front that stay as the model has them."""
+    _target_: str = f"{HERE}.SparseAttention"
+
+    def count(self, tokens: int) -> int:
+        """Columns of a group."""
+        return column_count(tokens, top_keys=self.top_keys, multiple=self.counts_multiple_of)
+
+
+@dataclass(frozen=True)
+class SparseMlp:
+    """MLPs of image tokens in double blocks and of all tokens in single blocks: some neurons are recomputed per group."""
+
+    is_enabled: bool = True
+    top_keys: float = 0.3
+    """Fraction of neurons at or above the threshold of their group."""
+    random_keys: float = 0.0
+    """Probability of keeping a neuron whatever its score; upstream 0.05."""
+    counts_multiple_of: int = 256
+    """Numbers of neurons are filled up to a multiple of this."""
+    fixed_count: int | None = None
+    """So many neurons for every group in place of threshold, random ones and filling up."""
+    quantile_sample: int = 1024
+    """The threshold is taken from the first neurons only, so many."""
+    mbm: int = 128
+    """Tokens of a group (upstream also calls it bm)."""
+    full_step_every: int = 10
+    """Full again once a multiple of this many denoise steps is reached."""
+    block_mask_cache: int = 2
+    """After the first ten real forwards, neurons are chosen anew at every so many-th."""
+    first_n_dense_layers: int = 2
+    """Layers in front that stay as the model has them."""
+    _target_: str = f"{HERE}.SparseMlp"
+
+
+@dataclass(frozen=True)
+class Patchify:
+    """Order of image tokens: chunks row by row, and sub-chunks within."""
+
+    is_enabled: bool = True
+    chunk_size_1: int = 8
+    """Tokens of a chunk's side."""
+    chunk_size_2: int = 4
+    """Tokens of a sub-chunk's side."""
+    _target_: str = f"{HERE}.Patchify"
+
+
+@configurable(group="backend", name="column_sparse")
+@dataclass(frozen=True)
+class ColumnSparse:
+    """Sparse attention and MLP between full steps."""
+
+    attn: SparseAttention = field(default_factory=SparseAttention)
+    mlp: SparseMlp = field(default_factory=SparseMlp)
+    patchify: Patchify = field(default_factory=Patchify)
+
+    def check(self, generator: Any) -> None:
+        if generator.seam != "denoise":
+            raise BadInput(
+                f"backend column_sparse needs a flow transformer, not {type(generator).__name__}; use backend=dense."
+            )
+        for name, value, low in self._whole_numbers():
+            if value < low:
+                raise BadInput(f"backend.{name}={value} must be at least {low}.")
+        for name, fraction in (("attn.top_keys", self.attn.top_keys), ("mlp.top_keys", self.mlp.top_keys)):
+            if not 0 < fraction <= 1:
+                raise BadInput(f"backend.{name}={fraction} must lie in (0, 1], a fraction of all columns.")
+        if not 0 <= self.mlp.random_keys <= 1:
+            raise BadInput(f"backend.mlp.random_keys={self.mlp.random_keys} must lie in [0, 1], a probability.")
+        for name, word, known in (
+            ("form", self.attn.form, list(FORMS)),
+            ("column_mass", self.attn.column_mass, ["current", "previous"]),
+        ):
+            if word not in known:
+                raise BadInput(f"backend.attn.{name}={word} is unknown; choose one of {', '.join(known)}.")
+        self._check_columns(generator.tokens + generator.text_tokens)
+
+    def _whole_numbers(self) -> Iterator[tuple[str, int, int]]:
+        """(name, value, least value)"""
+        for name in ("counts_multiple_of", "mbm", "full_step_every"):
+            yield f"attn.{name}", getattr(self.attn, name), 1
+            yield f"mlp.{name}", getattr(self.mlp, name), 1
+        for name in ("quantile_sample", "block_mask_cache"):
+            yield f"mlp.{name}", getattr(self.mlp, name), 1
+        if self.mlp.fixed_count is not None:
+            yield "mlp.fixed_count", self.mlp.fixed_count, 1
+        for step in self.attn.full_step_schedule or ():
+            yield "attn.full_step_schedule", step, 0
+        for half, options in (("attn", self.attn), ("mlp", self.mlp)):
+            yield f"{half}.first_n_dense_layers", options.first_n_dense_layers, 0
+        for name in ("chunk_size_1", "chunk_size_2"):
+            yield f"patchify.{name}", getattr(self.patchify, name), 1
+
+    def _check_columns(self, tokens: int) -> None:
+        a, p = self.attn, self.patchify
+        if p.chunk_size_1 % p.chunk_size_2:
+            raise BadInput(f"backend.patchify.chunk_size_2={p.chunk_size_2} must divide chunk_size_1={p.chunk_size_1}.")
+        if a.is_enabled and a.count(tokens) == 0:
+            raise BadInput(
+                f"backend.attn.top_keys={a.top_keys} of {tokens} tokens rounds to no column at "
+                f"counts_multiple_of={a.counts_multiple_of}; "
+                f"set backend.attn.counts_multiple_of={max(1, int(a.top_keys * tokens))} or less."
+            )
+
+    @contextmanager
+    def attached(self, model: Any, *, grid: Sequence[int], seeds: Tensor) -> Iterator[SparseOperators]:
+        with attached(SparseOperators(self, model, grid=grid, seeds=seeds), model) as operators:
+            yield operators
