@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sdaccel.errors import BadInput
-from sdaccel.reporting import gallery, tables
+from sdaccel.reporting import gallery, models, tables
 from sdaccel.reporting.figures import draw
 from sdaccel.studies import records
 
@@ -29,16 +29,18 @@ def read(reports: Path) -> list[Record]:
 
 
 def build(reports: Path) -> list[Path]:
-    """Figures, tables and the page of all records; what an earlier report left and this one does not write is removed."""
+    """Everything of all records and trained models; what an earlier report left and this one does not write is removed."""
     made = []
     for record in read(reports):
         place = Path(record["content"]["config"]["study"]["name"]) / record["id"]
         figures = draw(record, reports / "figures" / place, find=gallery.finder(reports))
         made.append((record, figures + tables.write(record, reports / "tables" / place)))
     _remove_stale(reports, {path for _, paths in made for path in paths})
+    trained = models.read(reports)
+    curves = models.draw(trained, reports)
     index = reports / "index.html"
-    index.write_bytes(gallery.page(made, reports=reports).encode())
-    return [*(path for _, paths in made for path in paths), index]
+    index.write_bytes(gallery.page(made, reports=reports, models=trained).encode())
+    return [*(path for _, paths in made for path in paths), *curves, index]
 
 
 def _remove_stale(reports: Path, written: set[Path]) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 from sdaccel.reporting import strip, tables
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
+from sdaccel.reporting.models import Model
+from sdaccel.reporting.models import models as tabulated
+from sdaccel.reporting.quality import measured
 from sdaccel.reporting.sample_sheet import Find
 from sdaccel.reporting.sheet import SHEET
 
@@ -15,7 +18,7 @@ Record = dict[str, Any]
 
 DENSITY = 1.8
 """Pixels of a figure per pixel of the page: sharp on a dense screen, text as large as the page's small print."""
-BADGES = ("pass", "fail", "caught", "NOT CAUGHT", "FAIL")
+BADGES = ("pass", "fail", "open", "caught", "NOT CAUGHT", "FAIL")
 
 
 def finder(reports: Path) -> Find:
@@ -23,8 +26,8 @@ def finder(reports: Path) -> Find:
     return lambda arm, sample: reports / "thumbnails" / strip.thumbnail(sample["image"])
 
 
-def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path) -> str:
-    """All records with the files that were made of each, linked relative to `reports`."""
+def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path, models: Sequence[Model] = ()) -> str:
+    """All records with the files that were made of each, linked relative to `reports`; then the models."""
     contents = "".join(
         f'<tr><td><a href="#{escape(r["id"])}">{escape(r["id"])}</a></td><td>{escape(_question(r))}</td>'
         f"<td>{_badge(_verdict(r))}</td></tr>"
@@ -38,28 +41,50 @@ def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path) -> str:
         '<p class="quiet">Every number, figure and table of this page is a function of the committed records in '
         "<code>results/</code>; <code>python experiments/report.py</code> makes them again, byte for byte.</p>\n"
         f'<div class="wide"><table><tr><th>record</th><th>question</th><th>verdict</th></tr>{contents}</table></div>\n'
-        f"{sections}</body></html>\n"
+        f"{sections}{_models(models, reports) if models else ''}</body></html>\n"
     )
 
 
 def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
     links = [path.relative_to(reports).as_posix() for path in paths]
+    time = [_titled("Time", table(t)) for t in [tables.timing(record)] if t.rows]
+    pictures = [_titled(*found) for found in [strip.strip(record, reports / "thumbnails")] if found[1]]
+    quality = [*pictures, _titled("Quality", table(tables.quality(record), container="bleed"))] if measured(record) else []
     parts = [
         f'<section id="{escape(record["id"])}">\n{_badge(_verdict(record))} <span class="quiet">{escape(record["id"])}</span>',
         f"<h2>{escape(_question(record))}</h2>",
         _run(record),
         *(f'<p class="badge fail">{escape(reason)}</p>' for reason in record["content"]["failures"]),
         *(_titled("Verdict", table(t)) for t in [tables.summary(record)] if t.rows),
-        *(_titled("Time", table(t)) for t in [tables.timing(record)] if t.rows),
-        *(_titled("Quality", table(t)) for t in [tables.quality(record)] if t.rows),
+        *(quality if quality else time),
         *(_figure(link, reports) for link in links if link.endswith(".png") and Path(link).stem != "sample_sheet"),
-        *(_titled(*found) for found in [strip.strip(record, reports / "thumbnails")] if found[1]),
+        *(time if quality else pictures),
         *(_details("All metrics", table(t)) for t in [tables.metrics(record)] if t.rows),
         _details(f"All {len(record['content']['arms'])} arms", table(tables.arms(record))),
         _downloads(record, links),
         "</section>\n",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _models(models: Sequence[Model], reports: Path) -> str:
+    """What ships, each with its training curve and, where there is one, its sheet of samples."""
+    figures = "".join(_figure(f"zoo/{model.name}/curve.png", reports) for model in models)
+    sheets = "".join(
+        f'<h3>{escape(model.name)}</h3><div class="bleed"><img src="zoo/{escape(model.name)}/sheet.png" alt="samples"></div>'
+        for model in models
+        if (reports / "zoo" / model.name / "sheet.png").is_file()
+    )
+    files = "".join(
+        f'<p class="quiet"><a href="zoo/{name}/result.json">{name}/result.json</a> · '
+        f'<a href="zoo/{name}/curve.jsonl">{name}/curve.jsonl</a></p>'
+        for name in (escape(model.name) for model in models)
+    )
+    return (
+        f'<section id="models">\n<h2>Models that ship</h2>\n{table(tabulated(list(models)))}\n'
+        f'<div class="curves">{figures}</div>\n'
+        f"{sheets}{_details('Files', files)}\n</section>\n"
+    )
 
 
 def _question(record: Record) -> str:
@@ -84,7 +109,7 @@ def _details(title: str, body: str) -> str:
     return f"<details><summary>{title}</summary>{body}</details>"
 
 
-def table(of: Table) -> str:
+def table(of: Table, *, container: str = "wide") -> str:
     """A table as HTML, for this page and for notebooks."""
     marks = [' class="number"' if number else "" for number in of.numeric]
     head = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(marks, of.columns, strict=True))
@@ -92,13 +117,13 @@ def table(of: Table) -> str:
     for row in of.rows:
         cells = (_cell(cell, of.missing) for cell in row)
         rows += "<tr>" + "".join(f"<td{mark}>{cell}</td>" for mark, cell in zip(marks, cells, strict=True)) + "</tr>\n"
-    return f'<div class="wide"><table><tr>{head}</tr>\n{rows}</table></div>'
+    return f'<div class="{container}"><table><tr>{head}</tr>\n{rows}</table></div>'
 
 
 def _cell(cell: Cell, missing: str) -> str:
     """An interval stands under its estimate."""
     if isinstance(cell, Range):
-        below = f'<br><span class="quiet">{escape(cell.interval)}</span>' if cell.interval else ""
+        below = f'<br><span class="quiet interval">{escape(cell.interval)}</span>' if cell.interval else ""
         return escape(digits(cell.estimate)) + below
     text = shown(cell, missing=missing)
     return _badge(text) if text in BADGES else escape(text)

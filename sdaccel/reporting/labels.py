@@ -28,29 +28,21 @@ class Label:
 
 
 def spread(wanted: Sequence[float], *, apart: float, low: float, high: float) -> list[float]:
-    """Ascending positions near the ascending wanted ones, `apart` or more, between low and high if that is possible."""
-    out: list[float] = []
-    groups: list[tuple[float, int]] = []  # (sum of wanted - offset, members): a group moves as one
+    """Ascending positions near the ascending wanted ones, `apart` or more, between low and high if they fit."""
+    groups: list[list[float]] = []  # those that would come too close stand around what they want on average
     for value in wanted:
-        groups.append((value, 1))
-        while len(groups) > 1 and _middle(groups[-2], apart)[1] + apart > _middle(groups[-1], apart)[0]:
-            (total, count), (more, others) = groups.pop(-2), groups.pop()
-            groups.append((total + more, count + others))
-    for group in groups:
-        first, last = _middle(group, apart)
-        shift = max(low - first, 0) - max(last - high, 0)
-        start = max(first + shift, out[-1] + apart) if out else first + shift
-        out += [start + i * apart for i in range(group[1])]
-    if out and (over := out[-1] - max(high, out[-1] - max(out[0] - low, 0))) > 0:
-        out = [value - over for value in out]
-    return out
+        groups.append([value])
+        while len(groups) > 1 and _around(groups[-2], apart)[-1] + apart > _around(groups[-1], apart)[0]:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    out = [place for group in groups for place in _around(group, apart)]
+    down = [min(place, high - (len(out) - 1 - i) * apart) for i, place in enumerate(out)]
+    return [max(place, low + i * apart) for i, place in enumerate(down)]
 
 
-def _middle(group: tuple[float, int], apart: float) -> tuple[float, float]:
-    """First and last position of a group around the mean of what its members want."""
-    total, count = group
-    half = (count - 1) * apart / 2
-    return total / count - half, total / count + half
+def _around(wanted: Sequence[float], apart: float) -> list[float]:
+    """As many positions around the mean of what is wanted."""
+    first = sum(wanted) / len(wanted) - (len(wanted) - 1) * apart / 2
+    return [first + i * apart for i in range(len(wanted))]
 
 
 def crowds(labels: Sequence[Label], *, near: float) -> list[list[Label]]:

@@ -20,6 +20,8 @@ CHOICES = (("judge.class", "judge.mean", "clip_score"), ("fid", "kid", "cmmd"))
 """One panel each: the first of these that the study has with a value for every arm."""
 TITLE, PANEL, BELOW, LEFT, RIGHT = 0.3, 2.0, 0.36, 0.55, 0.06
 """Inches: the title, a panel, and the room around it."""
+MORE = ("#222222", "#8A6D3B")
+"""Colours beyond the palette, for studies of many arms; every point has its name."""
 WIDE = 20
 """Ratio of values from which an axis is logarithmic."""
 
@@ -84,7 +86,7 @@ def _prices(record: Record) -> list[Axis]:
 
 def _panel(axes: "Axes", record: Record, metric: str, axis: Axis) -> None:
     arms, names, templates = measured(record), named(record), record["content"]["arms"]
-    colours = dict(zip(dict.fromkeys(templates[name]["template"] for name in axis.of), style.CYCLE * 4, strict=False))
+    colours = dict(zip(dict.fromkeys(templates[name]["template"] for name in axis.of), (*style.CYCLE, *MORE) * 4, strict=False))
     points = []
     for template, colour in colours.items():
         own = [name for name in axis.of if templates[name]["template"] == template]

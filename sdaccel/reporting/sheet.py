@@ -30,6 +30,9 @@ figure img { max-width: 100%; height: auto; }
   vertical-align: bottom; }
 .strip.across td { padding: .1rem .25rem .1rem 0; }
 .strip.across tr:not(:first-child) th { vertical-align: middle; min-width: 6rem; }
+.interval { white-space: nowrap; }
+.bleed .number { padding-right: .6rem; }
+.curves { display: flex; flex-wrap: wrap; gap: 0 1rem; }
 .bleed { overflow-x: auto; width: min(80rem, 100vw - 2.5rem); }
 .crisp { image-rendering: pixelated; }
 summary { cursor: pointer; }

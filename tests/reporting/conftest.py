@@ -6,10 +6,28 @@ from pathlib import Path
 import pytest
 
 from sdaccel.studies.promote import promote
+from tests.metrics.tiny import world_clip
 from tests.studies.frame import run
 
 HEADLINE = ("+exp=interval1_equivalence", "data.limit=1", "study.arms.B.first_enhance=[1,3]")
 TIMED = ("strategy=hicache", "strategy.interval=3", "data.limit=1", "study.timing.repeats=2")
+SCORED = (
+    "generator=var_tiny",
+    "generator.num_classes=24",
+    "generator.image_size=64",
+    "generator.patch_nums=[1,2,4]",
+    "data=world_classes",
+    "data.limit=24",
+    "data.batch_size=8",
+    "+study.arms.real={generator: world_classes}",
+    "+study.arms.target={mode: original}",
+    "+study.arms.draft={generator.depth: 1}",
+    "+study.arms.cfg={generator.cfg: [0, 4]}",
+    "study.baseline=target",
+    "study.checks=[{at_least: [real], metric: judge.class, bound: 0.9}, {disjoint: [real, target], metric: fid}]",
+    "study.timing={repeats: 1, warmup: 0}",
+    "metrics=world",
+)
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +38,17 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record = run(*overrides, output=runs)
         folder = record["id"].rpartition("-")[0]
         promote(runs / folder / "record.json", samples=runs / "samples", reports=reports)
+    return reports
+
+
+@pytest.fixture(scope="session")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reports folder with a record of a small study of quality."""
+    runs, reports = tmp_path_factory.mktemp("scored"), tmp_path_factory.mktemp("scored_reports")
+    clip = world_clip(tmp_path_factory.mktemp("clip"))
+    record = run(*SCORED, f"metrics.clip={clip}", output=runs)
+    folder = record["id"].rpartition("-")[0]
+    promote(runs / folder / "record.json", samples=runs / "samples", reports=reports)
     return reports
 
 
