@@ -19,7 +19,9 @@ from torch import Tensor
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.flux.seam import FluxSeam
-from sdaccel.strategies.forecast.strategy import Forecast, ForecastRule, HiCache, Taylor
+from sdaccel.strategies.forecast.base import Forecast
+from sdaccel.strategies.forecast.rule import ForecastRule
+from sdaccel.strategies.forecast.strategy import HiCache, Taylor
 
 Coefficient = Callable[[int, int], float]
 """(k, i) -> c_i"""

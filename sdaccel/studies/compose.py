@@ -133,12 +133,13 @@ def _check_keep(keep: Sequence[str], arms: Sequence[Arm]) -> None:
 
 def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:
     arm.generator.check(conditions)
-    arm.strategy.check(arm.generator.steps)
+    arm.backend.check(arm.generator)
     if arm.strategy.seam not in (None, arm.generator.seam):
         raise BadInput(
             f"arm {arm.name}: strategy {type(arm.strategy).__name__} attaches to {arm.strategy.seam}, but generator "
             f"{type(arm.generator).__name__} offers {arm.generator.seam or 'none'}; choose another strategy or generator."
         )
+    arm.strategy.check(arm.generator.steps)
     if (arm.audit or arm.mutant) and arm.strategy.seam != "denoise":
         raise BadInput(f"arm {arm.name}: audit and mutant need a forecasting strategy, not {type(arm.strategy).__name__}.")
 

@@ -3,7 +3,7 @@
 Each is a context manager (runtime, strategy) -> strategy that plants one bug and leaves the model as it found it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sdaccel.strategies.forecast.anchors import AnchorRing
-from sdaccel.strategies.forecast.strategy import Forecast
+from sdaccel.strategies.forecast.base import Forecast
 
 
 def _remake(cls: type, strategy: Forecast) -> Forecast:
@@ -32,15 +32,13 @@ def sign_flip(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
 class SharedBufferRing(AnchorRing):
     """Every slot is the one buffer the operator writes its output to."""
 
-    def __init__(self, capacity: int) -> None:
-        super().__init__(capacity)
-        self.buffers: dict[str, Tensor] = {}
+    def begin(self, step: int) -> None:
+        super().begin(step)
+        self._kept[0].slot = 0
 
-    def write(self, name: str, feature: Tensor) -> None:
-        self.buffers.setdefault(name, feature.clone()).copy_(feature)
-
-    def anchors(self, name: str) -> list[Tensor]:
-        return [self.buffers[name]] * len(self.steps)
+    @property
+    def memory(self) -> Tensor:
+        return super().memory[:1].expand(len(self.steps), -1, -1, -1, -1)
 
 
 @contextmanager
@@ -48,8 +46,8 @@ def aliased_anchor(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
     """Anchors by reference to an output buffer that is reused: all differences collapse to 0."""
 
     class Aliased(type(strategy)):  # type: ignore[misc]
-        def ring(self) -> AnchorRing:
-            return SharedBufferRing(self.max_order + 1)
+        def ring(self, names: Sequence[str]) -> AnchorRing:
+            return SharedBufferRing(self.max_order + 1, names)
 
     yield _remake(Aliased, strategy)
 
@@ -57,11 +55,13 @@ def aliased_anchor(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
 @contextmanager
 def stale_anchor(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
     """Anchors that outlive their image: the next one starts with a full ladder of another picture."""
-    shared = strategy.ring()
+    shared: list[AnchorRing] = []
 
     class Stale(type(strategy)):  # type: ignore[misc]
-        def ring(self) -> AnchorRing:
-            return shared
+        def ring(self, names: Sequence[str]) -> AnchorRing:
+            if not shared:
+                shared.append(super().ring(names))
+            return shared[0]
 
     yield _remake(Stale, strategy)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sdaccel.generators.base import torch_dtype
-from sdaccel.strategies.forecast.analytic import AnalyticRule, AnalyticState
+from sdaccel.strategies.forecast.analytic import AnalyticRule, AnalyticState, slope_sizes
 from sdaccel.strategies.forecast.anchors import AnchorRing, weighted_sum
 from sdaccel.strategies.forecast.plan import full_steps, ladder_length
 from sdaccel.strategies.forecast.weights import (
@@ -117,9 +117,10 @@ def _analytic(case: Case, key: str, options: dict[str, Any]) -> list[Line]:
     forecasts, sigmas, qs = [], [], {}
     for step, full, steps, anchors in _replay(_features(case, dtype=torch.float64, modules=modules), options):
         if full and len(steps) > 1:
-            state.observe("layer", weighted_sum(anchors[:2], divided_differences(steps[:2])[1]))
+            slope = weighted_sum(anchors[:2], divided_differences(steps[:2])[1])
+            state.observe("layer", float(slope_sizes(slope, quantile=state.rule.q_quantile)))
         elif not full and len(steps) > 1:
-            sigmas.append(state.next_sigma("layer"))
+            sigmas.append(state.advance("layer", 1))
         if full:
             qs[step] = state.q.get("layer")
         else:
@@ -151,17 +152,18 @@ def _features(case: Case, *, dtype: torch.dtype, modules: int = 1) -> Tensor:
 def _replay(features: Tensor, options: dict[str, Any]) -> Iterator[tuple[int, bool, Sequence[float], list[Tensor]]]:
     """(step, full?, steps of the anchors in use, the anchors), step by step and module by module."""
     order, first_enhance = options["max_order"], options["first_enhance"]
-    ring = AnchorRing(order + 1)
+    names = [str(module) for module in range(features.shape[1])]
+    ring = AnchorRing(order + 1, names)
     buffer = torch.empty_like(features[0])  # reused at every step, as a compiled model does
     for step, full in enumerate(full_steps(len(features), interval=options["interval"], first_enhance=first_enhance)):
         if full:
             ring.begin(step)
             buffer.copy_(features[step])
+            for name, feature in zip(names, buffer, strict=True):
+                ring.write(name, feature)
         length = ladder_length(ring.steps, max_order=order, first_enhance=first_enhance)
-        for module in range(features.shape[1]):
-            if full:
-                ring.write(str(module), buffer[module])
-            yield step, full, ring.steps[:length], ring.anchors(str(module))[:length]
+        for name in names:
+            yield step, full, ring.steps[:length], ring.anchors(name)[:length]
 
 
 def _forecasts(features: Tensor, options: dict[str, Any]) -> tuple[Tensor, list[tuple[int, Tensor]]]:

@@ -11,10 +11,13 @@ from sdaccel.strategies.forecast.weights import divided_differences
 class ViewRing(AnchorRing):
     """The bug that flattened a ladder: it keeps what it was given instead of a copy."""
 
+    views: list[Tensor]
+
     def write(self, name: str, feature: Tensor) -> None:
-        slot = self._slots[0]
-        slot.memory[name] = feature
-        slot.written.add(name)
+        self.views = [feature, *getattr(self, "views", [])]
+
+    def anchors(self, name: str) -> list[Tensor]:
+        return self.views
 
 
 def slope_through_a_reused_buffer(ring: AnchorRing) -> Tensor:
@@ -28,15 +31,15 @@ def slope_through_a_reused_buffer(ring: AnchorRing) -> Tensor:
 
 
 def test_anchors_survive_a_model_that_reuses_its_output_buffer() -> None:
-    assert torch.equal(slope_through_a_reused_buffer(AnchorRing(2)), torch.full((4,), 2.0))
+    assert torch.equal(slope_through_a_reused_buffer(AnchorRing(2, ["mlp"])), torch.full((4,), 2.0))
 
 
 def test_a_ring_of_views_loses_the_slope() -> None:
-    assert torch.equal(slope_through_a_reused_buffer(ViewRing(2)), torch.zeros(4))
+    assert torch.equal(slope_through_a_reused_buffer(ViewRing(2, ["mlp"])), torch.zeros(4))
 
 
 def test_the_ring_keeps_the_newest_steps_and_forgets_the_oldest() -> None:
-    ring = AnchorRing(3)
+    ring = AnchorRing(3, ["a"])
     for step in (0, 1, 2, 8, 14):
         ring.begin(step)
         ring.write("a", torch.tensor([step]))
@@ -45,19 +48,19 @@ def test_the_ring_keeps_the_newest_steps_and_forgets_the_oldest() -> None:
 
 
 def test_a_full_ring_allocates_nothing_more() -> None:
-    ring = AnchorRing(2)
+    ring = AnchorRing(2, ["a", "b"])
     for step in range(5):
         ring.begin(step)
         ring.write("a", torch.zeros(2, 3, dtype=torch.bfloat16))
-        ring.write("b", torch.zeros(4))
+        ring.write("b", torch.zeros(2, 3, dtype=torch.bfloat16))
         if step == 1:
             memory = {anchor.data_ptr() for name in "ab" for anchor in ring.anchors(name)}
     assert {anchor.data_ptr() for name in "ab" for anchor in ring.anchors(name)} == memory
-    assert ring.nbytes == 2 * (2 * 3 * 2 + 4 * 4)
+    assert ring.nbytes == 2 * 2 * (2 * 3 * 2)
 
 
 def test_a_feature_that_was_not_emitted_is_not_taken_from_an_older_step() -> None:
-    ring = AnchorRing(1)
+    ring = AnchorRing(1, ["a"])
     ring.begin(0)
     ring.write("a", torch.zeros(1))
     ring.begin(5)
@@ -67,20 +70,20 @@ def test_a_feature_that_was_not_emitted_is_not_taken_from_an_older_step() -> Non
 
 @pytest.mark.parametrize("changed", [torch.zeros(1, 3), torch.zeros(2, 3, dtype=torch.float64)])
 def test_a_feature_that_would_be_broadcast_or_cast_is_refused(changed: Tensor) -> None:
-    ring = AnchorRing(1)
+    ring = AnchorRing(1, ["a"])
     ring.begin(0)
     ring.write("a", torch.zeros(2, 3))
-    with pytest.raises(ValueError, match="feature a changed"):
+    with pytest.raises(ValueError, match="feature a is"):
         ring.write("a", changed)
 
 
 def test_a_ring_needs_room_for_one_step() -> None:
     with pytest.raises(ValueError, match="capacity 0"):
-        AnchorRing(0)
+        AnchorRing(0, ["a"])
 
 
 def test_anchors_keep_the_feature_dtype_and_gradients_stay_out() -> None:
-    ring = AnchorRing(1)
+    ring = AnchorRing(1, ["a"])
     ring.begin(0)
     ring.write("a", torch.zeros(2, dtype=torch.bfloat16, requires_grad=True))
     (anchor,) = ring.anchors("a")

@@ -63,7 +63,7 @@ def test_weights_over_raw_anchors_are_the_ladder_recursion(mode: str, seed: int)
     features = torch.randn(30, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     full = full_steps(30, interval=interval, first_enhance=first_enhance)
     wanted = forecast_all(features, full, order, first_enhance, mode)
-    ring = AnchorRing(order + 1)
+    ring = AnchorRing(order + 1, ["f"])
     for step, runs in enumerate(full):
         if runs:
             ring.begin(step)

@@ -1,19 +1,22 @@
-"""The places where a strategy may touch one FLUX generation: full steps that emit features, and steps without blocks.
+"""The places where a strategy may touch one FLUX generation: full steps that emit features, and steps that run less.
 
-Features are what the gates multiply, over image tokens only: the attention and MLP outputs of a double block and the one
-output of a single block. Text features never reach the velocity except through these, so a step whose features are known is
+Features are of image tokens only. Text never reaches the velocity except through them, so the residual stream ends as
 
     h = img_in(x_t) + sum_b gate_b(t) * F_b        velocity = head(h, t)
 
-Gates depend on (t, pooled text, guidance) and not on x_t.
+with F_b the attention and MLP output of a double block and the one output of a single block. Gates depend on (t, pooled text,
+guidance) and not on x_t. Coarser features need no gate: what a block, or all of them, added to the stream.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+
+from sdaccel.generators.flux.blocks import Rope, double, single
+from sdaccel.generators.flux.operators import Operators, real_forward
 
 Emit = Callable[[str, Tensor], None]
 
@@ -21,17 +24,51 @@ Emit = Callable[[str, Tensor], None]
 class DenoiseSeam(Protocol):
     """What a strategy sees of a flow transformer during one generation."""
 
+    times: list[float]
+    """steps + 1 times, from 1 down to 0."""
+    wide: torch.dtype
+    """Number format of latents and velocities, at least float32."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def exact(self) -> bool:
+        """The backend left nothing out of the last full step: differences to it are the model's, not the backend's error."""
+        ...
+
     @property
     def features(self) -> list[str]:
-        """Names of the features, in order of computation."""
+        """Names of the gated features, in order of computation."""
         ...
 
-    def full(self, step: int, x: Tensor, *, emit: Emit | None = None) -> Tensor:
-        """The model's velocity at x, (B, L, C) in float32 or wider; `emit` receives every feature as (B, L, D)."""
+    @property
+    def blocks(self) -> list[str]:
+        """Names of what every block adds to the residual stream."""
         ...
 
-    def from_features(self, step: int, x: Tensor, feature: Callable[[str], Tensor]) -> Tensor:
-        """The velocity at x when the features are given instead of computed."""
+    def full(self, step: int, x: Tensor, *, emit: Emit | None = None, names: Collection[str] | None = None) -> Tensor:
+        """The model's velocity at x, (B, L, C) in float32 or wider.
+
+        `emit` receives those of the values that are named as (B, L, D), all gated features where nothing is said: `features`,
+        `blocks`, `trunk` (what all blocks add), `singles` (what the single stack adds), `output` (velocities, unguided).
+        """
+        ...
+
+    def gates(self, steps: Sequence[int]) -> Tensor:
+        """(S, F, B, D): what multiplies `features` at these steps."""
+        ...
+
+    def from_trunk(self, step: int, x: Tensor, added: Tensor) -> Tensor:
+        """The velocity at x when what all blocks add is given: no block runs."""
+        ...
+
+    def from_singles(self, step: int, x: Tensor, added: Tensor) -> Tensor:
+        """The velocity at x when what the single stack adds is given: the double blocks run."""
+        ...
+
+    def from_output(self, step: int, x: Tensor, output: Tensor) -> Tensor:
+        """The velocity when the model's output is given: nothing runs."""
         ...
 
 
@@ -43,36 +80,108 @@ class FluxSeam:
     """
 
     def __init__(
-        self, model: nn.Module, *, inputs: dict[str, Tensor], times: list[float], dtype: torch.dtype, true_cfg: float = 1.0
+        self,
+        model: nn.Module,
+        *,
+        inputs: dict[str, Tensor],
+        times: list[float],
+        dtype: torch.dtype,
+        true_cfg: float = 1.0,
+        operators: Operators | None = None,
     ) -> None:
         self.model: Any = model
         self.inputs = inputs
         self.times = times
         self.dtype = dtype
         self.true_cfg = true_cfg
+        self.operators = operators
         self.wide = torch.promote_types(dtype, torch.float32)  # sums over features and steps are never coarser
-        self.text = inputs["encoder_hidden_states"].shape[1]
+
+    @property
+    def exact(self) -> bool:
+        return self.operators is None or self.operators.exact
+
+    @property
+    def device(self) -> torch.device:
+        return self.inputs["pooled_projections"].device
 
     @property
     def features(self) -> list[str]:
         doubles = [f"double.{i}.{part}" for i in range(len(self.model.transformer_blocks)) for part in ("attn", "mlp")]
         return doubles + [f"single.{i}" for i in range(len(self.model.single_transformer_blocks))]
 
-    def full(self, step: int, x: Tensor, *, emit: Emit | None = None) -> Tensor:
-        x = self._branched(x)
-        with self._emitting(emit):
-            out = self.model(
-                hidden_states=x.to(self.dtype), timestep=self._time(step, len(x)), return_dict=False, **self.inputs
-            )
-        return self._guided(out[0].to(self.wide))
+    @property
+    def blocks(self) -> list[str]:
+        doubles, singles = self.model.transformer_blocks, self.model.single_transformer_blocks
+        return [f"block.{i}" for i in range(len(doubles) + len(singles))]
 
-    def from_features(self, step: int, x: Tensor, feature: Callable[[str], Tensor]) -> Tensor:
-        x = self._branched(x)
-        temb = self._embed_time(step, len(x))
-        h = self.model.x_embedder(x.to(self.dtype)).to(self.wide)
-        for name, gate in self._gates(temb):
-            h += gate.to(self.wide) * feature(name)
-        return self._guided(self.model.proj_out(self.model.norm_out(h.to(self.dtype), temb)).to(self.wide))
+    def full(self, step: int, x: Tensor, *, emit: Emit | None = None, names: Collection[str] | None = None) -> Tensor:
+        with real_forward(self.operators, step):
+            return self._run(step, x, emit, names)
+
+    def _run(self, step: int, x: Tensor, emit: Emit | None, names: Collection[str] | None) -> Tensor:
+        tap = _Tap(emit, self.features if names is None else names, self.wide)
+        entered, text, temb = self._entered(step, x)
+        middle, text = self._doubles(entered, text, temb, tap)
+        image = middle
+        first = len(self.model.transformer_blocks)
+        for i, block in enumerate(self.model.single_transformer_blocks):
+            before = image
+            image, text, total = single(block, image, text, temb, self._rope)
+            tap.value(f"single.{i}", total)
+            tap.added(f"block.{first + i}", before, image)
+        tap.added("singles", middle, image)
+        tap.added("trunk", entered, image)
+        output = self._head(image, temb)
+        tap.value("output", output)
+        return self._guided(output.to(self.wide))
+
+    def gates(self, steps: Sequence[int]) -> Tensor:
+        """One product per block for all steps at once."""
+        rows = len(self.inputs["pooled_projections"])
+        temb = torch.cat([self._embed_time(step) for step in steps])
+        chosen = []
+        for block in self.model.transformer_blocks:
+            chunks = block.norm1.linear(block.norm1.silu(temb)).chunk(6, dim=-1)
+            chosen += [chunks[2], chunks[5]]  # of attention, of the MLP
+        for block in self.model.single_transformer_blocks:
+            chosen.append(block.norm.linear(block.norm.silu(temb)).chunk(3, dim=-1)[2])
+        return torch.stack(chosen).unflatten(1, (len(steps), rows)).transpose(0, 1).to(self.wide)
+
+    def from_trunk(self, step: int, x: Tensor, added: Tensor) -> Tensor:
+        image = self.model.x_embedder(self._branched(x).to(self.dtype)).to(self.wide) + added
+        return self._guided(self._head(image.to(self.dtype), self._embed_time(step)).to(self.wide))
+
+    def from_singles(self, step: int, x: Tensor, added: Tensor) -> Tensor:
+        image, text, temb = self._entered(step, x)
+        image, _ = self._doubles(image, text, temb, _Tap(None, (), self.wide))
+        return self._guided(self._head((image.to(self.wide) + added).to(self.dtype), temb).to(self.wide))
+
+    def from_output(self, step: int, x: Tensor, output: Tensor) -> Tensor:
+        return self._guided(output.to(self.wide))
+
+    def _entered(self, step: int, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Image, text and conditioning vector in front of the first block."""
+        image = self.model.x_embedder(self._branched(x).to(self.dtype))
+        return image, self.model.context_embedder(self.inputs["encoder_hidden_states"]), self._embed_time(step)
+
+    def _doubles(self, image: Tensor, text: Tensor, temb: Tensor, tap: "_Tap") -> tuple[Tensor, Tensor]:
+        for i, block in enumerate(self.model.transformer_blocks):
+            before = image
+            image, text, attention, mlp = double(block, image, text, temb, self._rope)
+            tap.value(f"double.{i}.attn", attention)
+            tap.value(f"double.{i}.mlp", mlp)
+            tap.added(f"block.{i}", before, image)
+        return image, text
+
+    def _head(self, image: Tensor, temb: Tensor) -> Tensor:
+        out: Tensor = self.model.proj_out(self.model.norm_out(image, temb))
+        return out
+
+    @cached_property
+    def _rope(self) -> Rope:
+        rope: Rope = self.model.pos_embed(torch.cat([self.inputs["txt_ids"], self.inputs["img_ids"]]))
+        return rope
 
     def _branched(self, x: Tensor) -> Tensor:
         return x if self.true_cfg == 1 else torch.cat([x, x])
@@ -84,44 +193,29 @@ class FluxSeam:
         told, untold = v.chunk(2)
         return untold + self.true_cfg * (told - untold)
 
-    def _time(self, step: int, rows: int) -> Tensor:
-        return torch.full((rows,), self.times[step], dtype=self.dtype, device=self.inputs["pooled_projections"].device)
-
-    def _embed_time(self, step: int, rows: int) -> Tensor:
+    def _embed_time(self, step: int) -> Tensor:
         """The conditioning vector of every adaLN, (B, D); diffusers scales times and guidance by 1000 in the model's dtype."""
-        vectors = [self._time(step, rows) * 1000]
+        pooled = self.inputs["pooled_projections"]
+        vectors = [torch.full((len(pooled),), self.times[step], dtype=self.dtype, device=pooled.device) * 1000]
         if "guidance" in self.inputs:
             vectors.append(self.inputs["guidance"].to(self.dtype) * 1000)
-        return self.model.time_text_embed(*vectors, self.inputs["pooled_projections"])
-
-    def _gates(self, temb: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """(feature name, (B, 1, D) gate): chunks 2 and 5 of a double block's six, the last of a single block's three."""
-        for i, block in enumerate(self.model.transformer_blocks):
-            chunks = block.norm1.linear(block.norm1.silu(temb)).chunk(6, dim=-1)
-            yield f"double.{i}.attn", chunks[2].unsqueeze(1)
-            yield f"double.{i}.mlp", chunks[5].unsqueeze(1)
-        for i, block in enumerate(self.model.single_transformer_blocks):
-            yield f"single.{i}", block.norm.linear(block.norm.silu(temb)).chunk(3, dim=-1)[2].unsqueeze(1)
-
-    @contextmanager
-    def _emitting(self, emit: Emit | None) -> Iterator[None]:
-        """Forward hooks for the length of one step: nothing of a strategy outlives it on the model."""
-        if emit is None:
-            yield
-            return
-        handles = []
-        try:
-            for i, block in enumerate(self.model.transformer_blocks):
-                handles.append(block.attn.register_forward_hook(_sender(emit, f"double.{i}.attn", lambda out: out[0])))
-                handles.append(block.ff.register_forward_hook(_sender(emit, f"double.{i}.mlp", lambda out: out)))
-            for i, block in enumerate(self.model.single_transformer_blocks):
-                send = _sender(emit, f"single.{i}", lambda out: out[:, self.text :])
-                handles.append(block.proj_out.register_forward_hook(send))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        temb: Tensor = self.model.time_text_embed(*vectors, pooled)
+        return temb
 
 
-def _sender(emit: Emit, name: str, pick: Callable[[Any], Tensor]) -> Callable[[nn.Module, Any, Any], None]:
-    return lambda module, args, output: emit(name, pick(output))
+class _Tap:
+    """What of a full step goes to `emit`: the values that are named."""
+
+    def __init__(self, emit: Emit | None, names: Collection[str], wide: torch.dtype) -> None:
+        self.emit = emit
+        self.names = frozenset(names if emit else ())
+        self.wide = wide
+
+    def value(self, name: str, value: Tensor) -> None:
+        if self.emit and name in self.names:
+            self.emit(name, value)
+
+    def added(self, name: str, before: Tensor, after: Tensor) -> None:
+        """What a stretch of blocks did to the stream, its rounding included."""
+        if self.emit and name in self.names:
+            self.emit(name, after.to(self.wide) - before.to(self.wide))

@@ -30,10 +30,10 @@ class AnalyticRule:
     """Keeps a scale finite where nothing moves."""
 
 
-def slope_size(slope: Tensor, *, quantile: float | None = None) -> float:
-    """D of an L_1 of shape (..., tokens, channels), in float32."""
-    norms = torch.linalg.vector_norm(slope.float(), dim=-1).flatten()
-    return float(norms.mean() if quantile is None else torch.quantile(norms, quantile))
+def slope_sizes(slope: Tensor, *, quantile: float | None = None) -> Tensor:
+    """D of every L_1 in (..., tokens, channels), in float32."""
+    norms = torch.linalg.vector_norm(slope.float(), dim=-1)
+    return norms.mean(-1) if quantile is None else torch.quantile(norms, quantile, dim=-1)
 
 
 def updated_q(q: float | None, size: float, *, beta: float) -> float:
@@ -46,29 +46,38 @@ def analytic_sigma(q: float, rule: AnalyticRule) -> float:
     return min(rule.sigma_max, rule.alpha / (math.sqrt(2) * q + rule.epsilon))
 
 
-def smoothed_sigma(previous: float | None, sigma: float, *, smooth: float) -> float:
-    """previous^(1 - smooth) sigma^smooth; the first scale is taken whole."""
-    return sigma if previous is None else math.exp((1 - smooth) * math.log(previous) + smooth * math.log(sigma))
+def smoothed_sigma(previous: float | None, sigma: float, *, smooth: float, calls: int = 1) -> float:
+    """previous^(1 - smooth) sigma^smooth, `calls` times over; the first scale is taken whole."""
+    if previous is None:
+        return sigma
+    return math.exp(math.log(sigma) + (1 - smooth) ** calls * (math.log(previous) - math.log(sigma)))
 
 
 @dataclass
 class AnalyticState:
-    """q and the last scale of every layer during one generation; the modules of a layer share both."""
+    """q and the last scale of every layer during one generation; the modules of a layer share both.
+
+    Smoothing moves a scale at every forecast of every module. How many there were follows from the step, so scales are asked
+    for at any number of calls ahead and the state moves only where a new full step begins.
+    """
 
     rule: AnalyticRule
     q: dict[Hashable, float] = field(default_factory=dict)
     sigmas: dict[Hashable, float] = field(default_factory=dict)
 
-    def observe(self, layer: Hashable, slope: Tensor) -> None:
-        """Take in the L_1 that one module of the layer has after a full step."""
+    def observe(self, layer: Hashable, size: float) -> None:
+        """Take in the D that one module of the layer has after a full step."""
         if self.rule.beta > 0:
-            size = slope_size(slope, quantile=self.rule.q_quantile)
             self.q[layer] = updated_q(self.q.get(layer), size, beta=self.rule.beta)
 
-    def next_sigma(self, layer: Hashable) -> float:
-        """The scale of one forecast of one module; smoothing moves it at every call: go step by step, modules in order."""
+    def after(self, layer: Hashable, calls: int) -> float:
+        """The scale of the layer's next forecast but calls - 1."""
         sigma = analytic_sigma(self.q.get(layer, 1.0), self.rule)
         if self.rule.smooth > 0:
-            sigma = smoothed_sigma(self.sigmas.get(layer), sigma, smooth=self.rule.smooth)
-            self.sigmas[layer] = sigma
+            return smoothed_sigma(self.sigmas.get(layer), sigma, smooth=self.rule.smooth, calls=calls)
         return sigma
+
+    def advance(self, layer: Hashable, calls: int) -> float:
+        """Make that many forecasts; the scale of the last one."""
+        self.sigmas[layer] = self.after(layer, calls)
+        return self.sigmas[layer]

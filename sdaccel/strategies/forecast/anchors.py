@@ -1,4 +1,4 @@
-"""The features of the last full steps, copied, and their weighted sums."""
+"""The features of the last full steps, copied: slots that are overwritten in turn, oldest first."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -9,54 +9,85 @@ from torch import Tensor
 
 
 @dataclass
-class _Slot:
-    """One full step: memory by feature name, and the names written since the slot was opened."""
+class _Kept:
+    """One full step: where it lies, and the names written since it was opened."""
 
     step: int
-    memory: dict[str, Tensor] = field(default_factory=dict)
+    slot: int
     written: set[str] = field(default_factory=set)
 
 
 class AnchorRing:
-    """Raw anchors of the last `capacity` full steps; a model that reuses its output buffers cannot change them."""
+    """Raw anchors of the last `capacity` full steps in one block of memory, so that one pass can read them all.
 
-    def __init__(self, capacity: int) -> None:
+    Copies, never views: a model that reuses its output buffers cannot change them. J slots · F features · B rows.
+    """
+
+    def __init__(self, capacity: int, names: Sequence[str], *, dtype: torch.dtype | None = None, offload: bool = False) -> None:
+        """`dtype` None keeps the features' own; `offload` keeps anchors in the host's memory, pinned where there is a GPU."""
         if capacity < 1:
             raise ValueError(f"an anchor ring of capacity {capacity} cannot hold the step it forecasts from")
         self.capacity = capacity
-        self._slots: deque[_Slot] = deque()  # newest first
+        self.names = list(names)
+        self.dtype = dtype
+        self.offload = offload
+        self._memory: Tensor | None = None
+        self._format: tuple[torch.Size, torch.dtype] | None = None
+        self._kept: deque[_Kept] = deque()  # newest first
 
     def begin(self, step: int) -> None:
-        """Open the slot of a new full step, in the memory of the oldest one when all are taken."""
-        full = len(self._slots) == self.capacity
-        self._slots.appendleft(_Slot(step, self._slots.pop().memory if full else {}))
+        """Open the slot of a new full step: a free one, or that of the oldest."""
+        full = len(self._kept) == self.capacity
+        self._kept.appendleft(_Kept(step, self._kept.pop().slot if full else len(self._kept)))
 
     def write(self, name: str, feature: Tensor) -> None:
         """Copy a feature into the open slot."""
-        slot = self._slots[0]
-        memory = slot.memory.get(name)
-        if memory is None:
-            memory = slot.memory[name] = torch.empty(feature.shape, dtype=feature.dtype, device=feature.device)
-        elif (memory.shape, memory.dtype) != (feature.shape, feature.dtype):  # copy_ would broadcast or cast in silence
-            raise ValueError(f"feature {name} changed from {memory.shape} {memory.dtype} to {feature.shape} {feature.dtype}")
-        memory.copy_(feature.detach())
-        slot.written.add(name)
+        if self._memory is None:
+            self._format = feature.shape, feature.dtype
+            self._memory = torch.empty(
+                (self.capacity, len(self.names), *feature.shape),
+                dtype=self.dtype or feature.dtype,
+                device="cpu" if self.offload else feature.device,
+                pin_memory=self.offload and feature.is_cuda,
+            )
+        if (feature.shape, feature.dtype) != self._format:  # copy_ would broadcast or cast in silence
+            raise ValueError(f"feature {name} is {feature.shape} {feature.dtype} in a ring of {self._format}")
+        kept = self._kept[0]
+        self._memory[kept.slot, self.names.index(name)].copy_(feature.detach(), non_blocking=True)
+        kept.written.add(name)
 
     @property
     def steps(self) -> list[int]:
         """The full steps held, newest first."""
-        return [slot.step for slot in self._slots]
+        return [kept.step for kept in self._kept]
+
+    @property
+    def slots(self) -> list[int]:
+        """Where they lie."""
+        return [kept.slot for kept in self._kept]
+
+    @property
+    def memory(self) -> Tensor:
+        """(J, F, B, L, D) of the slots in use, in the order of the slots: the ring's own, to read only."""
+        for kept in self._kept:
+            if missing := set(self.names) - kept.written:
+                raise KeyError(f"feature {min(missing)} was not written at step {kept.step}")
+        if self._memory is None:
+            raise KeyError("nothing was written")
+        return self._memory[: len(self._kept)]
 
     def anchors(self, name: str) -> list[Tensor]:
-        """The feature at every held step, newest first: the ring's own memory, to read only."""
-        for slot in self._slots:
-            if name not in slot.written:
-                raise KeyError(f"feature {name} was not written at step {slot.step}")
-        return [slot.memory[name] for slot in self._slots]
+        """The feature at every held step, newest first."""
+        return [self.memory[slot, self.names.index(name)] for slot in self.slots]
+
+    def by_slot(self, weights: Tensor) -> Tensor:
+        """Weights (..., J, B) of the newest anchors, newest first, as weights of `memory`; unused slots get 0."""
+        out = weights.new_zeros((*weights.shape[:-2], len(self._kept), weights.shape[-1]))
+        return out.index_add_(-2, torch.tensor(self.slots[: weights.shape[-2]]), weights)
 
     @property
     def nbytes(self) -> int:
-        return sum(kept.nbytes for slot in self._slots for kept in slot.memory.values())
+        return 0 if self._memory is None else self._memory.nbytes
 
 
 def weighted_sum(anchors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

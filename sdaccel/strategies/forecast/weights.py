@@ -55,6 +55,22 @@ def hermite_coefficients(k: float, *, order: int, scale: float) -> list[float]:
     return [1.0] + [scale**i * h[i] / math.factorial(i) for i in range(1, order + 1)]
 
 
+def damped_coefficients(k: float, *, order: int, scale: float) -> list[float]:
+    """c_i = (2 scale^2)^i k^i / i!: the leading term of HiCache's c_i and nothing else.
+
+    The control for what damping alone explains: equal to HiCache at order 1, and at order 2 without its -scale^2 L_2.
+    """
+    return taylor_scaled_coefficients(k, order=order, scale=math.sqrt(2) * scale)
+
+
+def newton_weights(anchors: Sequence[float], at: float) -> list[float]:
+    """w_j of the polynomial through all anchors, newest first: exact up to degree len(anchors) - 1 at any spacing.
+
+    Newton's form and Lagrange's are one polynomial; Lagrange's gives the weights of raw anchors at once.
+    """
+    return [math.prod((at - other) / (own - other) for other in anchors if other != own) for own in anchors]
+
+
 def forecast_weights(anchor_steps: Sequence[float], step: float, coefficients: Coefficients) -> list[float]:
     """w_j of every anchor, newest first; the order is that of the anchors given, and one anchor means reuse."""
     c = coefficients(step - anchor_steps[0], order=len(anchor_steps) - 1)

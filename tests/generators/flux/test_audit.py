@@ -1,6 +1,6 @@
 """Laws of the audit and of the planted bugs: watching changes nothing, honest arms pass, every bug trips its check."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -104,8 +104,8 @@ class Rounding(AnchorRing):
 
 
 class Rounded(Taylor):
-    def ring(self) -> AnchorRing:
-        return Rounding(self.max_order + 1)
+    def ring(self, names: Sequence[str]) -> AnchorRing:
+        return Rounding(self.max_order + 1, names)
 
 
 def test_the_audit_sees_anchors_of_lower_precision(runtime: FluxRuntime, tmp_path: Path) -> None:

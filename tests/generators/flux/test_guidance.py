@@ -8,7 +8,7 @@ import torch
 from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Taylor
 from sdaccel.strategies.plain import Original
 from sdaccel.studies.audit import Audited
-from tests.generators.flux.tiny import CPU, PROMPTS, TINY, batch, bind, built, generate, noise, relative, same
+from tests.generators.flux.tiny import CPU, PROMPTS, TINY, batch, bind, built, from_features, generate, noise, relative, same
 
 CFG = 2.5
 GUIDED = replace(TINY, true_cfg=CFG, guidance_embeds=False)
@@ -29,7 +29,7 @@ def test_features_of_both_branches_are_all_that_the_guided_velocity_needs() -> N
     seam, x, features = bind(GUIDED.build(CPU)), noise([1, 2]), {}
     v = seam.full(3, x, emit=lambda name, feature: features.update({name: feature.clone()}))
     assert {len(feature) for feature in features.values()} == {2 * len(x)}
-    assert relative(seam.from_features(3, x, features.__getitem__), v) < 1e-5
+    assert relative(from_features(seam, 3, x, features), v) < 1e-5
 
 
 @pytest.mark.parametrize("strategy", [HiCache(interval=1), Taylor(interval=1)], ids=["hicache", "taylor"])

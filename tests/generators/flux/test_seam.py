@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sdaccel.generators.flux.blocks import double, single
 from sdaccel.generators.flux.generator import FluxRuntime
 from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.seam import FluxSeam
-from tests.generators.flux.tiny import PROMPTS, TINY, bind, built, hooks, noise, relative
+from tests.generators.flux.tiny import PROMPTS, TINY, bind, built, from_features, hooks, noise, relative
 
 STEP = 5
 FEATURES = ["double.0.attn", "double.0.mlp", "double.1.attn", "double.1.mlp", "single.0", "single.1"]
@@ -41,10 +42,10 @@ def diffusers_step(seam: FluxSeam, step: int, x: Tensor) -> Tensor:
     return out.sample
 
 
-def emitted(seam: FluxSeam, step: int, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def emitted(seam: FluxSeam, step: int, x: Tensor, names: list[str] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
     """The velocity of a full step and copies of its features."""
     features: dict[str, Tensor] = {}
-    v = seam.full(step, x, emit=lambda name, feature: features.update({name: feature.clone()}))
+    v = seam.full(step, x, emit=lambda name, feature: features.update({name: feature.clone()}), names=names)
     return v, features
 
 
@@ -92,22 +93,20 @@ def test_a_step_from_its_own_features_is_the_full_step(runtime: FluxRuntime) -> 
     seam, x = bind(runtime), noise([1, 2])
     for step in (0, STEP, TINY.num_steps - 1):
         v, features = emitted(seam, step, x)
-        assert relative(seam.from_features(step, x, features.__getitem__), v) < 2e-6
+        assert relative(from_features(seam, step, x, features), v) < 2e-6
 
 
 def test_a_step_from_its_own_features_is_the_full_step_in_bfloat16_up_to_its_rounding() -> None:
     seam, x = bind(built("bfloat16")), noise([1, 2])
     v, features = emitted(seam, STEP, x)
-    assert relative(seam.from_features(STEP, x, features.__getitem__), v) < 2e-2
+    assert relative(from_features(seam, STEP, x, features), v) < 2e-2
 
 
 def test_the_sum_of_gated_features_is_the_full_step_to_1e_10_in_float64() -> None:
-    """The seam hands out float32, so the sum over its gates is written out here: nothing small is missing from it."""
+    """Nothing small is missing from it."""
     seam, x = bind(built("float64")), noise([1, 2]).double()
     _, features = emitted(seam, STEP, x)
-    temb = seam._embed_time(STEP, len(x))
-    h = seam.model.x_embedder(x) + sum(gate * features[name] for name, gate in seam._gates(temb))
-    v = seam.model.proj_out(seam.model.norm_out(h, temb))
+    v = from_features(seam, STEP, x, features)
     assert v.dtype == torch.float64
     assert relative(v, diffusers_step(seam, STEP, x)) < 1e-10
 
@@ -117,7 +116,7 @@ def test_without_one_feature_it_is_another_step(dropped: str, runtime: FluxRunti
     seam, x = bind(runtime), noise([1, 2])
     v, features = emitted(seam, STEP, x)
     features[dropped].zero_()
-    assert relative(seam.from_features(STEP, x, features.__getitem__), v) > 1e-3
+    assert relative(from_features(seam, STEP, x, features), v) > 1e-3
 
 
 def test_with_the_gates_of_another_step_text_or_guidance_it_is_another_step(runtime: FluxRuntime) -> None:
@@ -127,18 +126,64 @@ def test_with_the_gates_of_another_step_text_or_guidance_it_is_another_step(runt
     unguided = bind(runtime)
     unguided.inputs["guidance"] = torch.zeros(2)
     for other, step in [(seam, STEP - 1), (swapped, STEP), (unguided, STEP)]:
-        assert relative(other.from_features(step, x, features.__getitem__), v) > 1e-4
+        assert relative(from_features(other, step, x, features), v) > 1e-4
 
 
-def test_hooks_live_exactly_as_long_as_the_step(runtime: FluxRuntime) -> None:
-    seam, during = bind(runtime), set()
-    seam.full(STEP, noise([1, 2]), emit=lambda name, feature: during.add(hooks(runtime)))
-    assert during == {len(FEATURES)}, "the count would not see a hook"
-    assert hooks(runtime) == 0
+SUMMED = ["trunk", "singles", "output", "block.0", "block.1", "block.2", "block.3"]
 
 
-def test_no_hook_outlives_an_emit_that_raises(runtime: FluxRuntime) -> None:
+def test_what_blocks_add_sums_up_to_what_stacks_add(either: FluxRuntime) -> None:
+    """Every name is emitted once, when it is asked for, and all of them tell the same stream."""
+    seam, x = bind(either), noise([1, 2])
+    v, added = emitted(seam, STEP, x, names=SUMMED)
+    assert set(added) == set(SUMMED) and set(seam.blocks) < set(SUMMED)
+    assert relative(sum((added[name] for name in seam.blocks), torch.zeros(())), added["trunk"]) < 1e-6
+    assert relative(added["block.2"] + added["block.3"], added["singles"]) < 1e-6
+    assert relative(seam.from_trunk(STEP, x, added["trunk"]), v) < 1e-5
+    assert relative(seam.from_singles(STEP, x, added["singles"]), v) < 1e-5
+    assert torch.equal(seam.from_output(STEP, x, added["output"]), v)
+
+
+def test_the_doubles_are_computed_anew_where_only_the_singles_are_given(runtime: FluxRuntime) -> None:
+    seam, x = bind(runtime), noise([1, 2])
+    _, added = emitted(seam, STEP, x, names=["singles", "trunk"])
+    other, t = noise([3, 4]), STEP + 1
+    by_singles, by_trunk = seam.from_singles(t, other, added["singles"]), seam.from_trunk(t, other, added["trunk"])
+    assert relative(by_singles, by_trunk) > 1e-3
+
+
+def test_the_gates_of_many_steps_are_those_of_each(runtime: FluxRuntime) -> None:
+    seam = bind(runtime)
+    gates = seam.gates([2, 7])
+    assert gates.shape == (2, len(FEATURES), 2, TINY.heads * TINY.head_dim)
+    assert relative(gates, torch.cat([seam.gates([2]), seam.gates([7])])) < 1e-6
+    assert relative(gates[0], gates[1]) > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["double", "single"])
+def test_a_block_that_emits_is_one_graph_without_breaks(kind: str, runtime: FluxRuntime) -> None:
+    """Compiled once for all blocks of a kind, bit for bit the same: what hooks could not do."""
+    seam, x = bind(runtime), noise([1, 2])
+    image, text, temb = seam._entered(STEP, x)
+    run = {"double": double, "single": single}[kind]
+    stack = seam.model.transformer_blocks if kind == "double" else seam.model.single_transformer_blocks
+    graphs = []
+
+    def count(graph: torch.fx.GraphModule, inputs: object) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(run, fullgraph=True, backend=count)
+    for block in stack:
+        ours, theirs = (call(block, image, text, temb, seam._rope) for call in (run, compiled))
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert len(graphs) == 1
+    torch.compiler.reset()
+
+
+def test_a_step_leaves_no_hook_even_when_an_emit_raises(runtime: FluxRuntime) -> None:
     def emit(name: str, feature: Tensor) -> None:
+        assert hooks(runtime) == 0
         if name == "double.1.attn":
             raise LookupError(name)
 
@@ -146,5 +191,4 @@ def test_no_hook_outlives_an_emit_that_raises(runtime: FluxRuntime) -> None:
     before = seam.full(STEP, x)
     with pytest.raises(LookupError, match=r"double\.1\.attn"):
         seam.full(STEP, x, emit=emit)
-    assert hooks(runtime) == 0
     assert torch.equal(seam.full(STEP, x), before)

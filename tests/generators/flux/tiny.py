@@ -1,5 +1,6 @@
 """The tiny FLUX of these tests, bound to prompts the way a generation binds it, and what its laws look at."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -11,7 +12,17 @@ from sdaccel.generators.flux.generator import Flux, FluxRuntime
 from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.seam import FluxSeam
 from sdaccel.noise import Stream, normal
-from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Taylor
+from sdaccel.strategies.forecast.base import Forecast
+from sdaccel.strategies.forecast.strategy import (
+    DampedTaylor,
+    Delta,
+    Fora,
+    HiCache,
+    HiCacheAnalytic,
+    Newton,
+    Taylor,
+    TaylorScaled,
+)
 from sdaccel.strategies.plain import Dense
 
 TINY = Flux(doubles=2, singles=2, height=8, width=16, num_steps=12)
@@ -19,6 +30,15 @@ TINY = Flux(doubles=2, singles=2, height=8, width=16, num_steps=12)
 CPU = torch.device("cpu")
 PROMPTS = ["a cat", "two dogs"]
 FORECASTS: dict[str, type[Forecast]] = {"taylor": Taylor, "hicache": HiCache}
+"""The two that papers are about."""
+MODES: dict[str, type[Forecast]] = FORECASTS | {
+    "taylor_scaled": TaylorScaled,
+    "damped_taylor": DampedTaylor,
+    "hicache_analytic": HiCacheAnalytic,
+    "newton": Newton,
+    "fora": Fora,
+    "delta": Delta,
+}
 
 
 def built(dtype: str = "float32") -> FluxRuntime:
@@ -33,6 +53,13 @@ def bind(runtime: FluxRuntime, prompts: list[str] = PROMPTS) -> FluxSeam:
         inputs[name] = inputs[name].to(dtype)
     schedule = times(TINY.num_steps, tokens=TINY.tokens)
     return FluxSeam(runtime.transformer, inputs=inputs, times=schedule, dtype=dtype, true_cfg=runtime.config.true_cfg)
+
+
+def from_features(seam: FluxSeam, step: int, x: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+    """The velocity at x when the gated features are given instead of computed, summed one by one."""
+    gates = dict(zip(seam.features, seam.gates([step])[0], strict=True))
+    added = sum((gates[name][:, None] * features[name].to(seam.wide) for name in seam.features), torch.zeros(()))
+    return seam.from_trunk(step, x, added)
 
 
 def noise(seeds: list[int]) -> Tensor:

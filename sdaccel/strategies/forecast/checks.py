@@ -1,0 +1,50 @@
+"""Options of a forecasting strategy that cannot work, or can only be a mistake, are refused before anything runs."""
+
+from typing import TYPE_CHECKING
+
+from sdaccel.errors import BadInput
+from sdaccel.strategies.forecast.clock import CLOCKS
+from sdaccel.strategies.forecast.granularity import GRANULARITIES
+from sdaccel.strategies.forecast.plan import ladder_length
+
+if TYPE_CHECKING:
+    from sdaccel.strategies.forecast.base import Forecast
+
+ANCHOR_DTYPES = ("same", "float32", "bfloat16")
+
+
+def check_options(strategy: "Forecast") -> None:
+    """Each value on its own."""
+    for name, low in (("interval", 1), ("max_order", 0), ("first_enhance", 1)):
+        if getattr(strategy, name) < low:
+            raise BadInput(f"strategy.{name}={getattr(strategy, name)} must be at least {low}.")
+    for name, known in (("granularity", GRANULARITIES), ("clock", CLOCKS), ("anchor_dtype", ANCHOR_DTYPES)):
+        if getattr(strategy, name) not in known:
+            raise BadInput(f"strategy.{name}={getattr(strategy, name)} is unknown; choose one of {', '.join(known)}.")
+
+
+def check_scale(scale: float) -> None:
+    """sigma contracts; beyond 1 the polynomials only grow."""
+    if not 0 < scale <= 1:
+        raise BadInput(f"strategy.hicache_scale={scale} must lie in (0, 1].")
+
+
+def check_plan(strategy: "Forecast", steps: int) -> None:
+    """A strategy that is asked to skip must find steps to skip, and an order must be one that some forecast uses."""
+    first_enhance, order = strategy.first_enhance, strategy.max_order
+    plan = strategy.plan(steps)
+    full = [step for step, kind in enumerate(plan) if kind == "full"]
+    skipped = [step for step, kind in enumerate(plan) if kind != "full"]
+    if strategy.interval > 1 and steps and not skipped:
+        raise BadInput(
+            f"strategy.first_enhance={first_enhance} leaves none of generator.num_steps={steps} to forecast: where there are "
+            "few steps they are too far apart; use strategy=original."
+        )
+    if skipped:
+        before = [step for step in full if step < skipped[-1]]
+        reached = ladder_length(before, max_order=order, first_enhance=first_enhance) - 1
+        if reached < order:
+            raise BadInput(
+                f"strategy.max_order={order} is never reached: {len(before)} of {steps} steps are full before the last one, "
+                f"enough for order {reached}; write strategy.max_order={reached}."
+            )
