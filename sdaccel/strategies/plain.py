@@ -1,9 +1,11 @@
 """The neutral choices: every step in full, every operator as the generator wrote it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor
 
 from sdaccel.registry import configurable
 
@@ -32,6 +34,10 @@ class Original:
 class Dense:
     """Dense operators."""
 
+    def check(self, generator: Any) -> None:
+        """Fits every generator."""
+
     @contextmanager
-    def attached(self, model: Any) -> Iterator[None]:
+    def attached(self, model: Any, *, grid: Sequence[int], seeds: Tensor) -> Iterator[None]:
+        """No operators: the model stays as it is."""
         yield

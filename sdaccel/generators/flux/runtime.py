@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sdaccel.conditions import Batch
 from sdaccel.generators.base import Generation, torch_dtype
 from sdaccel.generators.flux.denoise import denoise
+from sdaccel.generators.flux.operators import in_order, in_rows
 from sdaccel.generators.flux.packing import unpack_maps
 from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.seam import FluxSeam
@@ -40,13 +41,20 @@ class FluxRuntime(nn.Module):
         inputs = {name: value.to(device) for name, value in config._inputs(prompts, self.tower).items()}
         for name in ("encoder_hidden_states", "pooled_projections"):
             inputs[name] = inputs[name].to(dtype)
-        schedule = times(config.num_steps, tokens=config.tokens)
-        seam = FluxSeam(self.transformer, inputs=inputs, times=schedule, dtype=dtype, true_cfg=config.true_cfg)
-        x = normal(batch.seeds.to(device), Stream.LATENT, (config.tokens, config.channels)).to(seam.wide)
+        schedule, seeds = times(config.num_steps, tokens=config.tokens), batch.seeds.to(device)
+        x = normal(seeds, Stream.LATENT, (config.tokens, config.channels)).to(torch.promote_types(dtype, torch.float32))
         latents = [x]
-        with backend.attached(self.transformer):
+        grid = config.height // config.cell, config.width // config.cell
+        with backend.attached(self.transformer, grid=grid, seeds=seeds) as operators:
+            order = operators.order if operators else None
+            inputs["img_ids"] = in_order(inputs["img_ids"], order)
+            seam = FluxSeam(
+                self.transformer, inputs=inputs, times=schedule, dtype=dtype, true_cfg=config.true_cfg, operators=operators
+            )
             rule = strategy.start(seam, steps=config.num_steps)
-            x, kinds = denoise(seam, x, rule=rule, seen=latents.append if "latents" in keep else lambda x: None)
+            keeping = (lambda x: latents.append(in_rows(x, order, dim=1))) if "latents" in keep else lambda x: None
+            x, kinds = denoise(seam, in_order(x, order, dim=1), rule=rule, seen=keeping)
+        x = in_rows(x, order, dim=1)
         arrays = {"latents": torch.stack(latents, 1)} if "latents" in keep else {}
         arrays |= getattr(rule, "arrays", dict)()
         return Generation(self.images(x.float()), kinds, arrays)
