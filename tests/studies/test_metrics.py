@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from sdaccel.errors import BadInput
 from sdaccel.metrics.paired import psnr
 from sdaccel.samples import Samples, canonical, digest
 from sdaccel.studies import records
+from sdaccel.studies.verify import verify
 from tests.studies.frame import plan, run
 
 ARMS = (
@@ -117,3 +119,12 @@ def test_a_record_in_the_layout_of_old_is_read(record: dict[str, Any], tmp_path:
     with pytest.raises(BadInput, match="was changed"):
         records.load(path)
     assert digest(canonical(record["content"])) == record["content_hash"]
+
+
+def test_a_record_with_metrics_verifies_and_a_forged_one_does_not(record: dict[str, Any]) -> None:
+    quiet = Console(quiet=True)
+    assert verify(record, samples=2, console=quiet) == []
+    forged = json.loads(json.dumps(record))
+    forged["content"]["arms"]["real"]["samples"][1]["image"] = "0" * 64
+    (difference,) = verify(forged, samples=2, console=quiet)
+    assert "real, sample 1: image" in difference
