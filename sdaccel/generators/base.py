@@ -1,6 +1,6 @@
 """What the study frame asks of a generator. Generators know nothing of strategies; strategies know only seams."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -47,8 +47,15 @@ class Cost:
     """One uncompressed image."""
     calls: int = 0
     """Operators launched by one full step."""
-    feature_bytes: int = 0
-    """All features of one sample at one step, as a forecasting strategy would keep them."""
+    features: Mapping[str, int] = field(default_factory=dict)
+    """How many numbers a forecasting strategy keeps of one sample at one step, by granularity."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """What a step of another kind than full costs, as a share of a full one; kinds that are not named cost nothing."""
+
+    def macs_of(self, kinds: Sequence[str]) -> list[float]:
+        """Multiply-accumulates of every step as it was or will be run."""
+        shares = {"full": 1.0, **self.shares}
+        return [macs * shares.get(kind, 0.0) for macs, kind in zip(self.macs, kinds, strict=True)]
 
 
 class Runtime(Protocol):

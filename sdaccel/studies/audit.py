@@ -58,6 +58,9 @@ class Watched:
 
     copies: deque[Tensor]
     ladder: list[Tensor] = field(default_factory=list)
+    """Of the newest full step."""
+    exact: list[Tensor] = field(default_factory=list)
+    """Of the newest one that a backend left exact: others are held and never differenced."""
 
 
 class AuditedRule:
@@ -75,6 +78,7 @@ class AuditedRule:
         self.watched = {name: Watched(deque(maxlen=honest.max_order + 1)) for name in seam.features}
         self.columns: dict[str, list[Tensor]] = {}
         self.images = 0
+        self.exact = True
 
     @property
     def arrays(self) -> Callable[[], dict[str, Tensor]]:
@@ -117,6 +121,11 @@ class AuditedRule:
 
     def _absorb(self, step: int, seen: dict[str, Tensor]) -> Tensor:
         """Take a full step into the copies and ladders; the largest difference to the strategy's anchors, per row."""
+        if self.steps and not self.exact:  # an inexact anchor gives way to the next one
+            self.steps.popleft()
+            for watched in self.watched.values():
+                watched.copies.popleft()
+        self.exact = self.seam.exact
         spacing = step - self.steps[0] if self.steps else 0
         self.steps.appendleft(step)
         worst = torch.zeros(len(next(iter(seen.values()))), dtype=torch.float64)
@@ -124,10 +133,11 @@ class AuditedRule:
             watched = self.watched[name]
             watched.copies.appendleft(feature)
             rungs = [feature.double()]
-            for old in watched.ladder if step > self.honest.first_enhance - 2 else []:
+            for old in watched.exact if step > self.honest.first_enhance - 2 else []:
                 if len(rungs) <= self.honest.max_order:
                     rungs.append((rungs[-1] - old) / spacing)
-            watched.ladder = rungs
+            watched.ladder = rungs if self.exact else rungs[:1]
+            watched.exact = rungs if self.exact else watched.exact
             worst = torch.maximum(worst, self._difference(name, watched).cpu())
         return worst
 

@@ -35,8 +35,7 @@ class Result:
     def priced(self, cost: Cost) -> "Result":
         """With what it did and what all steps would have been."""
         kinds = self.samples.entry(0)["kinds"]
-        done = sum(macs for macs, kind in zip(cost.macs, kinds, strict=True) if kind == "full")
-        return replace(self, macs=done, macs_in_full=sum(cost.macs))
+        return replace(self, macs=sum(cost.macs_of(kinds)), macs_in_full=sum(cost.macs))
 
     def arrays(self, name: str) -> list[np.ndarray]:
         return [self.samples.array(i, name) for i in range(self.count)]

@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 
 from sdaccel.conditions import batches
-from sdaccel.generators.base import Cost
+from sdaccel.generators.base import Cost, torch_dtype
 from sdaccel.studies.arms import Arm, costs
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.records import run_id
@@ -58,22 +58,24 @@ def describe(plan: Plan, console: Console) -> None:
 
 
 def draw_plan(arm: Arm) -> str:
-    """`FFF....F....F` with counts: F runs in full."""
+    """`FFF....F....F` with counts: F runs in full, p in part."""
     kinds = arm.strategy.plan(arm.generator.steps)
     if not kinds:
         return "no steps"
     full = kinds.count("full")
-    return f"{''.join('F' if kind == 'full' else '.' for kind in kinds)} {full}/{len(kinds)} full"
+    drawn = "".join({"full": "F", "partial": "p"}.get(kind, ".") for kind in kinds)
+    return f"{drawn} {full}/{len(kinds)} full"
 
 
 def arm_needs(arm: Arm, cost: Cost, *, batch_size: int, keep: list[str], rate: float, overhead: float) -> dict[str, float]:
     """Bytes of memory and of disk per image, seconds per batch; rough on purpose, within a small factor."""
     kinds = arm.strategy.plan(arm.generator.steps)
-    run = [macs for macs, kind in zip(cost.macs, kinds, strict=True) if kind == "full"]
-    anchors = getattr(arm.strategy, "max_order", -1) + 1
+    run = [macs for macs in cost.macs_of(kinds) if macs]
+    keeps = getattr(arm.strategy, "state_bytes", lambda values, itemsize: 0)
+    state = cost.state_bytes + keeps(cost.features, itemsize=torch_dtype(arm.generator.dtype).itemsize)
     images = (1 + arm.images_before) * (2 if arm.audit else 1)  # a watched step is about twice as dear
     return {
-        "memory": cost.weight_bytes + batch_size * (cost.state_bytes + anchors * cost.feature_bytes),
+        "memory": cost.weight_bytes + batch_size * state,
         "disk": cost.image_bytes + (4 * cost.image_bytes * (arm.generator.steps + 1) if keep else 0),
         "seconds": images * (batch_size * (sum(run) + cost.decode_macs) / rate + len(run) * cost.calls * overhead),
     }

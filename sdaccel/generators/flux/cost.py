@@ -17,14 +17,20 @@ if TYPE_CHECKING:
 
 def price(config: "Flux") -> Cost:
     """Steps, what lies outside them, and bytes; under true guidance an image is two rows."""
+    width = config.heads * config.head_dim
+    stream = config.branches * config.tokens * width
     with torch.device("meta"):
         model = config.transformer()
         seam = FluxSeam(model, inputs=config._inputs([""]), times=[1.0, 0.0], dtype=torch.float32, true_cfg=config.true_cfg)
         step = partial(seam.full, 0, torch.empty(1, config.tokens, config.channels))
         macs, calls = forward_macs(step), operator_calls(step)
+        x, added = torch.empty(1, config.tokens, config.channels), torch.empty(config.branches, config.tokens, width)
+        shares = {
+            "partial": forward_macs(lambda: seam.from_singles(0, x, added)) / macs,
+            "forecast": forward_macs(lambda: seam.from_trunk(0, x, added)) / macs,
+        }
         (decoding, decoder), (reading, reader) = _decoder(config), _reader(config)
-    size = torch_dtype(config.dtype).itemsize
-    width, length = config.heads * config.head_dim, config.tokens + config.text_tokens
+    size, length = torch_dtype(config.dtype).itemsize, config.tokens + config.text_tokens
     parts = nn.ModuleList([model, *decoder, *reader])
     return Cost(
         macs=[macs] * config.num_steps,
@@ -33,7 +39,14 @@ def price(config: "Flux") -> Cost:
         state_bytes=size * config.branches * length * width * 16,  # residual, qkv and the MLP's hidden layer alive at once
         image_bytes=3 * config.height * config.width,
         calls=calls,
-        feature_bytes=size * config.branches * config.tokens * width * (2 * config.doubles + config.singles),
+        features={
+            "module": stream * (2 * config.doubles + config.singles),
+            "block": stream * (config.doubles + config.singles),
+            "trunk": stream,
+            "singles": stream,
+            "output": config.branches * config.tokens * config.channels,
+        },
+        shares=shares,
     )
 
 

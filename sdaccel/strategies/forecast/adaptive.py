@@ -26,19 +26,19 @@ class AnalyticForecastRule(ForecastRule):
         layers = [".".join(name.split(".")[:2]) for name in self.names]
         self.places = [(layer, layers[:f].count(layer)) for f, layer in enumerate(layers)]
         self.modules = {layer: layers.count(layer) for layer in layers}
-        self.scaled = False
-        """Forecasts since the last full step have had a slope to scale."""
+        self.scaled: int | None = None
+        """The last full step, if forecasts after it have a slope to scale."""
 
     def absorbed(self) -> None:
         """Scales stay where the forecasts before this full step left them, then the slopes are measured."""
-        newest, *older = self.ring.steps
+        newest = self.ring.steps[0]
         anchors, _ = self.positions(newest)
         rows = range(self.ring.memory.shape[2])
-        if self.scaled and newest - older[0] > 1:
+        if self.scaled is not None and newest - self.scaled > 1:
             for layer, row in product(self.modules, rows):
-                self.state.advance((row, layer), self.modules[layer] * (newest - older[0] - 1))
-        self.scaled = len(anchors) > 1
-        if self.scaled:
+                self.state.advance((row, layer), self.modules[layer] * (newest - self.scaled - 1))
+        self.scaled = newest if len(anchors) > 1 else None
+        if len(anchors) > 1:
             for (layer, _), sizes in zip(self.places, self._sizes(anchors[0] - anchors[1]), strict=True):
                 for row in rows:
                     self.state.observe((row, layer), sizes[row])

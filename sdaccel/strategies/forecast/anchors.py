@@ -14,6 +14,7 @@ class _Kept:
 
     step: int
     slot: int
+    exact: bool = True
     written: set[str] = field(default_factory=set)
 
 
@@ -21,6 +22,9 @@ class AnchorRing:
     """Raw anchors of the last `capacity` full steps in one block of memory, so that one pass can read them all.
 
     Copies, never views: a model that reuses its output buffers cannot change them. J slots · F features · B rows.
+
+    An anchor that a sparse backend left inexact may be held but not differenced, which would amplify what it lacks: it gives
+    way to the next one, so that only the newest can be inexact.
     """
 
     def __init__(self, capacity: int, names: Sequence[str], *, dtype: torch.dtype | None = None, offload: bool = False) -> None:
@@ -36,9 +40,16 @@ class AnchorRing:
         self._kept: deque[_Kept] = deque()  # newest first
 
     def begin(self, step: int) -> None:
-        """Open the slot of a new full step: a free one, or that of the oldest."""
-        full = len(self._kept) == self.capacity
-        self._kept.appendleft(_Kept(step, self._kept.pop().slot if full else len(self._kept)))
+        """Open the slot of a new full step: that of an inexact one, a free one, or that of the oldest."""
+        if self._kept and not self._kept[0].exact:
+            slot = self._kept.popleft().slot
+        else:
+            slot = self._kept.pop().slot if len(self._kept) == self.capacity else len(self._kept)
+        self._kept.appendleft(_Kept(step, slot))
+
+    def close(self, *, exact: bool) -> None:
+        """The full step is over; what it wrote may enter differences or not."""
+        self._kept[0].exact = exact
 
     def write(self, name: str, feature: Tensor) -> None:
         """Copy a feature into the open slot."""
@@ -60,6 +71,11 @@ class AnchorRing:
     def steps(self) -> list[int]:
         """The full steps held, newest first."""
         return [kept.step for kept in self._kept]
+
+    @property
+    def exact(self) -> bool:
+        """The newest may enter differences, as all others may."""
+        return self._kept[0].exact
 
     @property
     def slots(self) -> list[int]:

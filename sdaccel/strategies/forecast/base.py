@@ -59,7 +59,7 @@ class Forecast:
         """Room for the raw anchors of one generation."""
         return AnchorRing(self.max_order + 1, names, dtype=DTYPES.get(self.anchor_dtype), offload=self.offload)
 
-    def state_bytes(self, values: Mapping[str, int], *, itemsize: int) -> int:
+    def state_bytes(self, values: Mapping[str, int], itemsize: int) -> int:
         """Anchors and sums of one sample; `values` counts the numbers of its features by granularity."""
         kept = DTYPES[self.anchor_dtype].itemsize if self.anchor_dtype in DTYPES else itemsize
         one_sum = values["output" if self.granularity == "output" else "trunk"]

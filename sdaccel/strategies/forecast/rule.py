@@ -37,6 +37,7 @@ class ForecastRule:
             self.sums.clear()
             self.ring.begin(step)
             v = self.seam.full(step, x, emit=self.ring.write, names=self.names)
+            self.ring.close(exact=self.seam.exact)
             self.absorbed()
             return kind, v
         if step not in self.sums:
@@ -53,7 +54,8 @@ class ForecastRule:
     def positions(self, step: int) -> tuple[list[float], float]:
         """The usable anchors, newest first, and the step, on the strategy's clock."""
         full = self.ring.steps
-        usable = ladder_length(full, max_order=self.strategy.max_order, first_enhance=self.strategy.first_enhance)
+        length = ladder_length(full, max_order=self.strategy.max_order, first_enhance=self.strategy.first_enhance)
+        usable = length if self.ring.exact else 1
         *anchors, at = [CLOCKS[self.strategy.clock](self.seam.times, s) for s in [*full[:usable], step]]
         return anchors, at
 

@@ -8,6 +8,7 @@ import torch
 from sdaccel.conditions import batches
 from sdaccel.generators.flux.runtime import FluxRuntime, unpack
 from sdaccel.generators.flux.text import hashed_embeddings
+from sdaccel.strategies.forecast.granularity import GRANULARITIES
 from sdaccel.strategies.plain import Dense, Original
 from tests.generators.flux.tiny import PROMPTS, TINY, batch, bind, built, generate, noise, relative, same
 
@@ -113,14 +114,28 @@ def test_macs_of_a_full_step_are_those_counted_by_hand() -> None:
     assert TINY.cost().macs == [hand_counted_macs()] * TINY.num_steps
 
 
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_the_price_of_features_is_what_a_full_step_emits(granularity: str, runtime: FluxRuntime) -> None:
+    seam, kept = bind(runtime, PROMPTS[:1]), list[int]()
+    names = GRANULARITIES[granularity].names(seam)
+    with torch.no_grad():
+        seam.full(0, noise([1]), emit=lambda name, feature: kept.append(feature.numel()), names=names)
+    assert TINY.cost().features[granularity] == sum(kept) and len(kept) == len(names)
+
+
+def test_a_step_in_part_costs_the_doubles_and_a_forecast_the_ends() -> None:
+    cost, deep = TINY.cost(), replace(TINY, singles=4).cost()
+    parts = [cost.shares[kind] * cost.macs[0] for kind in ("forecast", "partial")]
+    assert 0 < parts[0] < parts[1] < cost.macs[0]
+    assert [deep.shares[kind] * deep.macs[0] for kind in ("forecast", "partial")] == pytest.approx(parts)
+    kinds = ["full", "partial", "forecast", "unheard of"] * 3
+    assert cost.macs_of(kinds) == pytest.approx([cost.macs[0], parts[1], parts[0], 0] * 3)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_price_in_bytes_is_that_of_the_built_model(dtype: str) -> None:
     runtime = built(dtype)
     cost = runtime.config.cost()
     assert cost.weight_bytes == sum(p.nbytes for p in runtime.parameters())
     assert not list(runtime.buffers()), "a buffer would be weight that the price leaves out"
-    kept: list[int] = []
-    with torch.no_grad():
-        bind(runtime, PROMPTS[:1]).full(0, noise([1]), emit=lambda name, feature: kept.append(feature.nbytes))
-    assert cost.feature_bytes == sum(kept)
     assert cost.image_bytes == 3 * TINY.height * TINY.width

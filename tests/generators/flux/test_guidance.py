@@ -52,7 +52,7 @@ def test_a_forecast_is_another_generation_and_its_audit_has_a_row_per_image() ->
 def test_guidance_of_1_costs_and_changes_nothing() -> None:
     assert same(generate(replace(TINY, true_cfg=1.0).build(CPU), Original()), generate(built(), Original()))
     assert GUIDED.cost().macs[0] == 2 * replace(GUIDED, true_cfg=1.0).cost().macs[0]
-    assert GUIDED.cost().feature_bytes == 2 * TINY.cost().feature_bytes
+    assert GUIDED.cost().features == {name: 2 * count for name, count in TINY.cost().features.items()}
 
 
 def test_without_a_prompt_guidance_changes_nothing_but_rounding() -> None:
