@@ -70,6 +70,6 @@ class Texts:
 
 
 def beats_all(picture: Tensor, own: Tensor, rivals: Tensor) -> Tensor:
-    """Is (D,) closer to its own caption than to every rival (M, D)? By the angle; a draw is lost."""
-    mine = torch.cosine_similarity(picture, own, dim=-1)
-    return (mine > torch.cosine_similarity(picture, rivals, dim=-1)).all()
+    """Is (..., D) closer to its own caption than to every rival (..., M, D)? By the angle; a draw is lost."""
+    mine = torch.cosine_similarity(picture, own, dim=-1).unsqueeze(-1)
+    return (mine > torch.cosine_similarity(picture.unsqueeze(-2), rivals, dim=-1)).all(-1)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 import sdaccel.torchvision_guard  # noqa: F401  (before open_clip)
 from sdaccel import world
+from sdaccel.metrics.texts import beats_all
 from sdaccel.world.captions import CONTEXT, END, PAD, VOCAB, caption_tokens, negative_tokens
 from sdaccel.world.render import render
 from sdaccel.zoo.training import Batch, indices
@@ -99,8 +100,6 @@ def top1(net: Any, *, count: int, device: torch.device, candidates: int = 64) ->
             near = negative_tokens(some, count=23 if int(some.count[0]) == 1 else candidates // 2 - 1, complete=True)
             unsaid = net.encode_text(near.flatten(0, 1), normalize=True).float().unflatten(0, near.shape[:2])
             others = (rows.unsqueeze(1) + 1 + torch.arange(candidates - 1 - near.shape[1], device=device)) % len(scenes)
-            mine = (picture[rows] * said[rows]).sum(-1, keepdim=True)
-            rivals = torch.cat([(picture[rows, None] * unsaid).sum(-1), (picture[rows, None] * said[others]).sum(-1)], 1)
-            right += int((mine > rivals).all(1).sum())
+            right += int(beats_all(picture[rows], said[rows], torch.cat([unsaid, said[others]], 1)).sum())
             asked += len(rows)
     return right / asked
