@@ -67,8 +67,12 @@ def arrange(
         middles = spread([label.y for label in crowd], apart=apart, low=frame[1] + apart / 2, high=frame[3] - apart / 2)
         sides = []
         for right in (True, False):
-            edge = max(label.x for label in crowd) + GAP if right else min(label.x for label in crowd) - GAP
-            lefts = [edge if right else edge - LETTER * size * len(label.text) for label in crowd]
+            beside = [
+                [label.x, *(other.x for other in crowd if abs(other.y - y) < apart)]
+                for label, y in zip(crowd, middles, strict=True)
+            ]
+            edges = [max(near) + GAP if right else min(near) - GAP for near in beside]
+            lefts = [e if right else e - LETTER * size * len(label.text) for e, label in zip(edges, crowd, strict=True)]
             boxes = [label.box(left, y, size) for label, left, y in zip(crowd, lefts, middles, strict=True)]
             cost = sum(_shared(box, other) for box in boxes for other in taken)
             cost += sum(max(frame[0] - box[0], 0) + max(box[2] - frame[2], 0) for box in boxes) * size
