@@ -8,8 +8,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from sdaccel.generators.flux.operators import Operators
+from sdaccel.generators.flux.seam import FluxSeam
+from sdaccel.strategies.column_sparse.operators import SparseOperators
+from sdaccel.strategies.column_sparse.state import MlpState
 from sdaccel.strategies.forecast.anchors import AnchorRing
 from sdaccel.strategies.forecast.base import Forecast
 
@@ -80,6 +85,76 @@ def dropped_norm(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
             attn.norm_q, attn.norm_k = norm_q, norm_k
 
 
+class MissedTicks:
+    """Operators that are told of 76 sublayers of a step that has 114."""
+
+    def __init__(self, operators: Operators) -> None:
+        self.operators = operators
+        self.order = operators.order
+        self.forwards = 0
+
+    @property
+    def exact(self) -> bool:
+        return self.operators.exact
+
+    def forward(self, step: int) -> AbstractContextManager[None]:
+        counted = self.forwards * 76 // 114
+        self.forwards += 1
+        return self.operators.forward(counted)
+
+
+@contextmanager
+def missed_ticks(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
+    """A cached branch that calls the dense MLP and leaves the sparse one's counter behind: two steps count where three ran."""
+
+    class Missed(type(strategy)):  # type: ignore[misc]
+        def start(self, seam: FluxSeam, *, steps: int) -> Any:
+            seam.operators = seam.operators and MissedTicks(seam.operators)
+            return super().start(seam, steps=steps)
+
+    yield _remake(Missed, strategy)
+
+
+class LiveOutput(MlpState):
+    """Hands out the sum that its next sparse step adds to."""
+
+    def published(self, dtype: torch.dtype) -> Tensor:
+        assert self.output is not None
+        return self.output.to(dtype)
+
+
+class ReferenceRing(AnchorRing):
+    """Slots hold the emitted tensors themselves."""
+
+    def __init__(self, capacity: int, names: Sequence[str]) -> None:
+        super().__init__(capacity, names)
+        self.held: dict[tuple[int, str], Tensor] = {}
+
+    def write(self, name: str, feature: Tensor) -> None:
+        super().write(name, feature)
+        self.held[self.slots[0], name] = feature
+
+    @property
+    def memory(self) -> Tensor:
+        return torch.stack([torch.stack([self.held[slot, name] for name in self.names]) for slot in range(len(self.steps))])
+
+
+@contextmanager
+def aliased_cache(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
+    """The sparse MLP returns its own cache and anchors refer to it: every anchor becomes the newest, all differences 0."""
+
+    class Aliased(type(strategy)):  # type: ignore[misc]
+        def ring(self, names: Sequence[str]) -> AnchorRing:
+            return ReferenceRing(self.max_order + 1, names)
+
+        def start(self, seam: FluxSeam, *, steps: int) -> Any:
+            if isinstance(seam.operators, SparseOperators):
+                seam.operators.mlp_state = LiveOutput
+            return super().start(seam, steps=steps)
+
+    yield _remake(Aliased, strategy)
+
+
 MUTANTS: dict[str, Callable[[Any, Forecast], AbstractContextManager[Forecast]]] = {
-    mutant.__name__: mutant for mutant in (sign_flip, aliased_anchor, stale_anchor, dropped_norm)
+    mutant.__name__: mutant for mutant in (sign_flip, aliased_anchor, stale_anchor, dropped_norm, missed_ticks, aliased_cache)
 }

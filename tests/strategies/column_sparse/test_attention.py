@@ -31,16 +31,20 @@ def started(options: SparseAttention, *inputs: Tensor) -> AttentionState:
     return state
 
 
+def dense(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return scaled_dot_product_attention(q, k, v)
+
+
 def off(a: Tensor, b: Tensor) -> float:
     return float((a.double() - b.double()).norm() / b.double().norm())
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_a_full_step_is_scaled_dot_product_attention(dtype: torch.dtype) -> None:
+def test_a_full_step_is_dense(dtype: torch.dtype) -> None:
     inputs = qkv(0, dtype=dtype)
     out = AttentionState(OPTIONS).step(Kind.FULL_INIT, *inputs)
     assert out.dtype == dtype
-    assert off(out, scaled_dot_product_attention(*(x.double() for x in inputs))) < 4 * torch.finfo(dtype).eps
+    assert off(out, dense(*(x.double() for x in inputs))) < 4 * torch.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -50,13 +54,13 @@ def test_all_columns_are_dense_attention_however_far_the_inputs_moved(form: str,
     for scale in (1.0, 30.0, 0.01):
         q, k, v = qkv(1, dtype=dtype)
         out = state.step(Kind.SPARSE, scale * q, k, v)
-        assert off(out, scaled_dot_product_attention(scale * q.double(), k.double(), v.double())) < 1e3 * torch.finfo(dtype).eps
+        assert off(out, dense(scale * q.double(), k.double(), v.double())) < 1e3 * torch.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_without_one_column_it_is_not_dense(form: str) -> None:
     state = started(replace(OPTIONS, form=form, top_keys=42 / 43), *qkv(0))
-    assert off(state.step(Kind.SPARSE, *qkv(1)), scaled_dot_product_attention(*qkv(1))) > 1e-4
+    assert off(state.step(Kind.SPARSE, *qkv(1)), dense(*qkv(1))) > 1e-4
 
 
 @pytest.mark.parametrize("kind", [Kind.FULL_MASK, Kind.FULL])
@@ -65,8 +69,8 @@ def test_without_one_column_it_is_not_dense(form: str) -> None:
 def test_a_sparse_step_on_the_input_of_the_full_step_before_it_is_dense(form: str, mass: str, kind: Kind) -> None:
     state = started(replace(OPTIONS, form=form, column_mass=mass), *qkv(0))
     state.step(kind, *qkv(1))
-    assert off(state.step(Kind.SPARSE, *qkv(1)), scaled_dot_product_attention(*qkv(1))) < 1e-13
-    assert off(state.step(Kind.SPARSE, *qkv(2)), scaled_dot_product_attention(*qkv(2))) > 1e-2
+    assert off(state.step(Kind.SPARSE, *qkv(1)), dense(*qkv(1))) < 1e-13
+    assert off(state.step(Kind.SPARSE, *qkv(2)), dense(*qkv(2))) > 1e-2
 
 
 def test_the_merge_is_exact_while_the_columns_left_out_keep_their_logits_and_values() -> None:
@@ -78,7 +82,7 @@ def test_the_merge_is_exact_while_the_columns_left_out_keep_their_logits_and_val
         assert state.columns is not None
         inside = torch.zeros(2, 3, 43, 1, dtype=torch.bool).scatter(2, state.columns.squeeze(2).unsqueeze(-1), True)
         moved = [torch.where(inside, new, old) for new, old in zip(qkv(1)[1:], (k, v), strict=True)]
-        errors[form] = off(state.step(Kind.SPARSE, q, *moved), scaled_dot_product_attention(q, *moved))
+        errors[form] = off(state.step(Kind.SPARSE, q, *moved), dense(q, *moved))
     assert errors["lse_merge"] < 1e-13
     assert errors["delta"] > 1e-2
 
@@ -144,4 +148,4 @@ def test_any_number_of_tokens_fits(tokens: int, mbm: int) -> None:
     options = replace(OPTIONS, mbm=mbm, top_keys=1.0)
     state = started(options, *qkv(0, tokens=tokens))
     inputs = qkv(1, tokens=tokens)
-    assert off(state.step(Kind.SPARSE, *inputs), scaled_dot_product_attention(*inputs)) < 1e-13
+    assert off(state.step(Kind.SPARSE, *inputs), dense(*inputs)) < 1e-13

@@ -46,7 +46,7 @@ def test_under_forecasting_six_anchors_are_full_whatever_the_interval(interval: 
 
 
 def test_neither_clock_alone_would_do() -> None:
-    """Interval 5: by the ordinal of real forwards steps 0, 1 and 42 would be full, by multiples of 10 among them only 0 and 1."""
+    """Interval 5: by the ordinal of real forwards steps 0, 1 and 42 would be full, of multiples of 10 only 0 and 1."""
     steps = real(50, 5)
     by_ordinal = [step for i, step in enumerate(steps) if i < 2 or i % 10 == 0]
     by_step = [step for i, step in enumerate(steps) if i < 2 or step % 10 == 0]
