@@ -146,7 +146,7 @@ class FluxSeam:
             chosen += [chunks[2], chunks[5]]  # of attention, of the MLP
         for block in self.model.single_transformer_blocks:
             chosen.append(block.norm.linear(block.norm.silu(temb)).chunk(3, dim=-1)[2])
-        return torch.stack(chosen).unflatten(1, (len(steps), rows)).transpose(0, 1).to(self.wide)
+        return torch.stack(chosen).unflatten(1, (len(steps), rows)).transpose(0, 1)
 
     def from_trunk(self, step: int, x: Tensor, added: Tensor) -> Tensor:
         image = self.model.x_embedder(self._branched(x).to(self.dtype)).to(self.wide) + added
