@@ -92,8 +92,10 @@ def test_arms_that_coincide_share_one_line(headline: dict[str, Any]) -> None:
     with style.styled():
         figure = figures.would_be_forecasts(headline)
     arms = [a for a in headline["content"]["arms"].values() if not a["control"] and a["per_step"]]
-    distinct = {(a["point"]["generator.dtype"], tuple(a["per_step"]["forecast_error"])) for a in arms}
-    assert sum(len(axes.lines) for axes in figure.axes) == len(distinct) + 2 < len(arms) + 2  # one reuse line per panel
+    distinct = {(a["point"]["generator.dtype"], a["mode"], tuple(a["per_step"]["forecast_error"])) for a in arms}
+    reuse = {(a["point"]["generator.dtype"], tuple(a["per_step"]["reuse_error"])) for a in arms}
+    assert len(reuse) == 4, "one per panel and backend"
+    assert sum(len(axes.lines) for axes in figure.axes) == len(distinct) + len(reuse) < len(arms) + len(reuse)
     assert [axes.get_title(loc="left").partition(",")[0] for axes in figure.axes] == ["float32", "bfloat16"]
 
 

@@ -22,7 +22,7 @@ def test_every_honest_arm_passes_every_check(record: dict) -> None:
     assert record["content"]["verdict"] == "pass"
     assert all(v["passed"] for v in honest)
     arms = {v["arm"] for v in honest}
-    assert len(arms) == 26, "in two number formats: two modes x (three warm-ups + a second image), five of sparse operators"
+    assert len(arms) == 24, "in two number formats: two modes x (three warm-ups + a second image), four of sparse operators"
 
 
 def test_every_mutant_is_a_control_and_fails_the_check_it_names(record: dict) -> None:
