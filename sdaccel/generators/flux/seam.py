@@ -120,7 +120,7 @@ class FluxSeam:
             return self._run(step, x, emit, names)
 
     def _run(self, step: int, x: Tensor, emit: Emit | None, names: Collection[str] | None) -> Tensor:
-        tap = _Tap(emit, self.features if names is None else names, self.wide)
+        tap = _Tap(emit, self.features if names is None else names)
         entered, text, temb = self._entered(step, x)
         middle, text = self._doubles(entered, text, temb, tap)
         image = middle
@@ -154,7 +154,7 @@ class FluxSeam:
 
     def from_singles(self, step: int, x: Tensor, added: Tensor) -> Tensor:
         image, text, temb = self._entered(step, x)
-        image, _ = self._doubles(image, text, temb, _Tap(None, (), self.wide))
+        image, _ = self._doubles(image, text, temb, _Tap(None, ()))
         return self._guided(self._head((image.to(self.wide) + added).to(self.dtype), temb).to(self.wide))
 
     def from_output(self, step: int, x: Tensor, output: Tensor) -> Tensor:
@@ -206,16 +206,15 @@ class FluxSeam:
 class _Tap:
     """What of a full step goes to `emit`: the values that are named."""
 
-    def __init__(self, emit: Emit | None, names: Collection[str], wide: torch.dtype) -> None:
+    def __init__(self, emit: Emit | None, names: Collection[str]) -> None:
         self.emit = emit
         self.names = frozenset(names if emit else ())
-        self.wide = wide
 
     def value(self, name: str, value: Tensor) -> None:
         if self.emit and name in self.names:
             self.emit(name, value)
 
     def added(self, name: str, before: Tensor, after: Tensor) -> None:
-        """What a stretch of blocks did to the stream, its rounding included."""
+        """What a stretch of blocks did to the stream, in the stream's own format, which its parts have had too."""
         if self.emit and name in self.names:
-            self.emit(name, after.to(self.wide) - before.to(self.wide))
+            self.emit(name, after - before)

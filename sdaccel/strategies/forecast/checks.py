@@ -1,8 +1,10 @@
 """Options of a forecasting strategy that cannot work, or can only be a mistake, are refused before anything runs."""
 
+import math
 from typing import TYPE_CHECKING
 
 from sdaccel.errors import BadInput
+from sdaccel.strategies.forecast.analytic import AnalyticRule
 from sdaccel.strategies.forecast.clock import CLOCKS
 from sdaccel.strategies.forecast.granularity import GRANULARITIES
 from sdaccel.strategies.forecast.plan import ladder_length
@@ -27,6 +29,17 @@ def check_scale(scale: float) -> None:
     """sigma contracts; beyond 1 the polynomials only grow."""
     if not 0 < scale <= 1:
         raise BadInput(f"strategy.hicache_scale={scale} must lie in (0, 1].")
+
+
+def check_analytic(rule: AnalyticRule) -> None:
+    """What the square roots and logarithms of the adaptive scale stand."""
+    for name in ("alpha", "sigma_max", "epsilon"):
+        if not 0 < getattr(rule, name) < math.inf:
+            raise BadInput(f"strategy.{name}={getattr(rule, name)} must be above 0 and finite.")
+    for name in ("beta", "smooth", "q_quantile"):
+        value = getattr(rule, name)
+        if value is not None and not 0 <= value <= 1:
+            raise BadInput(f"strategy.{name}={value} must lie in [0, 1].")
 
 
 def check_plan(strategy: "Forecast", steps: int) -> None:

@@ -13,7 +13,7 @@ from sdaccel.registry import configurable
 from sdaccel.strategies.forecast.adaptive import AnalyticForecastRule
 from sdaccel.strategies.forecast.analytic import AnalyticRule
 from sdaccel.strategies.forecast.base import Forecast
-from sdaccel.strategies.forecast.checks import check_scale
+from sdaccel.strategies.forecast.checks import check_analytic, check_scale
 from sdaccel.strategies.forecast.weights import (
     damped_coefficients,
     hermite_coefficients,
@@ -75,6 +75,10 @@ class DampedTaylor(Scaled):
 @dataclass(frozen=True)
 class HiCacheAnalytic(Forecast, AnalyticRule):
     """HiCache with a sigma per layer and picture, from the size of the layer's slope."""
+
+    def check(self, steps: int) -> None:
+        super().check(steps)
+        check_analytic(self)
 
     def start(self, seam: DenoiseSeam, *, steps: int) -> AnalyticForecastRule:
         return AnalyticForecastRule(self, seam, plan=self.plan(steps), adapts=self)

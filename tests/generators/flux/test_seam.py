@@ -137,10 +137,11 @@ def test_what_blocks_add_sums_up_to_what_stacks_add(either: FluxRuntime) -> None
     seam, x = bind(either), noise([1, 2])
     v, added = emitted(seam, STEP, x, names=SUMMED)
     assert set(added) == set(SUMMED) and set(seam.blocks) < set(SUMMED)
-    assert relative(sum((added[name] for name in seam.blocks), torch.zeros(())), added["trunk"]) < 1e-6
-    assert relative(added["block.2"] + added["block.3"], added["singles"]) < 1e-6
-    assert relative(seam.from_trunk(STEP, x, added["trunk"]), v) < 1e-5
-    assert relative(seam.from_singles(STEP, x, added["singles"]), v) < 1e-5
+    rounding = 1e-5 if seam.dtype == torch.float32 else 2e-2
+    assert relative(sum((added[name] for name in seam.blocks), torch.zeros(())), added["trunk"]) < rounding
+    assert relative(added["block.2"] + added["block.3"], added["singles"]) < rounding
+    assert relative(seam.from_trunk(STEP, x, added["trunk"]), v) < rounding
+    assert relative(seam.from_singles(STEP, x, added["singles"]), v) < rounding
     assert torch.equal(seam.from_output(STEP, x, added["output"]), v)
 
 
