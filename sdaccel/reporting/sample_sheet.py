@@ -57,30 +57,38 @@ def said(record: Record, row: int) -> str:
 
 def sample_sheet(record: Record, find: Find) -> "Figure":
     """Honest arms with distinct pictures, in the order of the study."""
-    from matplotlib.figure import Figure
-
     arms = {name: arm for name, arm in record["content"]["arms"].items() if not arm["control"]}
     rows = kept(record, find)
     if not rows:
         raise BadInput("figure sample_sheet needs the pictures of every arm; run the study again, then promote.")
     groups = series.coinciding({name: [arm["samples"][i]["image"] for i in rows] for name, arm in arms.items()})
     names = series.labels(arms)
-    pictures = [[_read(find(own[0], arms[own[0]]["samples"][i])) for i in rows] for own, _ in groups]
-    high, wide = pictures[0][0].shape[:2]
-    conditions = [said(record, i) for i in rows]
+    lines = [
+        (", ".join(names[name] for name in own), [_read(find(own[0], arms[own[0]]["samples"][i])) for i in rows])
+        for own, _ in groups
+    ]
+    return sheet(lines, [said(record, i) for i in rows], title="The same conditions, arm by arm")
+
+
+def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], conditions: Sequence[str], *, title: str) -> "Figure":
+    """(name, pictures) of every row, uint8 (H, W, 3) each; one condition per column."""
+    from matplotlib.figure import Figure
+
+    pictures = [(name, [_enlarged(picture) for picture in row]) for name, row in rows]
+    high, wide = pictures[0][1][0].shape[:2]
     short = max(map(len, conditions)) <= SHORT
     top, dpi = (0.18 if short else 0.14) + 0.22, style.RC["savefig.dpi"]
-    width = SIDE + len(rows) * (wide + GAP) / dpi
+    width = SIDE + len(conditions) * (wide + GAP) / dpi
     below = [] if short else _listed(conditions, width)
     bottom = 0.06 + 0.115 * len(below)
-    figure = Figure(figsize=(width, top + len(groups) * (high + GAP) / dpi + bottom))
+    figure = Figure(figsize=(width, top + len(rows) * (high + GAP) / dpi + bottom))
     figure.set_layout_engine("none")
     height = figure.get_figheight()
-    for i, line in enumerate(pictures):
+    for i, (name, line) in enumerate(pictures):
         y = top + i * (high + GAP) / dpi
-        lines = textwrap.wrap(", ".join(names[name] for name in groups[i][0]), 17)
         middle = 1 - (y + high / dpi / 2) / height
-        figure.text((SIDE - 0.06) / width, middle, "\n".join(lines), fontsize=SIZE, ha="right", va="center", ma="right")
+        text = "\n".join(textwrap.wrap(name, 17))
+        figure.text((SIDE - 0.06) / width, middle, text, fontsize=SIZE, ha="right", va="center", ma="right")
         for j, picture in enumerate(line):
             x = SIDE + j * (wide + GAP) / dpi
             size = wide / dpi / width, high / dpi / height
@@ -93,15 +101,18 @@ def sample_sheet(record: Record, find: Find) -> "Figure":
         figure.text(x / width, 1 - (top - 0.04) / height, head, fontsize=HEAD, ha="center", va="bottom")
     for j, text in enumerate(below):
         figure.text(SIDE / width, (bottom - 0.06 - 0.115 * j) / height, text, fontsize=SIZE, va="top")
-    figure.suptitle("The same conditions, arm by arm", x=0.04 / width, y=1 - 0.05 / height, ha="left", va="top")
+    figure.suptitle(title, x=0.04 / width, y=1 - 0.05 / height, ha="left", va="top")
     return figure
 
 
 def _read(path: Path) -> np.ndarray:
     with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    factor = max(1, -(-CRISP // pixels.shape[1]))
-    return pixels.repeat(factor, 0).repeat(factor, 1)
+        return np.asarray(image.convert("RGB"))
+
+
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    factor = max(1, -(-CRISP // picture.shape[1]))
+    return picture.repeat(factor, 0).repeat(factor, 1)
 
 
 def _listed(conditions: Sequence[str], width: float) -> list[str]:

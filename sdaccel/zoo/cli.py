@@ -1,4 +1,4 @@
-"""`experiments/zoo.py model=NAME`: train one model, measure it on the test split, write curve, sheet and weights."""
+"""`experiments/zoo.py model=NAME`: train one model, measure it on the test split, write weights, curve, sheet and result."""
 
 import json
 import sys
@@ -15,8 +15,9 @@ from omegaconf import MISSING
 from omegaconf.errors import OmegaConfBaseException
 
 from sdaccel.errors import BadInput
-from sdaccel.shipped import FOLDER, ship
+from sdaccel.shipped import FOLDER, restore, ship
 from sdaccel.studies.compose import one_line
+from sdaccel.zoo.sheets import draw
 from sdaccel.zoo.training import Recipe, fit
 
 
@@ -36,6 +37,8 @@ class Zoo:
     weights: str = str(FOLDER)
     """Where the trained weights go."""
     device: str = "cuda"
+    train: bool = True
+    """False: only draw the sheet of the weights that ship."""
 
 
 def main(conf: Path) -> int:
@@ -48,6 +51,8 @@ def main(conf: Path) -> int:
         if cfg.device == "cuda" and not torch.cuda.is_available():
             raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu, slowly.")
         task, recipe = instantiate(cfg.model.task), instantiate(cfg.model.recipe)
+        if not cfg.train:
+            restore(cfg.model.name, task.net, folder=Path(cfg.weights))
     except InstantiationException as error:  # a BadInput of the task's comes wrapped
         if not isinstance(error.__cause__, BadInput):
             raise
@@ -59,14 +64,23 @@ def main(conf: Path) -> int:
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    folder = Path(cfg.output) / cfg.model.name
+    folder, device = Path(cfg.output) / cfg.model.name, torch.device(cfg.device)
+    if not cfg.train:
+        print(*draw(task, task.net.to(device), name=cfg.model.name, folder=folder, device=device))
+        return 0
     net, seconds = fit(task, Recipe(**recipe), folder=folder, device=cfg.device)
-    net.to(cfg.device)
+    net.to(device)
     path = ship(cfg.model.name, net, open_clip=getattr(task, "open_clip", None), folder=Path(cfg.weights))
     size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
-    found = task.measure(net, torch.device(cfg.device))
-    device = torch.cuda.get_device_name() if cfg.device == "cuda" else "cpu"
-    result = {"model": cfg.model.name, "seconds": round(seconds, 1), "device": device, "bytes": size, **found}
+    draw(task, net, name=cfg.model.name, folder=folder, device=device)
+    found = task.measure(net, device)
+    result = {
+        "model": cfg.model.name,
+        "seconds": round(seconds, 1),
+        "device": torch.cuda.get_device_name() if cfg.device == "cuda" else "cpu",
+        "bytes": size,
+        **found,
+    }
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))
     return 0

@@ -20,11 +20,13 @@ from sdaccel.generators.flux.packing import position_ids
 from sdaccel.generators.flux.schedule import shift_mu
 from sdaccel.generators.flux.text import TextTower, embed, text_tower
 from sdaccel.generators.flux.vae import FluxVae
+from sdaccel.noise import sample_seeds
 from sdaccel.shipped import resolve, restore
-from sdaccel.world.captions import caption_tokens
+from sdaccel.world.captions import caption_tokens, captions
 from sdaccel.world.render import render
 from sdaccel.zoo import flux_vae
-from sdaccel.zoo.flow_quality import quality
+from sdaccel.zoo.flow_quality import paint, quality
+from sdaccel.zoo.sheets import COLUMNS, Sheet
 from sdaccel.zoo.training import Batch
 
 SPREAD = 1.2
@@ -175,6 +177,18 @@ class FlowTask:
         return quality(
             net, self.text, self.vae, resolution=self.resolution, count=count, guidances=self.true_cfg, device=device
         )
+
+    def sheet(self, net: Any, device: torch.device) -> Sheet:
+        """Test captions: the real picture, its reconstruction, and what the flow paints in many and in few steps."""
+        self.text.to(device)
+        self.vae.to(device)
+        scenes = world.captioned("test", torch.arange(COLUMNS, device=device))
+        real, side = render(scenes, resolution=self.resolution), {"height": self.resolution, "width": self.resolution}
+        rows = {"real": real, "reconstructed": self.vae.decode(self.vae.encode(real * 2 - 1), **side)}
+        seeds, cfg = sample_seeds(0, range(COLUMNS)).to(device), self.true_cfg[1]
+        for steps in (50, 10, 5):
+            rows[f"{steps} steps, cfg {cfg:g}"] = paint(net, self.text, self.vae, scenes, seeds, steps=steps, cfg=cfg, **side)
+        return Sheet(captions(scenes), rows)
 
 
 def times_law(u: Tensor, *, tokens: int) -> Tensor:

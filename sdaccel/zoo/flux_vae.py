@@ -8,7 +8,9 @@ from torch.nn import functional as F
 
 from sdaccel import world
 from sdaccel.generators.flux.vae import FluxVae
+from sdaccel.world.captions import captions
 from sdaccel.world.render import render
+from sdaccel.zoo.sheets import COLUMNS, Sheet
 from sdaccel.zoo.training import Batch, indices
 
 RESOLUTION = 128
@@ -51,6 +53,11 @@ class VaeTask:
     def measure(self, net: Any, device: torch.device) -> dict[str, float]:
         """Test PSNR, and how far normalised latents are from unit deviation."""
         return reconstruction(net, count=1024, resolution=self.resolution, device=device)
+
+    def sheet(self, net: Any, device: torch.device) -> Sheet:
+        scenes = world.captioned("test", torch.arange(COLUMNS, device=device))
+        real, side = render(scenes, resolution=self.resolution), {"height": self.resolution, "width": self.resolution}
+        return Sheet(captions(scenes), {"real": real, "reconstructed": net.decode(net.encode(real * 2 - 1), **side)})
 
 
 @torch.compiler.disable

@@ -20,6 +20,7 @@ from sdaccel.shipped import restore
 from sdaccel.world.attributes import CLASSES, COLUMN, MATERIALS, Scenes
 from sdaccel.world.render import render
 from sdaccel.zoo import tokenizer as tokenizers
+from sdaccel.zoo.sheets import COLUMNS, Sheet
 from sdaccel.zoo.training import Batch, indices
 
 LABEL_DROP = 0.1
@@ -128,6 +129,17 @@ class NextScaleTask:
         for cfg in GUIDANCE:
             found[f"class_accuracy/cfg={cfg:g}"] = self.generated_accuracy(net, judge, device, cfg=cfg, per_class=per_class)
         return found
+
+    def sheet(self, net: Any, device: torch.device) -> Sheet:
+        """One class in three: a real picture, its reconstruction, and one that was asked for by the label alone."""
+        self.move(device)
+        labels = torch.arange(0, len(CLASSES), len(CLASSES) // COLUMNS, device=device)
+        real = render(world.of_class(labels, world.keys("test", labels, world=0)), resolution=self.side)
+        sampling = Sampling(cfg=GUIDANCE[2], top_k=0, top_p=0.0, more_smooth=False)
+        noise = PhiloxRace(sample_seeds(0, range(len(labels))).to(device))
+        made = sample(net, self.tokenizer, labels, noise=noise, sampling=sampling).images
+        rows = {"real": real, "reconstructed": self.rebuild(real), f"generated, cfg {GUIDANCE[2]:g}": made}
+        return Sheet([CLASSES[label] for label in labels.tolist()], rows)
 
     @torch.no_grad()
     def test_loss(self, net: Any, device: torch.device, *, count: int) -> dict[str, float]:

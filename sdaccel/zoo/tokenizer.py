@@ -13,6 +13,7 @@ from sdaccel.generators.var import init
 from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.noise import Stream, words
 from sdaccel.world.render import render
+from sdaccel.zoo.sheets import COLUMNS, Sheet
 from sdaccel.zoo.training import Batch, indices
 
 RESOLUTION = 64
@@ -65,6 +66,14 @@ class TokenizerTask:
     def measure(self, net: Any, device: torch.device) -> dict[str, float]:
         """Test PSNR through the tokens, by world."""
         return {f"psnr/{kind}": reconstruction_psnr(net, kind=kind, count=2048, device=device) for kind in WORLDS}
+
+    def sheet(self, net: Any, device: torch.device) -> Sheet:
+        """Class scenes, captioned scenes."""
+        index = torch.arange(COLUMNS // 2, device=device)
+        real = torch.cat([pictures("test", index, kind) for kind in WORLDS])
+        _, canvas = net.tokenize(net.encode(real), SCALES)
+        conditions = [kind for kind in WORLDS for _ in index]
+        return Sheet(conditions, {"real": (real + 1) / 2, "reconstructed": (net.decode(canvas.f_hat) + 1) / 2})
 
 
 def pictures(split: str, index: Tensor, kind: str) -> Tensor:
