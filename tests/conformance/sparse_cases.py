@@ -107,7 +107,8 @@ def _mlp(case: Case) -> list[Line]:
     shapes = {"fc1.weight": up, "fc1.bias": up[:1], "fc2.weight": down, "fc2.bias": down[:1]}
     w = mlp.Weights(*(torch.from_numpy(filled(names[key], shape)).double() for key, shape in shapes.items()))
     x = torch.from_numpy(case.arrays["x"]).double()
-    lines = [Line("x", 0.0, 0.0)]
+    rank = mlp.threshold_rank(min(config["quantile_sample"], config["F"]), config["keep"])
+    lines = [Line("x", 0.0, 0.0), _exact("threshold rank", [rank], [config["threshold_rank"]])]
     lines += _compared(case, {"dense_y": linear(mlp.activations(x, w), w.w2, w.b2)})
     for rule in ("quantile", "fixed"):
         if f"{rule}_y" in case.meta["arrays"]:

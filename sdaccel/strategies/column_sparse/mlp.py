@@ -44,12 +44,17 @@ def mean_hidden(x: Tensor, w: Weights, *, group: int) -> Tensor:
     return linear(group_means(x.to(wide), group), w.w1.to(wide), w.b1.to(wide))
 
 
+def threshold_rank(sample: int, top_keys: float) -> int:
+    """Place of the (1 - top_keys) quantile among `sample` ascending scores."""
+    return int(sample * (1 - top_keys))
+
+
 def quantile_keep(scores: Tensor, *, top_keys: float, sample: int) -> Tensor:
     """Neurons at or above the (1 - top_keys) quantile of the first `sample` scores of their group; all at top_keys = 1."""
     if top_keys == 1:
         return torch.ones_like(scores, dtype=torch.bool)
     seen = scores[..., :sample]
-    rank = int(seen.shape[-1] * (1 - top_keys))
+    rank = threshold_rank(seen.shape[-1], top_keys)
     threshold = seen.sort(-1).values[..., rank : rank + 1]
     return scores >= threshold
 

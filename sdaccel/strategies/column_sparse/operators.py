@@ -56,8 +56,8 @@ class SparseOperators:
         """One real forward. If it dies or does not run every layer once, nothing is cached and the next one starts over."""
         self.plan = next_plan(self.plan, step, self.options)
         if self.plan.ordinal == 0:
-            self.attention = {i: AttentionState(self.options.attn) for i in self._layers_of("attn")}
-            self.mlp = {i: self.mlp_state(self.options.mlp) for i in self._layers_of("mlp")}
+            self.attention = {i: AttentionState(self.options.attn) for i in self.layers_of("attn")}
+            self.mlp = {i: self.mlp_state(self.options.mlp) for i in self.layers_of("mlp")}
         self.running = True
         self._ran.clear()
         complete = False
@@ -85,7 +85,8 @@ class SparseOperators:
         random = self._random(layer, x, weights) if sparse and self.options.mlp.random_keys else None
         return self.mlp[layer].step(self.plan.mlp, x, weights, select=self.plan.select, random=random)
 
-    def _layers_of(self, half: str) -> range:
+    def layers_of(self, half: str) -> range:
+        """Layers in which `attn` or `mlp` is sparse."""
         options = getattr(self.options, half)
         return range(min(options.first_n_dense_layers, self.layers), self.layers if options.is_enabled else 0)
 
@@ -107,11 +108,11 @@ def attached(operators: SparseOperators, model: Any) -> Iterator[SparseOperators
     """The operators in their places, for the length of one generation."""
     doubles, singles = list(model.transformer_blocks), list(model.single_transformer_blocks)
     with ExitStack() as stack:
-        for i in operators._layers_of("attn"):
+        for i in operators.layers_of("attn"):
             attn = [*doubles, *singles][i].attn
             stack.callback(setattr, attn, "processor", attn.processor)
             attn.processor = SparseProcessor(partial(operators.attend, i))
-        for i in operators._layers_of("mlp"):
+        for i in operators.layers_of("mlp"):
             if i < len(doubles):
                 ff = doubles[i].ff
                 _place(stack, ff, partial(_double_mlp, operators, i, ff))

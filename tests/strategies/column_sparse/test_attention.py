@@ -139,6 +139,7 @@ def test_what_a_step_returns_is_the_callers_to_destroy(form: str) -> None:
         wanted, inputs = kept.step(kind, *qkv(step)), qkv(step)
         found = spoiled.step(kind, *inputs)
         assert torch.equal(found, wanted)
+        assert all(torch.equal(a, b) for a, b in zip(inputs, qkv(step), strict=True)), "inputs are not written to"
         for tensor in (found, *inputs):
             tensor.fill_(torch.nan)
 

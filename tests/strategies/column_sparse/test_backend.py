@@ -15,7 +15,7 @@ from sdaccel.strategies.column_sparse.operators import SparseOperators
 from sdaccel.strategies.column_sparse.options import ColumnSparse, Patchify
 from sdaccel.strategies.forecast.strategy import HiCache, Taylor
 from sdaccel.strategies.plain import Dense, Original
-from tests.generators.flux.tiny import CPU, TINY, batch, bind, built, noise, relative, same
+from tests.generators.flux.tiny import CPU, MODES, TINY, batch, bind, built, noise, relative, same
 from tests.strategies.column_sparse.tiny import ATTN, HALVES, MLP, OFF, SPARSE, generate
 
 ALL = ColumnSparse(replace(ATTN, top_keys=1.0), replace(MLP, top_keys=1.0), SPARSE.patchify)
@@ -101,6 +101,14 @@ def test_interval_1_is_the_sparse_generation_bit_for_bit(half: str, steps: int) 
 def test_interval_1_is_the_sparse_generation_in_bfloat16(options: ColumnSparse) -> None:
     runtime = built("bfloat16")
     assert same(generate(runtime, options, Taylor(interval=1)), generate(runtime, options))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_composes(mode: str, runtime: FluxRuntime) -> None:
+    assert same(generate(runtime, SPARSE, MODES[mode](interval=1)), generate(runtime))
+    made = generate(runtime, SPARSE, MODES[mode](interval=3))
+    assert set(made.kinds) > {"full"}
+    assert 1e-4 < relative(made.arrays["latents"], generate(runtime).arrays["latents"]) < 1
 
 
 def test_forecast_steps_touch_no_state(runtime: FluxRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +302,6 @@ def test_layers_in_front_stay_the_models_own(runtime: FluxRuntime) -> None:
         assert sparse == [False, True, True, True]
         placed = ["forward" in vars(m) for m in (blocks[0].ff, blocks[1].ff, blocks[2].proj_out, blocks[3].proj_out)]
         assert placed == [False, False, False, True]
-        assert list(operators._layers_of("attn")) == [1, 2, 3] and list(operators._layers_of("mlp")) == [3]
+        assert list(operators.layers_of("attn")) == [1, 2, 3] and list(operators.layers_of("mlp")) == [3]
     everything_dense = replace(SPARSE, attn=replace(ATTN, first_n_dense_layers=9), mlp=replace(MLP, first_n_dense_layers=9))
     assert relative(generate(runtime, everything_dense).images, generate(runtime, Dense()).images) < ROUNDING

@@ -154,7 +154,7 @@ def test_what_a_step_returns_is_the_callers_to_destroy() -> None:
         kind = Kind.FULL_INIT if step == 0 else Kind.FULL if step == 4 else Kind.SPARSE
         wanted, given = kept.step(kind, x, w, select=True), x.clone()
         found = spoiled.step(kind, given, w, select=True)
-        assert torch.equal(found, wanted)
+        assert torch.equal(found, wanted) and torch.equal(given, x), "inputs are not written to"
         found.fill_(torch.nan)
         given.fill_(torch.nan)
 
