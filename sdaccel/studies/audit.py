@@ -21,7 +21,7 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.flux.seam import FluxSeam
 from sdaccel.strategies.forecast.base import Forecast
 from sdaccel.strategies.forecast.rule import ForecastRule
-from sdaccel.strategies.forecast.strategy import HiCache, Taylor
+from sdaccel.strategies.forecast.strategy import DampedTaylor, Fora, HiCache, Taylor, TaylorScaled
 
 Coefficient = Callable[[int, int], float]
 """(k, i) -> c_i"""
@@ -29,12 +29,21 @@ Coefficient = Callable[[int, int], float]
 
 def published(strategy: Forecast) -> Coefficient:
     """c_i(k) as printed, by other means than the strategy's own code."""
-    if isinstance(strategy, HiCache):
-        s = strategy.hicache_scale
-        return lambda k, i: float(s**i * Hermite.basis(i)(s * k)) / math.factorial(i) if i else 1.0
-    if isinstance(strategy, Taylor):
-        return lambda k, i: k**i / math.factorial(i)
-    raise BadInput(f"audit=true has no published formula for {type(strategy).__name__}; leave it off or add one to audit.py.")
+    s = getattr(strategy, "hicache_scale", 1.0)
+    printed: dict[type[Forecast], Coefficient] = {
+        HiCache: lambda k, i: float(s**i * Hermite.basis(i)(s * k)) / math.factorial(i) if i else 1.0,
+        Taylor: lambda k, i: k**i / math.factorial(i),
+        TaylorScaled: lambda k, i: (s * s * k) ** i / math.factorial(i),
+        DampedTaylor: lambda k, i: (2 * s * s * k) ** i / math.factorial(i),
+        Fora: lambda k, i: float(i == 0),
+    }
+    found = [coefficient for mode, coefficient in printed.items() if isinstance(strategy, mode)]
+    if (strategy.granularity, strategy.clock) != ("module", "step") or not found:
+        raise BadInput(
+            f"audit=true knows no published formula for {type(strategy).__name__} at granularity={strategy.granularity}, "
+            f"clock={strategy.clock}; leave it off or add one to audit.py."
+        )
+    return found[0]
 
 
 @dataclass(frozen=True)

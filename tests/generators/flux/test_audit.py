@@ -15,13 +15,13 @@ from sdaccel.generators.base import Generation
 from sdaccel.generators.flux.generator import FluxRuntime
 from sdaccel.samples import Samples
 from sdaccel.strategies.forecast.anchors import AnchorRing
-from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Taylor
+from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Newton, Taylor
 from sdaccel.strategies.plain import Dense, Original
 from sdaccel.studies import checks
 from sdaccel.studies.arms import Arm
 from sdaccel.studies.audit import Audited
 from sdaccel.studies.mutants import MUTANTS
-from tests.generators.flux.tiny import FORECASTS, PROMPTS, batch, generate, hooks, same
+from tests.generators.flux.tiny import FORECASTS, MODES, PROMPTS, batch, generate, hooks, same
 
 STRATEGY = HiCache(interval=1, max_order=2)
 AUDIT = {"anchor_error", "reference_error", "forecast_error", "reuse_error"}
@@ -81,6 +81,23 @@ def test_honest_strategies_keep_their_features_and_forecast_as_published(
         assert m.value <= m.bound, f"{name}: {m.where}"
 
 
+@pytest.mark.parametrize("interval", [1, 3])
+@pytest.mark.parametrize("mode", ["taylor_scaled", "damped_taylor", "fora"])
+def test_the_other_printed_modes_forecast_as_printed(mode: str, interval: int, runtime: FluxRuntime, tmp_path: Path) -> None:
+    strategy = MODES[mode](interval=interval)
+    made = generate(runtime, Audited(strategy, honest=strategy))
+    for name in ("anchors_written", "forecast_published"):
+        m = measured(name, made, made, tmp_path / name)
+        assert m.value <= m.bound, f"{name}: {m.where}"
+
+
+@pytest.mark.parametrize("option", [{"granularity": "block"}, {"clock": "time"}])
+def test_what_the_audit_does_not_watch_is_one_line(option: dict[str, str], runtime: FluxRuntime) -> None:
+    strategy = replace(Taylor(interval=3), **option)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="no published formula for Taylor at"):
+        generate(runtime, Audited(strategy, honest=strategy))
+
+
 def test_the_audit_compares_every_full_step_and_every_step_after_the_first(runtime: FluxRuntime) -> None:
     made = generate(runtime, Audited(Taylor(interval=3), honest=Taylor(interval=3)))
     full = torch.tensor([kind == "full" for kind in made.kinds])
@@ -116,8 +133,8 @@ def test_the_audit_sees_anchors_of_lower_precision(runtime: FluxRuntime, tmp_pat
 
 
 def test_a_strategy_without_a_published_formula_is_one_line(runtime: FluxRuntime) -> None:
-    with pytest.raises(BadInput, match="no published formula for Forecast") as caught:
-        generate(runtime, Audited(Forecast(), honest=Forecast()))
+    with pytest.raises(BadInput, match="no published formula for Newton") as caught:
+        generate(runtime, Audited(Newton(), honest=Newton()))
     assert "\n" not in str(caught.value)
 
 
