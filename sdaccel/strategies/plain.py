@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sdaccel.generators.base import Cost
 from sdaccel.registry import configurable
 
 
@@ -36,6 +37,10 @@ class Dense:
 
     def check(self, generator: Any) -> None:
         """Fits every generator."""
+
+    def macs(self, generator: Any, cost: Cost, kinds: Sequence[str]) -> list[float]:
+        """Multiply-accumulates of every step of one sample, whose kinds are these."""
+        return cost.macs_of(kinds)
 
     @contextmanager
     def attached(self, model: Any, *, grid: Sequence[int], seeds: Tensor) -> Iterator[None]:

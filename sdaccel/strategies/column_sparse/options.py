@@ -15,8 +15,10 @@ from typing import Any
 from torch import Tensor
 
 from sdaccel.errors import BadInput
+from sdaccel.generators.base import Cost
 from sdaccel.registry import configurable
 from sdaccel.strategies.column_sparse.attention import FORMS, column_count
+from sdaccel.strategies.column_sparse.cost import macs_beyond_dense
 from sdaccel.strategies.column_sparse.operators import SparseOperators, attached
 
 HERE = __name__
@@ -147,6 +149,11 @@ class ColumnSparse:
                 f"counts_multiple_of={a.counts_multiple_of}; "
                 f"set backend.attn.counts_multiple_of={max(1, int(a.top_keys * tokens))} or less."
             )
+
+    def macs(self, generator: Any, cost: Cost, kinds: Sequence[str]) -> list[float]:
+        """Multiply-accumulates of every step of one sample, whose kinds are these."""
+        beyond = macs_beyond_dense(self, generator, kinds)
+        return [dense + more for dense, more in zip(cost.macs_of(kinds), beyond, strict=True)]
 
     @contextmanager
     def attached(self, model: Any, *, grid: Sequence[int], seeds: Tensor) -> Iterator[SparseOperators]:
