@@ -47,12 +47,17 @@ class Sample:
     """(B, 3, 16 p_K, 16 p_K) in [0, 1]."""
 
 
+def class_rows(model: VAR, labels: Tensor) -> Tensor:
+    """Class embeddings [cond; uncond] (2B, C); a negative label is the null class."""
+    nothing = torch.full_like(labels, model.null_class)
+    return model.class_emb(torch.cat([torch.where(labels < 0, nothing, labels), nothing]))
+
+
 class GuidedRun:
     """One model's pass over one generation: its class rows, adaLN and KV cache. The canvas belongs to the loop."""
 
     def __init__(self, model: VAR, labels: Tensor) -> None:
-        nothing = torch.full_like(labels, model.null_class)
-        cond = model.class_emb(torch.cat([torch.where(labels < 0, nothing, labels), nothing]))
+        cond = class_rows(model, labels)
         self.model = model
         self.cond = cond  # (2B, C)
         self.mod = model.modulate(cond)
@@ -76,10 +81,14 @@ class GuidedRun:
 
     def advance(self, x: Tensor, *, first: int, last: int) -> Tensor:
         """Block output of scales first .. last in one pass behind the cached ones; several make a block-causal prefill."""
-        if self.kv.length != self.model.offsets[first]:
-            raise ValueError(f"scale {first} starts at token {self.model.offsets[first]}, the cache holds {self.kv.length}")
+        self.expect(first)
         seen = partial(attend, bias=self.model.bias(first, last))
         return self.model.run_blocks(x, self.mod, kv=self.kv, attend=seen)
+
+    def expect(self, first: int) -> None:
+        """Scale `first` is the next one, or its positions would be those of another."""
+        if self.kv.length != self.model.offsets[first]:
+            raise ValueError(f"scale {first} starts at token {self.model.offsets[first]}, the cache holds {self.kv.length}")
 
     def logits(self, h: Tensor) -> Tensor:
         """Unguided logits (2B, l, V) of block output."""
@@ -119,10 +128,18 @@ class ScaleLoop:
     """One generation as a strategy sees it (`nextscale.seam`): scales are run in order, and the last ones may be left out."""
 
     def __init__(
-        self, model: VAR, vae: VQVAE, labels: Tensor, *, noise: Race, sampling: Sampling, record: Recorder = ignore
+        self,
+        model: VAR,
+        vae: VQVAE,
+        labels: Tensor,
+        *,
+        noise: Race,
+        sampling: Sampling,
+        record: Recorder = ignore,
+        run: type[GuidedRun] = GuidedRun,
     ) -> None:
         self.model, self.vae, self.noise, self.sampling, self.record = model, vae, noise, sampling, record
-        self.run = GuidedRun(model, labels)
+        self.run = run(model, labels)
         self.canvas = vae.canvas(model.geometry.patch_nums, rows=len(labels))
         self.tokens: list[Tensor] = []
 

@@ -1,0 +1,88 @@
+"""VAR as its authors run it, the arm that speed-ups are often quoted against: float32 weights under half-precision autocast.
+
+Weights are cast anew in every product (autocast caches no cast of frozen weights), adaLN is computed at every scale, the cache
+grows by concatenation and holds K in float32, which attention casts back at every use.
+"""
+
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from sdaccel.generators.nextscale.canvas import wide
+from sdaccel.generators.nextscale.tokens import PhiloxRace
+from sdaccel.generators.var.model import VAR, Block, Modulation, attend
+from sdaccel.generators.var.sampler import GuidedRun, Sample, Sampling, ScaleLoop, class_rows
+from sdaccel.generators.var.vqvae import VQVAE
+
+
+class GrowingCache:
+    """`KVCache` by concatenation: K (R, H, n, d) in float32, V as it comes."""
+
+    def __init__(self, layers: int) -> None:
+        self.held: list[tuple[Tensor, Tensor] | None] = [None] * layers
+
+    @property
+    def length(self) -> int:
+        first = self.held[0]
+        return 0 if first is None else first[0].shape[2]
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Everything the layer holds with k and v behind it, K in the format of V."""
+        k, before = wide(k), self.held[layer]
+        if before is not None:
+            k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
+        self.held[layer] = k, v
+        return k.to(v.dtype), v
+
+    def truncate(self, length: int) -> None:
+        if length > self.length:
+            raise ValueError(f"cannot truncate to {length} tokens: a layer holds {self.length}")
+        self.held = [None if kv is None or length == 0 else (kv[0][:, :, :length], kv[1][:, :, :length]) for kv in self.held]
+
+
+class AutocastRun(GuidedRun):
+    """`GuidedRun` that keeps nothing but class rows and the cache."""
+
+    def __init__(self, model: VAR, labels: Tensor) -> None:
+        self.model = model
+        self.cond = class_rows(model, labels)
+        self.kv = GrowingCache(model.geometry.depth)  # type: ignore[assignment]
+
+    def advance(self, x: Tensor, *, first: int, last: int) -> Tensor:
+        self.expect(first)
+        shared = self.model.shared_ada_lin(self.cond).unflatten(-1, (1, 6, -1)) if self.model.geometry.shared_aln else None
+        seen = partial(attend, bias=self.model.bias(first, last))
+        for layer, block in enumerate(self.model.blocks):
+            mod = cast(Block, block).modulation(self.cond, shared)
+            x = block(x, mod, layer=layer, kv=self.kv, attend=seen)
+        return x
+
+    def logits(self, h: Tensor) -> Tensor:
+        head = self.model.head_nm.ada_lin(self.cond).unflatten(-1, (1, 2, -1))
+        return self.model.logits(h, Modulation([], wide(head).movedim(2, 0)))
+
+
+class AutocastLoop(ScaleLoop):
+    """`ScaleLoop` under autocast."""
+
+    dtype: torch.dtype
+
+    def full(self, scale: int) -> None:
+        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
+            super().full(scale)
+
+    def finish(self) -> Sample:
+        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
+            return super().finish()
+
+
+class Autocast:
+    def __init__(self, var: VAR, vae: VQVAE, *, dtype: torch.dtype) -> None:
+        self.var, self.vae, self.dtype = var, vae, dtype
+
+    def start(self, labels: Tensor, seeds: Tensor, *, sampling: Sampling) -> AutocastLoop:
+        loop = AutocastLoop(self.var, self.vae, labels, noise=PhiloxRace(seeds), sampling=sampling, run=AutocastRun)
+        loop.dtype = self.dtype
+        return loop

@@ -1,0 +1,206 @@
+"""The strongest lossless way to run VAR: what `sampler` defines, by fewer and larger operations on memory that stays in place.
+
+Weights, keys and values in the config's dtype · adaLN and its 1 + s once per image · one product for q, k, v with a bias made
+once · K and V written where attention reads them · guidance, filters and race in one kernel · canvas states in slots · decoder
+channels-last. On a GPU every scale is one CUDA graph, keyed by (scale, rows) of the memory of one batch shape, and guidance and
+filters are read from memory, so that one record serves all values.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sdaccel.generators.nextscale.canvas import wide
+from sdaccel.generators.nextscale.kv import KVCache
+from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.nextscale.tokens import PhiloxRace, combine
+from sdaccel.generators.var.engine_graphs import Graphs
+from sdaccel.generators.var.engine_parts import (
+    Prepared,
+    StaticCanvas,
+    add_gated,
+    fused,
+    heads,
+    modulated,
+    split_heads,
+    unit_qk,
+)
+from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
+from sdaccel.generators.var.sampler import GuidedRun, Sample, Sampling, choose, class_rows
+from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.kernels.race import guided_race
+
+
+class FastRun(GuidedRun):
+    """`GuidedRun` on memory that outlives a generation: `load` starts the next one."""
+
+    def __init__(self, prepared: Prepared, *, rows: int) -> None:
+        model, device = prepared.model, prepared.positions.device
+        depth, width = model.geometry.depth, model.geometry.width
+        self.model, self.prepared = model, prepared
+        self.cond = torch.empty(rows, width, dtype=prepared.dtype, device=device)
+        self.blocks = torch.empty(depth, 6, rows, 1, width, dtype=prepared.positions.dtype, device=device)
+        self.head = self.blocks.new_empty(2, rows, 1, width)
+        self.kv = KVCache(
+            layers=depth,
+            rows=rows,
+            heads=depth,
+            capacity=model.offsets[-1],
+            head_dim=HEAD_DIM,
+            dtype=prepared.dtype,
+            device=device,
+        )
+        self.modulated, self.unit_qk, self.add_gated = (fused(f, device) for f in (modulated, unit_qk, add_gated))
+
+    def load(self, labels: Tensor) -> None:
+        """Class rows and adaLN of a new generation; device work alone."""
+        self.cond.copy_(class_rows(self.model, labels))
+        mod = self.model.modulate(self.cond)
+        torch.stack(mod.blocks, out=self.blocks)
+        self.blocks[:, 2:4].add_(1)
+        self.head.copy_(mod.head)
+        self.head[0].add_(1)
+
+    def embed(self, maps: Tensor, *, first: int, last: int) -> Tensor:
+        o, prepared = self.model.offsets, self.prepared
+        embedded = wide(self.model.word_embed(maps.to(prepared.dtype)))
+        return embedded.add_(prepared.positions[:, o[first] : o[last + 1]]).repeat(2, 1, 1)
+
+    def advance(self, x: Tensor, *, first: int, last: int) -> Tensor:
+        self.expect(first)
+        h = self.compute(x.clone(), first=first, last=last)
+        self.count(last)
+        return h
+
+    def compute(self, x: Tensor, *, first: int, last: int) -> Tensor:
+        """`advance` without its bookkeeping on the host; x is overwritten."""
+        start, end = self.model.offsets[first], self.model.offsets[last + 1]
+        seen = partial(attend, bias=self.model.bias(first, last))
+        dtype, keys, values = self.prepared.dtype, self.kv.keys, self.kv.values
+        for i, layer in enumerate(self.prepared.layers):
+            g1, g2, s1, s2, b1, b2 = self.blocks[i].unbind(0)
+            qkv = split_heads(F.linear(self.modulated(x, s1, b1, dtype), layer.qkv, layer.qkv_bias))
+            q, k = self.unit_qk(qkv, layer.factor)
+            keys[i, :, :, start:end] = heads(k)
+            values[i, :, :, start:end] = heads(qkv[:, :, 2])
+            y = seen(heads(q), keys[i, :, :, :end], values[i, :, :, :end])
+            x = self.add_gated(x, g1, layer.proj(y.transpose(1, 2).flatten(2)))
+            y = F.gelu(layer.fc1(self.modulated(x, s2, b2, dtype)), approximate="tanh")
+            x = self.add_gated(x, g2, layer.fc2(y))
+        return x
+
+    def count(self, last: int) -> None:
+        """The cache now holds scales up to `last`."""
+        self.kv.lengths = [self.model.offsets[last + 1]] * len(self.kv.lengths)
+
+    def logits(self, h: Tensor) -> Tensor:
+        return wide(self.model.head(self.modulated(h, self.head[0], self.head[1], self.prepared.dtype)))
+
+
+class FastLoop:
+    """One generation at a time, on memory for one batch shape."""
+
+    def __init__(
+        self, prepared: Prepared, vae: VQVAE, *, rows: int, sampling: Sampling, graphs: bool, done: Callable[["FastLoop"], None]
+    ) -> None:
+        self.done = done
+        model, device = prepared.model, prepared.positions.device
+        patch_nums = model.geometry.patch_nums
+        self.vae, self.offsets, self.scales = vae, offsets(patch_nums), len(patch_nums)
+        self.run = FastRun(prepared, rows=2 * rows)
+        empty = vae.canvas(patch_nums, rows=rows).f_hat
+        self.canvas = StaticCanvas(phi=vae.quantize.quant_resi, patch_nums=patch_nums, empty=empty)
+        self.labels, self.seeds = (torch.zeros(rows, dtype=torch.int64, device=device) for _ in range(2))
+        self.tokens = self.labels.new_empty(rows, self.offsets[-1])
+        self.knobs = torch.empty(self.scales, 3, dtype=torch.float64, device=device)
+        self.pixels: Tensor | None = None
+        self.sampling = sampling
+        self.decode = torch.compile(vae.decode) if device.type == "cuda" else vae.decode
+        # A smoothing run bakes its options into what is launched, and float64 reads its options on the host.
+        self.graphs = Graphs(enabled=graphs and not sampling.more_smooth and prepared.positions.dtype == torch.float32)
+
+    def start(self, labels: Tensor, seeds: Tensor, sampling: Sampling) -> None:
+        """Begin a generation: nothing of the one before is read again."""
+        self.sampling = sampling
+        t = [sampling.cfg * (k / (self.scales - 1)) for k in range(self.scales)]
+        self.knobs.copy_(torch.tensor([[tk, sampling.top_k, sampling.top_p] for tk in t], dtype=torch.float64))
+        self.labels.copy_(labels)
+        self.seeds.copy_(seeds)
+        self.truncate(0)
+        self.graphs.run("load", lambda: self.run.load(self.labels))
+
+    def full(self, scale: int) -> None:
+        """Input, blocks, guidance, tokens and canvas of the next scale."""
+        self.run.expect(scale)
+        self.graphs.run(scale, lambda: self._compute(scale))
+        self.run.count(scale)
+        self.canvas.count()
+
+    def _compute(self, k: int) -> None:
+        run, canvas = self.run, self.canvas
+        x = run.begin() if k == 0 else run.embed(canvas.next_input(), first=k, last=k)
+        raw = run.logits(run.compute(x, first=k, last=k))
+        canvas.paint(self._choose(raw, k))
+
+    def _choose(self, raw: Tensor, k: int) -> Tensor:
+        """Write the tokens of scale k and return its codes (B, l, Cvae)."""
+        codebook, start, end = self.vae.quantize.embedding.weight, self.offsets[k], self.offsets[k + 1]
+        if not self.sampling.more_smooth:
+            tokens = self.tokens[:, start:end] = guided_race(raw, self.seeds, self.knobs[k], start=start)
+            return codebook[tokens]
+        logits, noise = combine(raw, self.sampling.cfg * (k / (self.scales - 1))), PhiloxRace(self.seeds)
+        self.tokens[:, start:end], codes = choose(
+            logits, codebook, k=k, scales=self.scales, start=start, noise=noise, sampling=self.sampling
+        )
+        return codes
+
+    def truncate(self, scale: int) -> None:
+        """Take back every scale from `scale` on: keys, values and canvas."""
+        self.run.truncate(scale)
+        self.canvas.truncate(scale)
+
+    def finish(self) -> Sample:
+        """Copies, so that the next generation may use this memory: it is handed back here."""
+        ran = self.canvas.scale
+        self.graphs.run(("decode", ran), self._decode)
+        assert self.pixels is not None, "decoding writes them"
+        tokens = self.tokens.clone()
+        tokens[:, self.offsets[ran] :] = -1
+        f_hats = torch.stack(self.canvas.states[1:] + [self.canvas.f_hat] * (self.scales - ran), 1)
+        images = self.pixels.clone()
+        self.done(self)
+        return Sample(tokens, f_hats, images)
+
+    def _decode(self) -> None:
+        images = self.decode(self.canvas.f_hat).add_(1).div_(2)
+        if self.pixels is None:
+            self.pixels = torch.empty_like(images)
+        self.pixels.copy_(images)
+
+
+class Fast:
+    """Holds what models and batch shapes need once."""
+
+    def __init__(self, var: VAR, vae: VQVAE) -> None:
+        self.prepared, self.vae = Prepared(var), vae
+        self.graphs = var.pos_start.device.type == "cuda"
+        vae.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.free: dict[tuple[int, bool], list[FastLoop]] = {}
+
+    def start(self, labels: Tensor, seeds: Tensor, *, sampling: Sampling) -> FastLoop:
+        """A loop that no other generation uses; with its graphs, if one of this shape was finished before."""
+        free = self.free.setdefault((len(labels), sampling.more_smooth), [])
+        done = free.append if self.graphs else forget
+        loop = free.pop() if free else self._loop(len(labels), sampling, done)
+        loop.start(labels, seeds, sampling)
+        return loop
+
+    def _loop(self, rows: int, sampling: Sampling, done: Callable[[FastLoop], None]) -> FastLoop:
+        return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, graphs=self.graphs, done=done)
+
+
+def forget(loop: FastLoop) -> None:
+    """Without graphs a loop is worth nothing once it is finished."""

@@ -1,0 +1,107 @@
+"""What the fast engine prepares once per model, and the elementwise pieces between its matrix products.
+
+R rows [cond; uncond] · l tokens of this pass · C width · H heads · d head dimension
+The pieces write in place into tensors that their caller made. On a GPU each is compiled into one kernel.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sdaccel.generators.nextscale.canvas import Canvas, PhiBank, wide
+from sdaccel.generators.var.model import HEAD_DIM, MAX_SCALE, VAR, Block
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One block's weights, as the model holds them, with what its forward would assemble from them every time."""
+
+    qkv: Tensor
+    qkv_bias: Tensor
+    factor: Tensor
+    """What unit q and k are multiplied by, (2, H, 1): the learned scale and 1."""
+    proj: nn.Linear
+    fc1: nn.Linear
+    fc2: nn.Linear
+
+
+def layer_of(block: Block) -> Layer:
+    attn = block.attn
+    scale = wide(attn.scale_mul_1H11).clamp_max(MAX_SCALE).exp().view(-1, 1)
+    return Layer(
+        qkv=attn.mat_qkv.weight,
+        qkv_bias=torch.cat([attn.q_bias, attn.zero_k_bias, attn.v_bias]),
+        factor=torch.stack([scale, torch.ones_like(scale)]),
+        proj=attn.proj,
+        fc1=block.ffn.fc1,
+        fc2=block.ffn.fc2,
+    )
+
+
+class Prepared:
+    """The model with its per-layer constants and the position embeddings of the whole sequence."""
+
+    def __init__(self, model: VAR) -> None:
+        self.model = model
+        self.layers = [layer_of(cast(Block, block)) for block in model.blocks]
+        self.positions = model.positions(0, len(model.geometry.patch_nums) - 1)  # (1, L, C)
+        self.dtype = model.head.weight.dtype
+
+
+def modulated(x: Tensor, one_plus: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:
+    """LayerNorm without weights, times 1 + s, plus b."""
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6).mul_(one_plus).add_(shift).to(dtype)
+
+
+def unit_qk(qkv: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
+    """q and k of unit length times their factors, (R, l, H, d) each, from qkv (R, l, 3, H, d)."""
+    qk = wide(qkv[:, :, :2])
+    unit = qk / torch.linalg.vector_norm(qk, dim=-1, keepdim=True).clamp_min(1e-12)
+    return unit.mul_(factor).to(qkv.dtype).unbind(2)
+
+
+def add_gated(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
+    """x += g branch."""
+    return x.add_(gate * branch)
+
+
+@cache
+def fused(piece: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """The piece as one kernel for any number of tokens on a GPU; as it is elsewhere."""
+    return torch.compile(piece, dynamic=True) if device.type == "cuda" else piece
+
+
+def heads(x: Tensor) -> Tensor:
+    """(R, l, H, d) as attention takes it, (R, H, l, d)."""
+    return x.transpose(1, 2)
+
+
+def split_heads(x: Tensor) -> Tensor:
+    """(R, l, 3 C) to (R, l, 3, H, d)."""
+    return x.unflatten(-1, (3, -1, HEAD_DIM))
+
+
+class StaticCanvas(Canvas):
+    """`Canvas` whose states are slots of one buffer, so that a captured graph finds each where it was."""
+
+    def __init__(self, *, phi: PhiBank, patch_nums: tuple[int, ...], empty: Tensor) -> None:
+        super().__init__(phi=phi, patch_nums=patch_nums, empty=empty)
+        self.slots = self.f_hat.new_empty(len(patch_nums) + 1, *empty.shape)
+        self.slots[0] = self.f_hat
+        self.states = [self.slots[0]]
+
+    def paint(self, codes: Tensor) -> None:
+        """Write the slot behind the current one; `count` makes it the current one."""
+        torch.add(self.f_hat, self.contribution(codes), out=self.slots[self.scale + 1])
+
+    def count(self) -> None:
+        self.states.append(self.slots[self.scale + 1])
+
+    def add(self, codes: Tensor) -> None:
+        self.paint(codes)
+        self.count()
