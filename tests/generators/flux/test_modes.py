@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import cycle, islice, product
+from typing import Any
 
 import pytest
 import torch
@@ -102,7 +103,7 @@ def test_the_fused_sums_are_the_gated_forecasts_one_by_one(mode: str, granularit
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
 def test_order_0_holds_the_last_features_whatever_the_mode(granularity: str, runtime: FluxRuntime) -> None:
-    options = {"interval": 3, "max_order": 0, "first_enhance": 1, "granularity": granularity}
+    options: dict[str, Any] = {"interval": 3, "max_order": 0, "first_enhance": 1, "granularity": granularity}
     held = generate(runtime, Fora(**options))
     for mode in MODES.values():
         assert same(generate(runtime, mode(**options)), held), mode.__name__
@@ -183,9 +184,9 @@ class Sparse(FluxSeam):
 
     last = 0
 
-    def full(self, step: int, x: Tensor, **options: object) -> Tensor:  # type: ignore[override]
+    def full(self, step: int, x: Tensor, **options: Any) -> Tensor:
         self.last = step
-        return super().full(step, x, **options)  # type: ignore[arg-type]
+        return super().full(step, x, **options)
 
     @property
     def exact(self) -> bool:

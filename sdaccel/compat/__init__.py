@@ -1,0 +1,1 @@
+"""Names under which others know these methods, translated."""
