@@ -22,11 +22,11 @@ from sdaccel.generators.var.engine_parts import (
     Prepared,
     StaticCanvas,
     add_gated,
+    add_modulated,
     fused,
-    heads,
     modulated,
+    place,
     split_heads,
-    unit_qk,
 )
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
 from sdaccel.generators.var.sampler import GuidedRun, Sample, Sampling, choose, class_rows
@@ -53,7 +53,8 @@ class FastRun(GuidedRun):
             dtype=prepared.dtype,
             device=device,
         )
-        self.modulated, self.unit_qk, self.add_gated = (fused(f, device) for f in (modulated, unit_qk, add_gated))
+        self.modulated, self.place = fused(modulated, device), fused(place, device)
+        self.add_gated, self.add_modulated = fused(add_gated, device), fused(add_modulated, device)
 
     def load(self, labels: Tensor) -> None:
         """Class rows and adaLN of a new generation; device work alone."""
@@ -79,18 +80,20 @@ class FastRun(GuidedRun):
         """`advance` without its bookkeeping on the host; x is overwritten."""
         start, end = self.model.offsets[first], self.model.offsets[last + 1]
         seen = partial(attend, bias=self.model.bias(first, last))
-        dtype, keys, values = self.prepared.dtype, self.kv.keys, self.kv.values
+        dtype, last_layer = self.prepared.dtype, len(self.prepared.layers) - 1
+        h = self.modulated(x, self.blocks[0, 2], self.blocks[0, 4], dtype)
         for i, layer in enumerate(self.prepared.layers):
-            g1, g2, s1, s2, b1, b2 = self.blocks[i].unbind(0)
-            qkv = split_heads(F.linear(self.modulated(x, s1, b1, dtype), layer.qkv, layer.qkv_bias))
-            q, k = self.unit_qk(qkv, layer.factor)
-            keys[i, :, :, start:end] = heads(k)
-            values[i, :, :, start:end] = heads(qkv[:, :, 2])
-            y = seen(heads(q), keys[i, :, :, :end], values[i, :, :, :end])
-            x = self.add_gated(x, g1, layer.proj(y.transpose(1, 2).flatten(2)))
-            y = F.gelu(layer.fc1(self.modulated(x, s2, b2, dtype)), approximate="tanh")
-            x = self.add_gated(x, g2, layer.fc2(y))
-        return x
+            g1, g2, _, s2, _, b2 = self.blocks[i].unbind(0)
+            k, v = self.kv.keys[i, :, :, :end], self.kv.values[i, :, :, :end]
+            qkv = split_heads(F.linear(h, layer.qkv, layer.qkv_bias))
+            q = self.place(qkv, layer.factor, k[:, :, start:], v[:, :, start:])
+            y = layer.proj(seen(q, k, v).transpose(1, 2).flatten(2))
+            h = self.add_modulated(x, g1, y, s2, b2, dtype)
+            y = layer.fc2(F.gelu(layer.fc1(h), approximate="tanh"))
+            if i == last_layer:
+                return self.add_gated(x, g2, y)
+            h = self.add_modulated(x, g2, y, self.blocks[i + 1, 2], self.blocks[i + 1, 4], dtype)
+        raise RuntimeError("a transformer has at least one block")
 
     def count(self, last: int) -> None:
         """The cache now holds scales up to `last`."""

@@ -17,6 +17,7 @@ class Graphs:
         self.enabled = enabled
         self.recorded: dict[Hashable, torch.cuda.CUDAGraph] = {}
         self.pool = torch.cuda.graph_pool_handle() if enabled else None
+        self.side = torch.cuda.Stream() if enabled else None
 
     def run(self, key: Hashable, call: Callable[[], None]) -> None:
         """Do what `call` does."""
@@ -28,13 +29,13 @@ class Graphs:
         self.recorded[key].replay()
 
     def _record(self, call: Callable[[], None]) -> torch.cuda.CUDAGraph:
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
+        assert self.side is not None, "only an enabled engine records"
+        self.side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.side):
             for _ in range(WARMUP):
                 call()
-        torch.cuda.current_stream().wait_stream(side)
+        torch.cuda.current_stream().wait_stream(self.side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool):
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.side):
             call()
         return graph

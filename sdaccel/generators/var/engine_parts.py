@@ -58,11 +58,13 @@ def modulated(x: Tensor, one_plus: Tensor, shift: Tensor, dtype: torch.dtype) ->
     return F.layer_norm(x, x.shape[-1:], eps=1e-6).mul_(one_plus).add_(shift).to(dtype)
 
 
-def unit_qk(qkv: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
-    """q and k of unit length times their factors, (R, l, H, d) each, from qkv (R, l, 3, H, d)."""
+def place(qkv: Tensor, factor: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Unit k and v into their places in the cache (R, H, l, d); unit q, (R, H, l, d), from qkv (R, l, 3, H, d)."""
     qk = wide(qkv[:, :, :2])
-    unit = qk / torch.linalg.vector_norm(qk, dim=-1, keepdim=True).clamp_min(1e-12)
-    return unit.mul_(factor).to(qkv.dtype).unbind(2)
+    unit = qk / torch.linalg.vector_norm(qk, dim=-1, keepdim=True).clamp_min(1e-12) * factor
+    keys.copy_(unit[:, :, 1].transpose(1, 2))
+    values.copy_(qkv[:, :, 2].transpose(1, 2))
+    return unit[:, :, 0].transpose(1, 2).to(qkv.dtype)
 
 
 def add_gated(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
@@ -70,15 +72,15 @@ def add_gated(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
     return x.add_(gate * branch)
 
 
+def add_modulated(x: Tensor, gate: Tensor, branch: Tensor, one_plus: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:
+    """x += g branch, and at once what the next product takes of it."""
+    return modulated(x.add_(gate * branch), one_plus, shift, dtype)
+
+
 @cache
 def fused(piece: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
     """The piece as one kernel for any number of tokens on a GPU; as it is elsewhere."""
     return torch.compile(piece, dynamic=True) if device.type == "cuda" else piece
-
-
-def heads(x: Tensor) -> Tensor:
-    """(R, l, H, d) as attention takes it, (R, H, l, d)."""
-    return x.transpose(1, 2)
 
 
 def split_heads(x: Tensor) -> Tensor:
