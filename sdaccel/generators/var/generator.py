@@ -68,7 +68,7 @@ class Var:
     more_smooth: bool = False
     """Paint with a Gumbel-softmax mix of codes instead of the sampled one: prettier, not for FID."""
     engine: str = "eager"
-    """eager: the reference, operator by operator; autocast: float32 weights under half-precision autocast, as official code runs;
+    """eager: the reference, operator by operator; autocast: float32 weights under half autocast, as the official code runs;
     fast: the same samples, up to rounding, by fewer and larger operations."""
 
     @property
