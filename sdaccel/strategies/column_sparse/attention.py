@@ -9,7 +9,8 @@ delta      out = o_S + C                               C = O - o_S
 lse_merge  out = (e o_S + R) / (e + beta)              w = exp(l_S - L), R = O - w o_S, beta = 1 - w, e = exp(l_S now - L)
 
 The merge is exact when the other columns have not changed, and weighs o_S by its current mass; the delta never sees the
-partition function, and overshoots.
+partition function, and overshoots. Where all values drift together that is right for the delta, and the merge lags behind
+unless its remainder is `moved` by the drift of the values that it stands for.
 """
 
 from collections.abc import Callable
@@ -80,6 +81,20 @@ def column_attention(q: Tensor, k: Tensor, v: Tensor, columns: Tensor, *, group:
     chosen = [x.gather(2, flat).unflatten(2, columns.shape[2:]) for x in (k, v)]  # (B, H, G, count, d)
     out, lse = attend(grouped(q, group), *chosen)
     return Attended(ungrouped(out, q.shape[2]), lse.flatten(2)[..., : q.shape[2]])
+
+
+def mean_left_out(v: Tensor, columns: Tensor) -> Tensor:
+    """(B, H, G, d): the mean value of the columns that a group does not attend to; a sum over S alone is gathered."""
+    flat = columns.flatten(2).unsqueeze(-1).expand(-1, -1, -1, v.shape[-1])
+    wide = v.to(torch.promote_types(v.dtype, torch.float32))
+    chosen = wide.gather(2, flat).unflatten(2, columns.shape[2:]).sum(3)
+    return (wide.sum(2, keepdim=True) - chosen) / max(1, v.shape[2] - columns.shape[-1])
+
+
+def moved(rest: Rest, shift: Tensor, *, group: int) -> Rest:
+    """The remainder after all values outside S moved by `shift`, (B, H, G, d): R + beta shift. A delta has no mass to move."""
+    rows = shift.repeat_interleave(group, 2)[:, :, : rest.out.shape[2]]
+    return rest._replace(out=rest.out + rest.beta.unsqueeze(-1) * rows)
 
 
 def delta_rest(dense: Attended, chosen: Attended) -> Rest:

@@ -37,6 +37,8 @@ class SparseAttention:
     """Queries of a group: consecutive tokens, text first."""
     form: str = "lse_merge"
     """How the columns outside the choice enter: lse_merge (exact while they do not change) or delta (upstream)."""
+    follow_values: bool = False
+    """Move the remainder of lse_merge with the mean value of the columns outside the choice; delta does so on its own."""
     column_mass: str = "current"
     """Partition functions that turn logits into the probabilities columns are chosen by: of the `current` step, or of the
     `previous` choice (upstream)."""

@@ -25,14 +25,16 @@ class AttentionState:
         self.lse: Tensor | None = None
         self.columns: Tensor | None = None
         self.rest: attention.Rest | None = None
+        self.left_out: Tensor | None = None
+        """Mean value of the columns outside the choice, at the last full step."""
 
     def step(self, kind: Kind, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(B, H, N, d) in the format of q."""
         form, group = attention.FORMS[self.options.form], self.options.mbm
         if kind is Kind.SPARSE:
-            assert self.columns is not None and self.rest is not None, "the plan makes a choice before it uses one"
+            assert self.columns is not None, "the plan makes a choice before it uses one"
             now = attention.column_attention(q, k, v, self.columns, group=group)
-            return form.completed(now, self.rest).to(q.dtype)
+            return form.completed(now, self._current(v)).to(q.dtype)
         dense = attention.dense_attention(q, k, v)
         if kind is Kind.FULL_MASK:
             self.columns = self._choose(q, k, dense.lse)
@@ -42,7 +44,15 @@ class AttentionState:
             assert self.columns is not None, "the plan makes a choice before it uses one"
             rest = form.rest(dense, attention.column_attention(q, k, v, self.columns, group=group))
             self.rest = rest._replace(out=rest.out.to(q.dtype))
+            self.left_out = attention.mean_left_out(v, self.columns) if self.options.follow_values else None
         return dense.out.to(q.dtype)
+
+    def _current(self, v: Tensor) -> attention.Rest:
+        assert self.columns is not None and self.rest is not None, "the plan makes a choice before it uses one"
+        if self.left_out is None:
+            return self.rest
+        shift = attention.mean_left_out(v, self.columns) - self.left_out
+        return attention.moved(self.rest, shift, group=self.options.mbm)
 
     def _choose(self, q: Tensor, k: Tensor, lse: Tensor) -> Tensor:
         if self.options.column_mass == "previous":

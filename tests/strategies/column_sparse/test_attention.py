@@ -87,6 +87,28 @@ def test_the_merge_is_exact_while_the_columns_left_out_keep_their_logits_and_val
     assert errors["delta"] > 1e-2
 
 
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_remainder_that_follows_is_exact_where_the_values_left_out_move_together(follow: bool) -> None:
+    """And still where they do not move at all; one that stays behind lacks its mass times the drift."""
+    (q, k, v), drift = qkv(0), torch.linspace(-1, 1, 8, dtype=torch.float64)
+    for options in (replace(OPTIONS, follow_values=follow), replace(OPTIONS, follow_values=follow, top_keys=1.0)):
+        state = started(options, q, k, v)
+        error = off(state.step(Kind.SPARSE, q, k, v + drift), dense(q, k, v + drift))
+        assert error < 1e-13 if follow or options.top_keys == 1 else error > 1e-2
+        assert off(state.step(Kind.SPARSE, q, k, v), dense(q, k, v)) < 1e-13
+    state = started(replace(OPTIONS, follow_values=follow, mbm=64), q, k, v)
+    assert state.columns is not None
+    inside = torch.zeros(2, 3, 43, 1, dtype=torch.bool).scatter(2, state.columns.squeeze(2).unsqueeze(-1), True)
+    changed = [torch.where(inside, new, old) for new, old in zip(qkv(1)[1:], (k, v), strict=True)]
+    assert off(state.step(Kind.SPARSE, q, *changed), dense(q, *changed)) < 1e-13
+
+
+def test_the_delta_follows_on_its_own() -> None:
+    q, k, v = qkv(0)
+    state = started(replace(OPTIONS, form="delta", follow_values=True), q, k, v)
+    assert off(state.step(Kind.SPARSE, q, k, v + 1), dense(q, k, v + 1)) < 1e-13
+
+
 @pytest.mark.parametrize("shift", [-700.0, -90.0, 90.0, 700.0])
 def test_logits_that_move_far_overflow_nothing(shift: float) -> None:
     """Upstream keeps 1 / sum(exp): infinite beyond logits of 88."""

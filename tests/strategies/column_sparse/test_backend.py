@@ -97,7 +97,11 @@ def test_interval_1_is_the_sparse_generation_bit_for_bit(half: str, steps: int) 
     assert same(generate(runtime, HALVES[half], HiCache(interval=1)), alone), "the third generation of these objects"
 
 
-@pytest.mark.parametrize("options", [replace(SPARSE, attn=replace(ATTN, form="delta", column_mass="previous")), ALL, NOTHING])
+PREVIOUS = replace(SPARSE, attn=replace(ATTN, form="delta", column_mass="previous"))
+FOLLOWING = replace(SPARSE, attn=replace(ATTN, follow_values=True, recompute_mask=True))
+
+
+@pytest.mark.parametrize("options", [PREVIOUS, FOLLOWING, ALL, NOTHING])
 def test_interval_1_is_the_sparse_generation_in_bfloat16(options: ColumnSparse) -> None:
     runtime = built("bfloat16")
     assert same(generate(runtime, options, Taylor(interval=1)), generate(runtime, options))
