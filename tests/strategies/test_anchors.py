@@ -115,3 +115,37 @@ def test_a_forecast_never_aliases_an_anchor(dtype: torch.dtype) -> None:
 def test_a_weight_too_many_is_refused() -> None:
     with pytest.raises(ValueError):
         weighted_sum([torch.zeros(1)], [1.0, 2.0])
+
+
+def filled(ring: AnchorRing, steps: list[int], *, inexact: tuple[int, ...] = ()) -> AnchorRing:
+    for step in steps:
+        ring.begin(step)
+        ring.write("a", torch.full((1, 1, 1), float(step)))
+        ring.close(exact=step not in inexact)
+    return ring
+
+
+def test_weights_newest_first_meet_their_anchors_wherever_these_lie() -> None:
+    """Four steps in three slots: the newest lies in the first slot, and the oldest one left is not used."""
+    ring = filled(AnchorRing(3, ["a"]), [1, 2, 3, 4])
+    weights = torch.tensor([[5.0], [7.0]])
+    assert ring.slots == [0, 2, 1]
+    assert ring.by_slot(weights).tolist() == [[5.0], [0.0], [7.0]]
+    assert float((ring.by_slot(weights) * ring.memory[:, 0, 0, 0]).sum()) == 5 * 4 + 7 * 3
+
+
+def test_an_inexact_anchor_is_held_until_the_next_one_comes_and_costs_no_slot() -> None:
+    ring = filled(AnchorRing(3, ["a"]), [0, 1, 2], inexact=(1,))
+    assert ring.steps == [2, 0] and ring.exact
+    assert filled(ring, [5]).steps == [5, 2, 0]
+    assert filled(ring, [6], inexact=(6,)).steps == [6, 5, 2] and not ring.exact
+    assert filled(ring, [7]).steps == [7, 5, 2] and ring.exact
+    assert [int(anchor) for anchor in ring.anchors("a")] == [7, 5, 2]
+
+
+def test_a_ring_of_another_format_casts_what_it_is_given() -> None:
+    ring = AnchorRing(1, ["a"], dtype=torch.bfloat16)
+    ring.begin(0)
+    ring.write("a", torch.tensor([1 + 2**-10]))
+    (anchor,) = ring.anchors("a")
+    assert anchor.dtype == torch.bfloat16 and float(anchor) == 1

@@ -7,6 +7,8 @@ puts into the place of a block's attention or MLP is called like the original.
 image (B, L, D) · text (B, T, D) · temb (B, D)
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -42,6 +44,12 @@ def single(block: Any, image: Tensor, text: Tensor, temb: Tensor, rope: Rope) ->
     joint = _clipped(joint + gate.unsqueeze(1) * total)
     length = text.shape[1]
     return joint[:, length:], joint[:, :length], total[:, length:]
+
+
+@cache
+def compiled() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """`double` and `single` as one graph each. Weights are inputs of a graph, so it serves all blocks of its kind."""
+    return torch.compile(double, fullgraph=True, dynamic=False), torch.compile(single, fullgraph=True, dynamic=False)
 
 
 def _clipped(stream: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.conditions import Condition
+from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost, torch_dtype
 from sdaccel.generators.flux import checks, weights
 from sdaccel.generators.flux.cost import price
@@ -70,6 +71,8 @@ class Flux:
     """Seed of the random weights."""
     dtype: str = "float32"
     """Number format of weights and activations; latents are never below float32."""
+    engine: str = "eager"
+    """How blocks run: eager, or compiled, each kind of block as one graph with the features among its outputs."""
 
     @property
     def takes(self) -> str:
@@ -123,6 +126,8 @@ class Flux:
 
     def check(self, conditions: Sequence[Condition]) -> None:
         torch_dtype(self.dtype)
+        if self.engine not in ("eager", "compiled"):
+            raise BadInput(f"generator.engine={self.engine} is unknown; choose one of eager, compiled.")
         checks.check_sizes(self)
         if self.text_weights is not None:
             encode([str(condition) for condition in conditions], length=self.text_tokens)

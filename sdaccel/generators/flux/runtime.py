@@ -49,7 +49,13 @@ class FluxRuntime(nn.Module):
             order = operators.order if operators else None
             inputs["img_ids"] = in_order(inputs["img_ids"], order)
             seam = FluxSeam(
-                self.transformer, inputs=inputs, times=schedule, dtype=dtype, true_cfg=config.true_cfg, operators=operators
+                self.transformer,
+                inputs=inputs,
+                times=schedule,
+                dtype=dtype,
+                true_cfg=config.true_cfg,
+                operators=operators,
+                engine=config.engine,
             )
             rule = strategy.start(seam, steps=config.num_steps)
             keeping = (lambda x: latents.append(in_rows(x, order, dim=1))) if "latents" in keep else lambda x: None

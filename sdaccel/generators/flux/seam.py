@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from sdaccel.generators.flux.blocks import Rope, double, single
+from sdaccel.generators.flux.blocks import Rope, compiled, double, single
 from sdaccel.generators.flux.operators import Operators, real_forward
 
 Emit = Callable[[str, Tensor], None]
@@ -88,6 +88,7 @@ class FluxSeam:
         dtype: torch.dtype,
         true_cfg: float = 1.0,
         operators: Operators | None = None,
+        engine: str = "eager",
     ) -> None:
         self.model: Any = model
         self.inputs = inputs
@@ -95,6 +96,7 @@ class FluxSeam:
         self.dtype = dtype
         self.true_cfg = true_cfg
         self.operators = operators
+        self.double, self.single = compiled() if engine == "compiled" else (double, single)
         self.wide = torch.promote_types(dtype, torch.float32)  # sums over features and steps are never coarser
 
     @property
@@ -127,7 +129,7 @@ class FluxSeam:
         first = len(self.model.transformer_blocks)
         for i, block in enumerate(self.model.single_transformer_blocks):
             before = image
-            image, text, total = single(block, image, text, temb, self._rope)
+            image, text, total = self.single(block, image, text, temb, self._rope)
             tap.value(f"single.{i}", total)
             tap.added(f"block.{first + i}", before, image)
         tap.added("singles", middle, image)
@@ -168,7 +170,7 @@ class FluxSeam:
     def _doubles(self, image: Tensor, text: Tensor, temb: Tensor, tap: "_Tap") -> tuple[Tensor, Tensor]:
         for i, block in enumerate(self.model.transformer_blocks):
             before = image
-            image, text, attention, mlp = double(block, image, text, temb, self._rope)
+            image, text, attention, mlp = self.double(block, image, text, temb, self._rope)
             tap.value(f"double.{i}.attn", attention)
             tap.value(f"double.{i}.mlp", mlp)
             tap.added(f"block.{i}", before, image)

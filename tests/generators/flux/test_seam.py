@@ -1,6 +1,7 @@
 """Laws of the seam: a full step is diffusers' own, and its features are all that the velocity needs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,11 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sdaccel.generators.flux.blocks import double, single
+from sdaccel.generators.flux.blocks import compiled, double, single
 from sdaccel.generators.flux.generator import FluxRuntime
 from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.seam import FluxSeam
-from tests.generators.flux.tiny import PROMPTS, TINY, bind, built, from_features, hooks, noise, relative
+from sdaccel.strategies.forecast.strategy import HiCache
+from sdaccel.strategies.plain import Original
+from tests.generators.flux.tiny import CPU, PROMPTS, TINY, bind, built, from_features, generate, hooks, noise, relative, same
 
 STEP = 5
 FEATURES = ["double.0.attn", "double.0.mlp", "double.1.attn", "double.1.mlp", "single.0", "single.1"]
@@ -179,6 +182,19 @@ def test_a_block_that_emits_is_one_graph_without_breaks(kind: str, runtime: Flux
         ours, theirs = (call(block, image, text, temb, seam._rope) for call in (run, compiled))
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     assert len(graphs) == 1
+    torch.compiler.reset()
+
+
+@torch.inference_mode()
+def test_the_compiled_engine_runs_graphs_with_strategy_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an inductor, so that the bits are those of the eager engine; the two graphs serve every full step."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    compiled.cache_clear()
+    eager, fused = (replace(TINY, engine=engine).build(CPU) for engine in ("eager", "compiled"))
+    for strategy in (Original(), HiCache(interval=1), HiCache(interval=3)):
+        assert same(generate(fused, strategy), generate(eager, strategy))
+    monkeypatch.undo()
+    compiled.cache_clear()
     torch.compiler.reset()
 
 
