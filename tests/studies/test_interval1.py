@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.flux.generator import Flux
 from sdaccel.studies.mutants import MUTANTS
 from tests.studies.frame import SMALL, plan, run, run_argv
 
@@ -68,8 +67,7 @@ def test_images_before_are_really_generated_by_the_same_objects() -> None:
     import torch
 
     from sdaccel.conditions import batches
-    from sdaccel.generators.flux.generator import Flux
-    from sdaccel.predict.module import Predict
+        from sdaccel.predict.module import Predict
     from sdaccel.strategies.forecast.strategy import Taylor
     from sdaccel.strategies.plain import Dense
 
@@ -88,11 +86,10 @@ def test_images_before_are_really_generated_by_the_same_objects() -> None:
     assert torch.equal(last.images, alone.images), "the images before leave nothing behind"
 
 
-def test_the_mac_ceiling_is_all_steps_over_the_full_ones(tmp_path: Path) -> None:
+def test_the_mac_ceiling_is_all_steps_over_the_full_ones_and_the_ends_of_the_others(tmp_path: Path) -> None:
     content = run("strategy=taylor", "strategy.interval=5", "generator.num_steps=13", "data.limit=1", output=tmp_path)[
         "content"
     ]
     assert content["arms"]["run"]["kinds"] == {"full": 5, "forecast": 8}  # 0 1 2 7 12
-    ends = Flux().cost().shares["forecast"]
-    assert 0.01 < ends < 0.03 and content["arms"]["run"]["mac_ceiling"] == pytest.approx(13 / (5 + 8 * ends))
+    assert 13 / (5 + 8 * 0.02) < content["arms"]["run"]["mac_ceiling"] < 13 / 5, "a forecast runs the ends of the model"
     assert content["arms"]["baseline"]["mac_ceiling"] == 1
