@@ -29,7 +29,7 @@ from sdaccel.generators.var.engine_parts import (
     split_heads,
 )
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
-from sdaccel.generators.var.sampler import GuidedRun, Sample, Sampling, choose, class_rows
+from sdaccel.generators.var.sampler import GuidedRun, Recorder, Sample, Sampling, choose, class_rows, ignore
 from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.kernels.race import guided_race
 
@@ -120,6 +120,7 @@ class FastLoop:
         self.tokens = self.labels.new_empty(rows, self.offsets[-1])
         self.knobs = torch.empty(self.scales, 3, dtype=torch.float64, device=device)
         self.pixels: Tensor | None = None
+        self.record: Recorder = ignore
         self.sampling = sampling
         self.decode = torch.compile(vae.decode) if device.type == "cuda" else vae.decode
         # A smoothing run bakes its options into what is launched, and float64 reads its options on the host.
@@ -145,8 +146,13 @@ class FastLoop:
     def _compute(self, k: int) -> None:
         run, canvas = self.run, self.canvas
         x = run.begin() if k == 0 else run.embed(canvas.next_input(), first=k, last=k)
-        raw = run.logits(run.compute(x, first=k, last=k))
-        canvas.paint(self._choose(raw, k))
+        self.record("block0_input", x)
+        h = run.compute(x, first=k, last=k)
+        self.record("last_block_output", h)
+        codes = self._choose(run.logits(h), k)
+        self.record("tokens", self.tokens)
+        canvas.paint(codes)
+        self.record("f_hat", canvas.slots[k + 1])
 
     def _choose(self, raw: Tensor, k: int) -> Tensor:
         """Write the tokens of scale k and return its codes (B, l, Cvae)."""

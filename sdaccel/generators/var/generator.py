@@ -68,7 +68,7 @@ class Var:
     more_smooth: bool = False
     """Paint with a Gumbel-softmax mix of codes instead of the sampled one: prettier, not for FID."""
     engine: str = "eager"
-    """eager: the reference, operator by operator; autocast: float32 weights under half autocast, as the official code runs;
+    """eager: the reference, operator by operator; autocast: float32 weights under autocast, as the official code runs;
     fast: the same samples, up to rounding, by fewer and larger operations."""
 
     @property
@@ -174,7 +174,7 @@ class Var:
             )
         if self.weights is not None and self.vae_weights is not None:
             weights.check_var(weights.var_file(resolve(self.weights)), self.geometry)
-            weights.check_manifest(weights.vae_file(resolve(self.vae_weights)), self._meta()[1])
+            weights.check_manifest(weights.vae_file(resolve(self.vae_weights)), self.models_without_storage()[1])
 
     def identity(self) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -197,7 +197,7 @@ class Var:
         return torch.float32 if self.engine == "autocast" else torch_dtype(self.dtype)
 
     def cost(self) -> Cost:
-        var, vae = self._meta()
+        var, vae = self.models_without_storage()
         size = self.weight_dtype.itemsize
         return Cost(
             macs=[float(cost.scale_macs(self.geometry, k)) for k in range(self.steps)],
@@ -208,14 +208,14 @@ class Var:
             calls=cost.scale_calls(var),
         )
 
-    def _meta(self) -> tuple[VAR, VQVAE]:
-        """Both models without storage."""
+    def models_without_storage(self) -> tuple[VAR, VQVAE]:
+        """Both models on the meta device."""
         with torch.device("meta"):
             return VAR(self.geometry), VQVAE(ch=self.ch, vocab=self.vocab, Cvae=self.Cvae, scales=self.steps, mult=self.ch_mult)
 
     def build(self, device: torch.device) -> "VarRuntime":
         dtype = self.weight_dtype
-        var, vae = self._meta()
+        var, vae = self.models_without_storage()
         if self.weights is not None and self.vae_weights is not None:
             var = weights.load_var(weights.var_file(resolve(self.weights)), self.geometry, device=device, dtype=dtype)
             vae = weights.load_vae(weights.vae_file(resolve(self.vae_weights)), vae, device=device, dtype=dtype)

@@ -1,0 +1,161 @@
+"""What an image costs under every engine, beside the least it could cost: `python experiments/bench.py +bench=var_engine`.
+
+Arms are engines of one generator, run in turn in one process, noise and decoder inside the timer. The floor is that of the
+generator's number format: per scale, weights without adaLN and the cache are read once; adaLN and the decoder's weights once
+per batch. Phases are timed in a pass of their own, without graphs. Memory is what an arm allocated when it was built, what its
+first batch left behind, and what a batch takes beside both at its worst moment.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sdaccel.conditions import Batch, batches
+from sdaccel.errors import BadInput
+from sdaccel.generators.base import torch_dtype
+from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
+from sdaccel.generators.var.engine_fast import FastLoop
+from sdaccel.generators.var.engine_graphs import Graphs
+from sdaccel.generators.var.generator import Var, VarRuntime
+from sdaccel.measure.floor import Work, ceilings, floor, synchronize
+from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
+
+PHASES = {"block0_input": "canvas", "last_block_output": "blocks", "tokens": "head and sampling", "f_hat": "canvas"}
+"""The phase that ends where a loop records a name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VarEngine:
+    """The benchmark; its arms change the generator's options."""
+
+    arms: dict[str, dict[str, Any]] = field(default_factory=lambda: {"eager": {"engine": "eager"}, "fast": {"engine": "fast"}})
+    """Options of the generator by arm; the first arm is what the others are compared with."""
+    batch_sizes: list[int] = field(default_factory=lambda: [1])
+    repeats: int = 10
+    warmup: int = 3
+
+    def check(self, generator: Any) -> None:
+        if not isinstance(generator, Var):
+            raise BadInput(
+                f"bench=var_engine needs a VAR, not {type(generator).__name__}; set generator=var_d16 or another one."
+            )
+        for config in self.configs(generator).values():
+            config.check([0])
+        if not self.batch_sizes or min(self.batch_sizes) < 1 or self.repeats < 1:
+            raise BadInput(f"batch_sizes={self.batch_sizes} and repeats={self.repeats} must be positive.")
+
+    def configs(self, generator: Var) -> dict[str, Var]:
+        return {name: replace(generator, **options) for name, options in self.arms.items()}
+
+    def run(self, generator: Var, device: torch.device) -> dict[str, Any]:
+        """Timing of every batch size, for a record."""
+        runtimes, built = {}, {}
+        for name, config in self.configs(generator).items():
+            before = allocated(device)
+            runtimes[name] = config.build(device)
+            built[name] = allocated(device) - before
+        ceiling = ceilings(device, torch_dtype(generator.dtype))
+        batch_sizes = {str(size): self._batch(runtimes, generator, size, device, ceiling) for size in self.batch_sizes}
+        return {"ceilings": asdict(ceiling), "built_bytes": built, "batch_sizes": batch_sizes}
+
+    def _batch(
+        self, runtimes: dict[str, VarRuntime], generator: Var, size: int, device: torch.device, ceiling: Any
+    ) -> dict[str, Any]:
+        labels = [i % generator.num_classes for i in range(size)]
+        batch = batches(labels, seed=0, size=size)[0]
+        calls = {name: lambda r=r: r.generate(batch, backend=None, strategy=None) for name, r in runtimes.items()}
+        left = {name: bytes_left(call, device) for name, call in calls.items()}
+        seconds = interleaved(calls, warmup=self.warmup, repeats=self.repeats, device=device)
+        stages = work(generator, size)
+        least, first = floor(stages, ceiling), next(iter(seconds.values()))
+        arms = {
+            name: {
+                "seconds": summary(times),
+                "speedup": speedups(first, times),
+                "of_floor": least / summary(times)["p50"],
+                "left_bytes": left[name],
+                "peak_bytes": peak_memory(calls[name], device),
+                "phases": phases(runtimes[name], batch, device),
+            }
+            for name, times in seconds.items()
+        }
+        total = Work(sum(s.bytes for s in stages), sum(s.macs for s in stages))
+        return {"floor_seconds": least, "floor": asdict(total), "arms": arms}
+
+
+def allocated(device: torch.device) -> int:
+    """Bytes in use on a GPU; 0 on a CPU."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+
+
+def bytes_left(call: Callable[[], Any], device: torch.device) -> int:
+    """What a first call keeps allocated."""
+    before = allocated(device)
+    call()
+    return allocated(device) - before
+
+
+def work(config: Var, size: int) -> list[Work]:
+    """The stages of one batch: adaLN, every scale, the decoder."""
+    g, cost, item = config.geometry, config.cost(), torch_dtype(config.dtype).itemsize
+    o, block = offsets(g.patch_nums), 12 * g.width**2
+    stages = [Work(item * ada_macs(g) / ROWS, size * ada_macs(g))]
+    for k in range(len(g.patch_nums)):
+        weights = g.depth * block + g.width * g.vocab
+        cache = 2 * g.depth * ROWS * size * g.width * (o[k + 1] + o[k + 1] - o[k])  # read all, write the new
+        macs = scale_macs(g, k) - (ada_macs(g) if k == 0 else 0)
+        stages.append(Work(item * (weights + cache), size * macs))
+    return [*stages, Work(item * decoder_parameters(config), size * cost.decode_macs)]
+
+
+def decoder_parameters(config: Var) -> int:
+    return sum(p.numel() for p in config.models_without_storage()[1].decoder.parameters())
+
+
+@torch.no_grad()
+def phases(
+    runtime: VarRuntime, batch: Batch, device: torch.device, *, rounds: Sequence[bool] = (False, True)
+) -> dict[str, float]:
+    """Seconds by phase of one generation, synchronised at every boundary; the rounds before the last one warm up."""
+    spent: dict[str, float] = {}
+    for _ in rounds:
+        spent = _phases(runtime, batch, device)
+    return spent
+
+
+def _phases(runtime: VarRuntime, batch: Batch, device: torch.device) -> dict[str, float]:
+    spent: dict[str, float] = defaultdict(float)
+    synchronize(device)
+    last = time.perf_counter()
+
+    def until_now(phase: str) -> None:
+        nonlocal last
+        synchronize(device)
+        now = time.perf_counter()
+        spent[phase] += now - last
+        last = now
+
+    def record(name: str, value: Tensor) -> None:
+        if name in PHASES:
+            until_now(PHASES[name])
+
+    labels = torch.tensor(batch.conditions, device=device)
+    loop: Any = runtime.engine.start(labels, batch.seeds.to(device), sampling=runtime.config.sampling)
+    graphs = loop.graphs if isinstance(loop, FastLoop) else None
+    if isinstance(loop, FastLoop):
+        loop.graphs = Graphs(enabled=False)
+    loop.record = record
+    until_now("class and adaLN")
+    for k in range(runtime.config.steps):
+        loop.full(k)
+    loop.finish()
+    until_now("decode")
+    if isinstance(loop, FastLoop) and graphs is not None:
+        loop.graphs, loop.record = graphs, lambda name, value: None
+    return dict(spent)

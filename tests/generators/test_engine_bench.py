@@ -1,0 +1,91 @@
+"""The benchmark of engines: its floor is the loop's own work, and its record is reproducible where it can be."""
+
+import json
+import runpy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sdaccel.generators.var.engine_bench import VarEngine, phases, work
+from sdaccel.generators.var.generator import Var
+from sdaccel.measure.floor import Ceilings, Work, ceilings, floor
+from tests.generators.test_engine import TINY, batch
+
+CPU = torch.device("cpu")
+main = runpy.run_path(str(Path(__file__).parents[2] / "experiments" / "bench.py"))["main"]
+SMALL = ["generator.patch_nums=[1,2,3,4]", "generator.image_size=64", "bench.batch_sizes=[1]", "bench.repeats=2"]
+
+
+def test_every_stage_is_bound_by_what_it_is_slower_at() -> None:
+    machine = Ceilings(bytes_per_second=10.0, flop_per_second=100.0)
+    assert floor([Work(bytes=20, macs=5), Work(bytes=1, macs=200)], machine) == 2 + 4
+
+
+def test_ceilings_are_measured_and_positive() -> None:
+    found = ceilings(CPU, torch.float32)
+    assert found.bytes_per_second > 1e8
+    assert found.flop_per_second > 1e8
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_floor_counts_the_macs_of_the_cost_model_and_reads_weights_once_per_scale(size: int) -> None:
+    stages, cost = work(TINY, size), TINY.cost()
+    assert sum(stage.macs for stage in stages) == pytest.approx(size * (sum(cost.macs) + cost.decode_macs))
+    assert len(stages) == TINY.steps + 2
+    blocks = 4 * (2 * 12 * 128**2 + 128 * 32)
+    assert all(blocks < stage.bytes < (1 + 0.2 * size) * blocks for stage in stages[1:-1])
+
+
+def test_d16_at_batch_1_needs_about_a_millisecond_to_read_its_weights() -> None:
+    """h200: half weights without adaLN are read ten times."""
+    stages = work(Var(depth=16, dtype="float16"), 1)
+    assert sum(stage.bytes for stage in stages[:-1]) / 4.26e12 == pytest.approx(1e-3, rel=0.2)
+
+
+@pytest.mark.parametrize("engine", ["eager", "fast"])
+def test_phases_cover_the_generation_and_leave_the_engine_as_it_was(engine: str) -> None:
+    runtime = replace(TINY, engine=engine).build(CPU)
+    before = runtime.generate(batch([1], 3), backend=None, strategy=None).images
+    found = phases(runtime, batch([1], 3), CPU)
+    assert set(found) == {"class and adaLN", "blocks", "head and sampling", "canvas", "decode"}
+    assert all(value > 0 for value in found.values())
+    assert torch.equal(runtime.generate(batch([1], 3), backend=None, strategy=None).images, before)
+
+
+def test_a_benchmark_writes_a_record_whose_content_is_its_configuration(tmp_path: Path) -> None:
+    assert main(["+bench=var_engine", *SMALL, f"output={tmp_path}", "bench.arms.autocast.dtype=bfloat16"]) == 0
+    (path,) = tmp_path.glob("*/record.json")
+    record = json.loads(path.read_text())
+    assert record["id"].startswith("varengine-")
+    found = record["timing"]["batch_sizes"]["1"]
+    assert set(found["arms"]) == {"autocast", "eager", "fast"}
+    assert found["floor_seconds"] > 0
+    assert found["arms"]["autocast"]["speedup"]["p50"] == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "no benchmark is chosen"),
+        (["+bench=var_engine", "generator=flux_tiny"], "needs a VAR, not Flux"),
+        (["+bench=var_engine", "device=tpu"], "device=tpu is unknown"),
+        (["+bench=var_engine", "bench.repeats=0"], "repeats=0"),
+        (["+bench=nothing"], "nothing"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(
+    overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(overrides) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_options_change_the_generator_of_their_arm_alone() -> None:
+    bench = VarEngine(arms={"a": {}, "b": {"engine": "fast", "dtype": "float64"}})
+    configs = bench.configs(TINY)
+    assert configs["a"] == TINY
+    assert (configs["b"].engine, configs["b"].dtype) == ("fast", "float64")
