@@ -109,6 +109,11 @@ class ColumnSparse:
             raise BadInput(
                 f"backend column_sparse needs a flow transformer, not {type(generator).__name__}; use backend=dense."
             )
+        if generator.engine != "eager":
+            raise BadInput(
+                f"generator.engine={generator.engine} compiles blocks whole and cannot hold operators that remember; "
+                "write generator.engine=eager for backend column_sparse."
+            )
         for name, value, low in self._whole_numbers():
             if value < low:
                 raise BadInput(f"backend.{name}={value} must be at least {low}.")
