@@ -67,7 +67,8 @@ def test_images_before_are_really_generated_by_the_same_objects() -> None:
     import torch
 
     from sdaccel.conditions import batches
-        from sdaccel.predict.module import Predict
+    from sdaccel.generators.flux.generator import Flux
+    from sdaccel.predict.module import Predict
     from sdaccel.strategies.forecast.strategy import Taylor
     from sdaccel.strategies.plain import Dense
 
