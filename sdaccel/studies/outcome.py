@@ -12,7 +12,6 @@ from sdaccel.reporting.tables import summary
 from sdaccel.samples import Samples
 from sdaccel.studies.compose import Plan
 
-
 ON_SCREEN = ("judge.class", "judge.mean", "fid", "kid", "clip_score", "clip_top1", "psnr")
 
 

@@ -1,7 +1,9 @@
 """Sheets of trained models: real pictures beside what the model makes of them, from the weights that ship."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +21,12 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("name", ["vqvae_mini", "flux_vae", "var_mini_draft"])
 def test_rows_are_pictures_and_the_first_is_real(name: str) -> None:
-    task = {"vqvae_mini": TokenizerTask, "flux_vae": VaeTask, "var_mini_draft": lambda: NextScaleTask(2)}[name]()
+    tasks: dict[str, Callable[[], Any]] = {
+        "vqvae_mini": TokenizerTask,
+        "flux_vae": VaeTask,
+        "var_mini_draft": lambda: NextScaleTask(2),
+    }
+    task = tasks[name]()
     with torch.no_grad():
         sheet = task.sheet(restore(name, task.net), CPU)
     assert len(sheet.conditions) == COLUMNS

@@ -71,7 +71,7 @@ def test_the_tokenizer_keeps_test_pictures() -> None:
 @pytest.mark.parametrize(("name", "depth", "low", "high"), [("var_mini_target", 4, 0.85, 1.0), ("var_mini_draft", 2, 0.2, 0.8)])
 def test_transformers_paint_the_class_they_are_asked_for(name: str, depth: int, low: float, high: float) -> None:
     """The target nearly always, the draft clearly less often: what speculation has to live with."""
-    task = NextScaleTask(depth)
+    task: Any = NextScaleTask(depth)
     restore(name, task.net)
     judge = restore("judge_mini", Judge())
     assert low <= task.generated_accuracy(task.net, judge, CPU, cfg=2.0, per_class=2) <= high

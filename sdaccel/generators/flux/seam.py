@@ -96,7 +96,8 @@ class FluxSeam:
         self.dtype = dtype
         self.true_cfg = true_cfg
         self.operators = operators
-        self.double, self.single = compiled() if engine == "compiled" else (double, single)
+        blocks: tuple[Any, Any] = compiled() if engine == "compiled" else (double, single)
+        self.double, self.single = blocks
         self.wide = torch.promote_types(dtype, torch.float32)  # sums over features and steps are never coarser
 
     @property
