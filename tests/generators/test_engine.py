@@ -177,6 +177,25 @@ def test_a_loop_used_again_knows_nothing_of_the_generation_before() -> None:
     assert torch.equal(first.tokens, kept)
 
 
+def test_loops_kept_for_reuse_serve_inside_and_outside_of_inference_mode_one_generation_each() -> None:
+    runtime, of = replace(TINY, engine="fast").build(CPU), batch([1, 2], 7)
+    engine = runtime.engine
+    assert isinstance(engine, Fast)
+    expected = generate(runtime, of)
+    engine.reuse = True
+    with torch.inference_mode():
+        inside = generate(runtime, of)
+    (kept,) = engine.free[2, False]
+    outside = generate(runtime, of)
+    assert engine.free[2, False] == [kept], "the loop was not used again"
+    for made in (inside, outside):
+        assert torch.equal(made.images, expected.images)
+        assert torch.equal(made.arrays["f_hat"], expected.arrays["f_hat"])
+    with torch.no_grad():
+        first, second = (engine.start(torch.tensor([1, 2]), of.seeds, sampling=TINY.sampling) for _ in range(2))
+    assert first is kept and second is not kept
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @torch.no_grad()
 def test_every_token_that_fast_draws_otherwise_is_a_race_closer_than_the_logits_agree(dtype: str) -> None:

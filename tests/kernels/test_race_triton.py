@@ -41,7 +41,7 @@ def draw(raw: torch.Tensor, seeds: torch.Tensor, options: torch.Tensor, *, start
 
 
 @runnable
-@pytest.mark.parametrize(("vocab", "step"), [(37, None), (37, 1.0), (432, 0.25)])
+@pytest.mark.parametrize(("vocab", "step"), [(37, None), (37, 1.0), (432, 0.25), (4096, 0.05)])
 @pytest.mark.parametrize(("t", "top_k", "top_p"), [(1.3, 0, 0.0), (0.0, 3, 0.0), (1.3, 0, 0.5), (1.3, 20, 0.9), (0.0, 1, 1.0)])
 def test_the_kernel_equals_its_reference_bit_for_bit(
     vocab: int, step: float | None, t: float, top_k: int, top_p: float

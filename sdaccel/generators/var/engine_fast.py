@@ -119,7 +119,8 @@ class FastLoop:
         self.labels, self.seeds = (torch.zeros(rows, dtype=torch.int64, device=device) for _ in range(2))
         self.tokens = self.labels.new_empty(rows, self.offsets[-1])
         self.knobs = torch.empty(self.scales, 3, dtype=torch.float64, device=device)
-        self.pixels: Tensor | None = None
+        side = patch_nums[-1] * 2 ** (len(vae.decoder.up) - 1)
+        self.pixels = self.canvas.slots.new_empty(rows, 3, side, side)
         self.record: Recorder = ignore
         self.sampling = sampling
         self.decode = torch.compile(vae.decode) if device.type == "cuda" else vae.decode
@@ -175,7 +176,6 @@ class FastLoop:
         """Copies, so that the next generation may use this memory: it is handed back here."""
         ran = self.canvas.scale
         self.graphs.run(("decode", ran), self._decode)
-        assert self.pixels is not None, "decoding writes them"
         tokens = self.tokens.clone()
         tokens[:, self.offsets[ran] :] = -1
         f_hats = torch.stack(self.canvas.states[1:] + [self.canvas.f_hat] * (self.scales - ran), 1)
@@ -184,10 +184,7 @@ class FastLoop:
         return Sample(tokens, f_hats, images)
 
     def _decode(self) -> None:
-        images = self.decode(self.canvas.f_hat).add_(1).div_(2)
-        if self.pixels is None:
-            self.pixels = torch.empty_like(images)
-        self.pixels.copy_(images)
+        self.pixels.copy_(self.decode(self.canvas.f_hat).add_(1).div_(2))
 
 
 class Fast:
@@ -195,21 +192,22 @@ class Fast:
 
     def __init__(self, var: VAR, vae: VQVAE) -> None:
         self.prepared, self.vae = Prepared(var), vae
-        self.graphs = var.pos_start.device.type == "cuda"
+        self.graphs = self.reuse = var.pos_start.device.type == "cuda"  # without graphs a finished loop is worth nothing
         vae.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.free: dict[tuple[int, bool], list[FastLoop]] = {}
 
     def start(self, labels: Tensor, seeds: Tensor, *, sampling: Sampling) -> FastLoop:
         """A loop that no other generation uses; with its graphs, if one of this shape was finished before."""
         free = self.free.setdefault((len(labels), sampling.more_smooth), [])
-        done = free.append if self.graphs else forget
-        loop = free.pop() if free else self._loop(len(labels), sampling, done)
+        loop = free.pop() if free else self._loop(len(labels), sampling)
         loop.start(labels, seeds, sampling)
         return loop
 
-    def _loop(self, rows: int, sampling: Sampling, done: Callable[[FastLoop], None]) -> FastLoop:
-        return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, graphs=self.graphs, done=done)
+    def _loop(self, rows: int, sampling: Sampling) -> FastLoop:
+        # Memory made in inference mode could not be written outside of it, where a later generation may run.
+        with torch.inference_mode(False), torch.no_grad():
+            return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, graphs=self.graphs, done=self._take_back)
 
-
-def forget(loop: FastLoop) -> None:
-    """Without graphs a loop is worth nothing once it is finished."""
+    def _take_back(self, loop: FastLoop) -> None:
+        if self.reuse:
+            self.free[len(loop.labels), loop.sampling.more_smooth].append(loop)
