@@ -21,7 +21,7 @@ GROUPS = {"generator": "generator", "backend": "backend", "mode": "strategy"}
 """Keys of an arm that choose an option of a group, and the group."""
 RESERVED = (*GROUPS, "audit", "images_before", "against", "mutant", "for", "fails")
 """Keys of an arm that are not options of its strategy; `generator.*` keys are options of the generator."""
-BESIDE_BASELINE: dict[str, Any] = {"baseline": {"mode": "original"}, "run": {}}
+BESIDE_BASELINE: dict[str, Any] = {"baseline": {"backend": "dense", "mode": "original"}, "run": {}}
 """The arms of a study that names none: the unaccelerated run, and what was chosen on the command line."""
 
 

@@ -35,7 +35,8 @@ class Result:
     def priced(self, cost: Cost) -> "Result":
         """With what it did and what all steps would have been."""
         kinds = self.samples.entry(0)["kinds"]
-        return replace(self, macs=sum(cost.macs_of(kinds)), macs_in_full=sum(cost.macs))
+        done = self.arm.backend.macs(self.arm.generator, cost, kinds)
+        return replace(self, macs=sum(done), macs_in_full=sum(cost.macs))
 
     def arrays(self, name: str) -> list[np.ndarray]:
         return [self.samples.array(i, name) for i in range(self.count)]

@@ -7,6 +7,7 @@ import pytest
 
 from sdaccel.metrics.aggregate import Aggregate, Scores
 from sdaccel.samples import Samples
+from sdaccel.strategies.plain import Dense
 from sdaccel.studies import quality
 from sdaccel.studies.arms import Arm
 from sdaccel.studies.checks import Result, Verdict, failures
@@ -14,7 +15,7 @@ from tests.studies.frame import run_argv
 
 
 def result(template: str, *, macs: float = 0, point: dict[str, Any] | None = None, **found: Aggregate) -> Result:
-    arm = Arm(template, point or {}, generator=None, backend=None, strategy=None, config={"generator": {}})
+    arm = Arm(template, point or {}, generator=None, backend=Dense(), strategy=None, config={"generator": {}})
     return Result(arm, Samples(Path("nowhere")), 9, macs=macs, metrics=Scores(found))
 
 
