@@ -25,6 +25,13 @@ class Ceilings:
     flop_per_second: float
     """Of one large matrix product."""
 
+    def raised(self, other: "Ceilings") -> "Ceilings":
+        """The higher of two measurements."""
+        return Ceilings(
+            bytes_per_second=max(self.bytes_per_second, other.bytes_per_second),
+            flop_per_second=max(self.flop_per_second, other.flop_per_second),
+        )
+
 
 def floor(stages: Sequence[Work], ceilings: Ceilings) -> float:
     """Seconds."""

@@ -23,7 +23,7 @@ from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
 from sdaccel.generators.var.engine_fast import FastLoop
 from sdaccel.generators.var.engine_graphs import Graphs
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.measure.floor import Work, ceilings, floor, synchronize
+from sdaccel.measure.floor import Ceilings, Work, ceilings, floor, synchronize
 from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
 
 PHASES = {"block0_input": "canvas", "last_block_output": "blocks", "tokens": "head and sampling", "f_hat": "canvas"}
@@ -57,48 +57,59 @@ class VarEngine:
         """Timing of every batch size, for a record."""
         runtimes, built = {}, {}
         for name, config in self.configs(generator).items():
-            before = allocated(device)
+            empty = held(device)
             runtimes[name] = config.build(device)
-            built[name] = allocated(device) - before
-        ceiling = ceilings(device, torch_dtype(generator.dtype))
-        batch_sizes = {str(size): self._batch(runtimes, generator, size, device, ceiling) for size in self.batch_sizes}
+            built[name] = held(device) - empty
+        dtype = torch_dtype(generator.dtype)
+        before = ceilings(device, dtype)
+        measured = {size: self._batch(runtimes, generator, size, device) for size in self.batch_sizes}
+        ceiling = before.raised(ceilings(device, dtype))  # other work on the machine lowers either
+        batch_sizes = {str(size): with_floor(found, work(generator, size), ceiling) for size, found in measured.items()}
         return {"ceilings": asdict(ceiling), "built_bytes": built, "batch_sizes": batch_sizes}
 
     def _batch(
-        self, runtimes: dict[str, VarRuntime], generator: Var, size: int, device: torch.device, ceiling: Any
-    ) -> dict[str, Any]:
+        self, runtimes: dict[str, VarRuntime], generator: Var, size: int, device: torch.device
+    ) -> dict[str, dict[str, Any]]:
         labels = [i % generator.num_classes for i in range(size)]
         batch = batches(labels, seed=0, size=size)[0]
         calls = {name: lambda r=r: r.generate(batch, backend=None, strategy=None) for name, r in runtimes.items()}
         left = {name: bytes_left(call, device) for name, call in calls.items()}
         seconds = interleaved(calls, warmup=self.warmup, repeats=self.repeats, device=device)
-        stages = work(generator, size)
-        least, first = floor(stages, ceiling), next(iter(seconds.values()))
-        arms = {
+        first = next(iter(seconds.values()))
+        return {
             name: {
                 "seconds": summary(times),
                 "speedup": speedups(first, times),
-                "of_floor": least / summary(times)["p50"],
                 "left_bytes": left[name],
                 "peak_bytes": peak_memory(calls[name], device),
                 "phases": phases(runtimes[name], batch, device),
             }
             for name, times in seconds.items()
         }
-        total = Work(sum(s.bytes for s in stages), sum(s.macs for s in stages))
-        return {"floor_seconds": least, "floor": asdict(total), "arms": arms}
 
 
-def allocated(device: torch.device) -> int:
-    """Bytes in use on a GPU; 0 on a CPU."""
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+def with_floor(arms: dict[str, dict[str, Any]], stages: Sequence[Work], ceiling: Ceilings) -> dict[str, Any]:
+    """The arms of one batch size with the share of the least time in their median."""
+    least, total = floor(stages, ceiling), Work(sum(s.bytes for s in stages), sum(s.macs for s in stages))
+    for arm in arms.values():
+        arm["of_floor"] = least / arm["seconds"]["p50"]
+    return {"floor_seconds": least, "floor": asdict(total), "arms": arms}
+
+
+def held(device: torch.device) -> int:
+    """Bytes taken from a GPU that cannot be given back, the working memory of graphs included; 0 on a CPU."""
+    if device.type != "cuda":
+        return 0
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_reserved(device)
 
 
 def bytes_left(call: Callable[[], Any], device: torch.device) -> int:
     """What a first call keeps allocated."""
-    before = allocated(device)
+    before = held(device)
     call()
-    return allocated(device) - before
+    return held(device) - before
 
 
 def work(config: Var, size: int) -> list[Work]:
