@@ -82,7 +82,7 @@ def test_words_are_philox_of_seed_stream_and_index(start: int) -> None:
 
 
 def test_stream_numbers_are_protocol_and_never_change() -> None:
-    names = ["LATENT", "RACE", "ACCEPT", "RESIDUAL", "HEAD", "GUMBEL", "CONDITION", "SEED"]
+    names = ["LATENT", "RACE", "ACCEPT", "RESIDUAL", "HEAD", "GUMBEL", "CONDITION", "SEED", "SPARSE"]
     assert {stream.name: int(stream) for stream in Stream} == {name: i for i, name in enumerate(names)}
 
 

@@ -22,17 +22,16 @@ def test_the_published_sizes_of_flux_dev() -> None:
 
 @pytest.mark.parametrize("name", ["column_sparse", "column_sparse_attn", "column_sparse_mlp"])
 def test_a_run_from_the_command_line(name: str, tmp_path: Path) -> None:
-    arms = "+study.arms={baseline: {backend: dense, mode: original}, run: {mode: original}}"
-    content = run(f"backend={name}", arms, "data.limit=1", output=tmp_path)["content"]
+    content = run(f"backend={name}", "data.limit=1", output=tmp_path)["content"]
     assert content["verdict"] == "pass"
     assert content["arms"]["run"]["paired"]["identical"] == 0, "it is not the dense run"
-    backend = plan(f"backend={name}", output=tmp_path).arms[0].backend
+    backend = plan(f"backend={name}", output=tmp_path).arms[1].backend
     assert [backend.attn.is_enabled, backend.mlp.is_enabled] == [name != "column_sparse_mlp", name != "column_sparse_attn"]
 
 
 def test_the_published_file_is_the_dataclass_with_upstreams_formulas(tmp_path: Path) -> None:
     overrides = ["backend=chipmunk", "backend.attn.counts_multiple_of=8"]
-    made = plan(*overrides, output=tmp_path).arms[0].backend
+    made = plan(*overrides, output=tmp_path).arms[1].backend
     assert made == ColumnSparse(
         SparseAttention(form="delta", column_mass="previous", counts_multiple_of=8), SparseMlp(random_keys=0.05)
     )
