@@ -114,7 +114,8 @@ def _forecast_panel(axes: "Axes", arms: dict[str, Any]) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
     reuse = series.coinciding({name: arm["per_step"]["reuse_error"] for name, arm in arms.items()})
     for i, (names, line) in enumerate(reuse):
-        label = "reuse" if len(reuse) == 1 else f"reuse: {', '.join(names)}"
+        templates = ", ".join(dict.fromkeys(arms[name]["template"] for name in names))
+        label = "reuse" if len(reuse) == 1 else f"reuse: {templates}"
         _branch(axes, line, reuse[0][1] if i else None, i, color=style.GREY, label=label)
     for colour, mode in zip(style.CYCLE, dict.fromkeys(arm["mode"] for arm in arms.values()), strict=False):
         own = {name: arm for name, arm in arms.items() if arm["mode"] == mode}
