@@ -29,7 +29,8 @@ def labels(arms: Mapping[str, Any]) -> dict[str, str]:
 
 
 def short(option: str) -> str:
-    return option.removeprefix("generator.")
+    """`generator.num_steps` reads as `num_steps`."""
+    return option.removeprefix("generator.").removeprefix("backend.")
 
 
 def counted(names: Iterable[str]) -> str:

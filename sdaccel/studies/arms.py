@@ -12,6 +12,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
+from sdaccel.reporting.series import short
 from sdaccel.studies.mutants import MUTANTS
 
 Load = Callable[[str, str], DictConfig]
@@ -20,7 +21,7 @@ Load = Callable[[str, str], DictConfig]
 GROUPS = {"generator": "generator", "backend": "backend", "mode": "strategy"}
 """Keys of an arm that choose an option of a group, and the group."""
 RESERVED = (*GROUPS, "audit", "images_before", "against", "mutant", "for", "fails")
-"""Keys of an arm that are not options of its strategy; `generator.*` keys are options of the generator."""
+"""Keys of an arm that are not options of its strategy; `generator.*` and `backend.*` keys are options of those."""
 BESIDE_BASELINE: dict[str, Any] = {"baseline": {"backend": "dense", "mode": "original"}, "run": {}}
 """The arms of a study that names none: the unaccelerated run, and what was chosen on the command line."""
 
@@ -49,7 +50,7 @@ class Arm:
 
     @property
     def name(self) -> str:
-        values = ",".join(f"{key.removeprefix('generator.')}={value}" for key, value in self.point.items())
+        values = ",".join(f"{short(key)}={value}" for key, value in self.point.items())
         return f"{self.template}[{values}]" if values else self.template
 
     @property
@@ -146,9 +147,9 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
     generator, backend, strategy = (
         load(group, options[key]) if key in options else cfg[group] for key, group in GROUPS.items()
     )
-    of_generator = {k.removeprefix("generator."): v for k, v in options.items() if k.startswith("generator.")}
-    of_strategy = {k: v for k, v in options.items() if k not in RESERVED and not k.startswith("generator.")}
-    generator = _updated(generator, of_generator, where, f"generator {options.get('generator', '')}".strip())
+    of_strategy = {k: v for k, v in options.items() if k not in RESERVED and short(k) == k}
+    generator = _updated(generator, _of("generator", options), f"{where}.generator", _called("generator", options))
+    backend = _updated(backend, _of("backend", options), f"{where}.backend", _called("backend", options))
     strategy = _updated(strategy, of_strategy, where, f"strategy {options.get('mode', '')}".strip())
     if (mutant := options.get("mutant")) is not None and mutant not in MUTANTS:
         raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(MUTANTS)}.")
@@ -177,6 +178,15 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
     )
 
 
+def _of(group: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that carry a group's prefix, without it."""
+    return {k.removeprefix(f"{group}."): v for k, v in options.items() if k.startswith(f"{group}.")}
+
+
+def _called(group: str, options: dict[str, Any]) -> str:
+    return f"{group} {options.get(group, '')}".strip()
+
+
 def _updated(node: DictConfig, options: dict[str, Any], where: str, what: str) -> DictConfig:
     node = node.copy()
     OmegaConf.set_readonly(node, False)
@@ -185,7 +195,9 @@ def _updated(node: DictConfig, options: dict[str, Any], where: str, what: str) -
         try:
             OmegaConf.update(node, key, value)
         except (ConfigAttributeError, ConfigKeyError):
-            known = ", ".join(str(k) for k in node if k != "_target_") or "none"
+            parent, _, _ = key.rpartition(".")
+            inner = OmegaConf.select(node, parent) if parent else node
+            known = ", ".join(str(k) for k in (inner if isinstance(inner, DictConfig) else node) if k != "_target_") or "none"
             raise BadInput(f"{where}.{key}={value}: {what} has no such option; it has: {known}.") from None
         except OmegaConfBaseException as error:
             raise BadInput(f"{where}.{key}={value}: {str(error).splitlines()[0]}.") from None
