@@ -35,10 +35,9 @@ class Stream(IntEnum):
 
 
 def _mulhilo(a: int, b: Tensor) -> tuple[Tensor, Tensor]:
-    """High and low words of a 32 x 32 bit product, by 16-bit halves so that int64 never overflows."""
-    low = a * (b & 0xFFFF)
-    mid = a * (b >> 16) + (low >> 16)
-    return mid >> 16, ((mid << 16) | (low & 0xFFFF)) & MASK
+    """High and low words of a 32 x 32 bit product: int64 holds all 64 bits, as a negative number where the highest is set."""
+    product = a * b
+    return (product >> 32) & MASK, product & MASK
 
 
 def philox4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
