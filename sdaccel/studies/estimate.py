@@ -72,7 +72,9 @@ def arm_needs(arm: Arm, cost: Cost, *, batch_size: int, keep: list[str], rate: f
     kinds = arm.strategy.plan(arm.generator.steps)
     run = [macs for macs in cost.macs_of(kinds) if macs]
     keeps = getattr(arm.strategy, "state_bytes", lambda values, itemsize: 0)
-    state = cost.state_bytes + keeps(cost.features, itemsize=torch_dtype(arm.generator.dtype).itemsize)
+    remembers = getattr(arm.backend, "state_bytes", lambda generator, itemsize: 0)
+    itemsize = torch_dtype(arm.generator.dtype).itemsize
+    state = cost.state_bytes + keeps(cost.features, itemsize=itemsize) + remembers(arm.generator, itemsize=itemsize)
     images = (1 + arm.images_before) * (2 if arm.audit else 1)  # a watched step is about twice as dear
     return {
         "memory": cost.weight_bytes + batch_size * state,

@@ -19,6 +19,7 @@ from sdaccel.generators.base import Cost
 from sdaccel.registry import configurable
 from sdaccel.strategies.column_sparse.attention import FORMS, column_count
 from sdaccel.strategies.column_sparse.cost import macs_beyond_dense
+from sdaccel.strategies.column_sparse.memory import state_bytes
 from sdaccel.strategies.column_sparse.operators import SparseOperators, attached
 
 HERE = __name__
@@ -161,6 +162,10 @@ class ColumnSparse:
         """Multiply-accumulates of every step of one sample, whose kinds are these."""
         beyond = macs_beyond_dense(self, generator, kinds)
         return [dense + more for dense, more in zip(cost.macs_of(kinds), beyond, strict=True)]
+
+    def state_bytes(self, generator: Any, itemsize: int) -> int:
+        """What one sample's operators remember between steps."""
+        return state_bytes(self, generator, itemsize)
 
     @contextmanager
     def attached(self, model: Any, *, grid: Sequence[int], seeds: Tensor) -> Iterator[SparseOperators]:
