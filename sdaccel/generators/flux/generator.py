@@ -155,7 +155,9 @@ class Flux:
     def build(self, device: torch.device) -> FluxRuntime:
         dtype = torch_dtype(self.dtype)
         if self.weights is None or self.vae_weights is None or self.text_weights is None:
-            model = self.transformer()
+            with torch.device("meta"):  # 12 billion weights are drawn where they stay, once
+                model = nn.Module.to(self.transformer(), dtype)
+            model.to_empty(device=device)
             random_init(model, seed=self.init_seed)
             vae = self.autoencoder() if self.vae_widths else None
             if vae is not None:

@@ -77,13 +77,13 @@ def unpack(x: Tensor, *, height: int, width: int) -> Tensor:
 
 
 def random_init(model: nn.Module, *, seed: int) -> None:
-    """Gaussian weights that keep a layer's scale, small biases, unit norms, from a generator of their own."""
-    generator = torch.Generator().manual_seed(seed)
+    """Gaussian weights that keep a layer's scale, small biases, unit norms; drawn where the model lies, on a GPU other ones."""
     with torch.no_grad():
+        generators: dict[torch.device, torch.Generator] = {}
         for name, p in model.named_parameters():
-            if p.ndim > 1:
-                p.normal_(0, p[0].numel() ** -0.5, generator=generator)
-            elif name.endswith("bias"):
-                p.normal_(0, 0.02, generator=generator)
+            generator = generators.setdefault(p.device, torch.Generator(p.device).manual_seed(seed))
+            if p.ndim > 1 or name.endswith("bias"):
+                deviation = p[0].numel() ** -0.5 if p.ndim > 1 else 0.02
+                p.copy_(torch.empty(p.shape, device=p.device).normal_(0, deviation, generator=generator))
             else:
                 p.fill_(1)
