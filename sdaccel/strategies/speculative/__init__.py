@@ -1,0 +1,1 @@
+"""Two models for one image: a small draft beside the target (SDVAR)."""
