@@ -9,6 +9,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from sdaccel.kernels.philox_triton import exponential_of, words
+
 
 @triton.jit
 def ordered(x):  # type: ignore[no-untyped-def]
@@ -39,18 +41,14 @@ def mass_key(key, w, limit):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def exponential(seed, element):  # type: ignore[no-untyped-def]
-    """Exp(1) of elements (int64) of the RACE stream, rounded to float32, as float64. 1 - u is exact, so log serves as log1p."""
-    block = element >> 2
-    low, high = (block & 0xFFFFFFFF).to(tl.uint32), (block >> 32).to(tl.uint32)
-    zero = low * 0
-    w0, w1, w2, w3 = tl.philox(seed, low, high, zero + 1, zero, n_rounds=10)
+    """Exp(1) of elements (int64) of the RACE stream, rounded to float32, as float64."""
+    w0, w1, w2, w3 = words(seed, element >> 2, 1)
     lane = element & 3
     word = tl.where(lane == 0, w0, tl.where(lane == 1, w1, tl.where(lane == 2, w2, w3)))
-    rest = 1.0 - (word.to(tl.float64) + 0.5) * 2.3283064365386963e-10  # 2^-32
-    return (-tl.log(rest)).to(tl.float32).to(tl.float64)
+    return exponential_of(word).to(tl.float64)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["start", "length", "programs"], do_not_specialize_on_alignment=["knobs"])
 def guided_race_kernel(  # type: ignore[no-untyped-def]
     raw, seeds, knobs, out, start, length, programs, VOCAB: tl.constexpr, BLOCK: tl.constexpr
 ):
@@ -60,8 +58,8 @@ def guided_race_kernel(  # type: ignore[no-untyped-def]
     t = tl.load(knobs)
     top_k = tl.load(knobs + 1).to(tl.int32)
     top_p = tl.load(knobs + 2)
-    cond = tl.load(raw + row * VOCAB + v, mask=here, other=0.0)
-    uncond = tl.load(raw + (programs + row) * VOCAB + v, mask=here, other=0.0)
+    cond = tl.load(raw + row * VOCAB + v, mask=here, other=0.0).to(tl.float32)
+    uncond = tl.load(raw + (programs + row) * VOCAB + v, mask=here, other=0.0).to(tl.float32)
     logits = tl.where(here, (1.0 + t).to(tl.float32) * cond - t.to(tl.float32) * uncond, float("-inf"))
     key = ordered(logits)
     least = tl.full([], 0, tl.uint32)
@@ -87,7 +85,7 @@ def guided_race_kernel(  # type: ignore[no-untyped-def]
 
 
 def guided_race_triton(raw: Tensor, seeds: Tensor, knobs: Tensor, *, start: int) -> Tensor:
-    """`race.guided_race` for float32 logits."""
+    """`race.guided_race` for logits of at most 32 bits."""
     rows, length, vocab = raw.shape
     raw = raw.contiguous()
     out = torch.empty(rows // 2, length, dtype=torch.int64, device=raw.device)
@@ -103,6 +101,7 @@ def guided_race_triton(raw: Tensor, seeds: Tensor, knobs: Tensor, *, start: int)
         VOCAB=vocab,
         BLOCK=block,
         num_warps=max(1, min(16, block // 512)),
+        maxnreg=128,  # two programs on a multiprocessor: one counts while the other waits for its sums
         enable_fp_fusion=False,  # (1 + t) cond - t uncond rounds as torch rounds it
     )
     return out

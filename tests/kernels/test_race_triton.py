@@ -53,6 +53,16 @@ def test_the_kernel_equals_its_reference_bit_for_bit(
 
 
 @runnable
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_logits_are_widened_where_they_are_read(dtype: torch.dtype) -> None:
+    raw = (3 * torch.randn(4, 5, 432, generator=torch.Generator().manual_seed(0))).to(dtype)
+    seeds, options = torch.tensor([3, -5]), knobs(t=1.3, top_k=90, top_p=0.9, device=torch.device("cpu"))
+    drawn = draw(raw, seeds, options, start=7)
+    assert torch.equal(drawn, guided_race_reference(raw.float(), seeds, options, start=7))
+    assert torch.equal(drawn, guided_race_reference(raw, seeds, options, start=7))
+
+
+@runnable
 def test_elements_beyond_32_bits_take_the_high_counter_word() -> None:
     raw, seeds = torch.zeros(2, 2, 32), torch.tensor([9])
     options = knobs(t=0.0, top_k=0, top_p=0.0, device=torch.device("cpu"))
