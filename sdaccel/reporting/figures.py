@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sdaccel.errors import BadInput
 from sdaccel.reporting import series, style
 from sdaccel.reporting.axis import LogWithZero
+from sdaccel.reporting.pareto import pareto
 from sdaccel.reporting.quality import measured
 from sdaccel.reporting.quality_cost import available, quality_cost
 from sdaccel.reporting.sample_sheet import Find, kept, sample_sheet
@@ -185,7 +186,7 @@ def _once(label: str, row: int) -> str:
 
 
 FIGURES: dict[str, Callable[[Record], "Figure"]] = {
-    f.__name__: f for f in (step_differences, would_be_forecasts, timing, quality_cost)
+    f.__name__: f for f in (step_differences, would_be_forecasts, timing, quality_cost, pareto)
 }
 PICTURED: dict[str, Callable[[Record, Find], "Figure"]] = {"sample_sheet": sample_sheet}
 """Figures that also need the pictures."""
@@ -203,7 +204,11 @@ def names_of(record: Record) -> list[str]:
     asked = list(dict.fromkeys(record["content"]["config"]["study"]["figures"]))
     timed = (record["timing"] or {"arms": {}})["arms"]
     compared = any(t["speedup"] and t["baseline"] != name for name, t in timed.items())
-    also = {"quality_cost": available(record), "sample_sheet": bool(measured(record)), "timing": compared}
+    also = {
+        "quality_cost": available(record) and "pareto" not in asked,
+        "sample_sheet": bool(measured(record)),
+        "timing": compared,
+    }
     return asked + [name for name, has in also.items() if has and name not in asked]
 
 

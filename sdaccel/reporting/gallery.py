@@ -57,6 +57,7 @@ def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
         *(f'<p class="badge fail">{escape(reason)}</p>' for reason in record["content"]["failures"]),
         *(_titled("Verdict", table(t)) for t in [tables.summary(record)] if t.rows),
         *(quality if quality else time),
+        *(_titled("Who wins at which cost", table(t, container="bleed")) for t in [tables.winners(record)] if t.rows),
         *(_figure(link, reports) for link in links if link.endswith(".png") and Path(link).stem != "sample_sheet"),
         *(time if quality else pictures),
         *(_details("All metrics", table(t)) for t in [tables.metrics(record)] if t.rows),

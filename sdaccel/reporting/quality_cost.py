@@ -36,14 +36,14 @@ class Axis:
 
 def available(record: Record) -> bool:
     """Is there more than one arm with both a quality and a price?"""
-    return bool(_metrics(record)) and len(_prices(record)[0].of) > 1
+    return bool(_metrics(record)) and len(prices(record)[0].of) > 1
 
 
 def quality_cost(record: Record) -> "Figure":
     """Metrics with their intervals over MACs, and over measured time where there is a timing; one point per arm."""
     from matplotlib.figure import Figure
 
-    rows, columns = _metrics(record), _prices(record)
+    rows, columns = _metrics(record), prices(record)
     if not available(record):
         raise BadInput("figure quality_cost needs two or more arms with MACs and metrics; set metrics=world.")
     figure = Figure(figsize=(style.PAGE if len(columns) > 1 else 0.62 * style.PAGE, TITLE + len(rows) * (PANEL + BELOW)))
@@ -73,7 +73,7 @@ def _metrics(record: Record) -> list[str]:
     return [found[0] for found in whole if found] if arms else []
 
 
-def _prices(record: Record) -> list[Axis]:
+def prices(record: Record) -> list[Axis]:
     """MACs relative to the baseline, then milliseconds per sample."""
     arms, timed = record["content"]["arms"], record["timing"] or {"arms": {}}
     shares = {name: 1 / arms[name]["mac_ceiling"] for name in measured(record) if arms[name]["mac_ceiling"]}

@@ -9,6 +9,7 @@ from typing import Any
 
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.quality import metrics, quality
+from sdaccel.reporting.winners import winners
 
 Record = dict[str, Any]
 
@@ -107,7 +108,7 @@ def timing(record: Record) -> Table:
     return Table("timing", columns, rows)
 
 
-TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing, quality, metrics)
+TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing, quality, winners, metrics)
 
 
 def tables(record: Record) -> list[Table]:

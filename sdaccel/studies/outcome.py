@@ -9,6 +9,7 @@ from rich.table import Table
 from sdaccel.reporting.cells import Range, shown
 from sdaccel.reporting.quality import quality
 from sdaccel.reporting.tables import summary
+from sdaccel.reporting.winners import winners
 from sdaccel.samples import Samples
 from sdaccel.studies.compose import Plan
 
@@ -66,16 +67,16 @@ def show(record: dict[str, Any], console: Console) -> None:
 
 
 def show_quality(record: dict[str, Any], console: Console) -> None:
-    """The metrics one looks at first, without their intervals, which the tables hold."""
-    found = quality(record, shown=ON_SCREEN)
-    if not found.rows:
-        return
-    table = Table(title="quality", title_justify="left")
-    for name, number in zip(found.columns, found.numeric, strict=True):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    for row in found.rows:
-        table.add_row(*(shown(cell.estimate if isinstance(cell, Range) else cell, missing=found.missing) for cell in row))
-    console.print(table)
+    """The metrics one looks at first and who wins at which cost, without intervals, which the report's tables hold."""
+    for found in (quality(record, shown=ON_SCREEN), winners(record)):
+        if not found.rows:
+            continue
+        table = Table(title=found.name, title_justify="left")
+        for name, number in zip(found.columns, found.numeric, strict=True):
+            table.add_column(name, justify="right" if number else "left", overflow="fold")
+        for row in found.rows:
+            table.add_row(*(shown(cell.estimate if isinstance(cell, Range) else cell, missing=found.missing) for cell in row))
+        console.print(table)
 
 
 def summary_rows(content: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -1,0 +1,110 @@
+"""The figure of a study with many arms: one line per method, over cost, beside the rivals that merely take fewer steps.
+
+A method whose line lies on the worse side of the rivals' buys nothing.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sdaccel.errors import BadInput
+from sdaccel.metrics import meaning
+from sdaccel.reporting import style
+from sdaccel.reporting.methods import Method, methods
+from sdaccel.reporting.quality import measured
+from sdaccel.reporting.quality_cost import Axis, prices
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+ROWS = ("judge.mean", "clip_score", "fid", "perceptual")
+"""Panels: those of these that were measured on every arm beside the baseline."""
+DASHES = ("-", (0, (3, 1.2)), (0, (1, 1)))
+"""Methods of one template: orders, modes of a stack."""
+PALETTE = (*style.CYCLE, "#8A6D3B", "#7F3C8D")
+TITLE, PANEL, BELOW, LEFT, RIGHT, LINE = 0.3, 1.75, 0.16, 0.55, 0.06, 0.13
+"""Inches: the title, a panel and the room around it, a line of the legend."""
+IN_A_ROW = 4
+"""Names in a row of the legend."""
+
+
+def pareto(record: Record) -> "Figure":
+    """Rows are metrics with their 95 % intervals, columns MACs and measured time."""
+    from matplotlib.figure import Figure
+
+    costs = prices(record)
+    rows = _rows(record, costs[0])
+    if not rows:
+        raise BadInput("figure pareto needs two or more arms with MACs and metrics; set metrics=world.")
+    lines = methods(record, costs[0].of)
+    legend = (-(-(len(lines) + 3) // IN_A_ROW)) * LINE + 0.1
+    width, height = style.PAGE, TITLE + len(rows) * (PANEL + BELOW) + 0.3 + legend
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("none")
+    column = (width - RIGHT) / len(costs)
+    for i, metric in enumerate(rows):
+        for j, cost in enumerate(costs):
+            bottom = height - TITLE - (i + 1) * (PANEL + BELOW) + BELOW
+            place = ((j * column + LEFT) / width, bottom / height, (column - LEFT) / width, PANEL / height)
+            axes = figure.add_axes(place)
+            _panel(axes, record, metric, cost, lines)
+            axes.tick_params(labelbottom=i == len(rows) - 1)
+            axes.set_xlabel(cost.label if i == len(rows) - 1 else "")
+            axes.set_ylabel("" if j else f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
+    handles = {name: h for axes in figure.axes for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    place_legend = (0.06 / width, 0.04 / height)
+    figure.legend(handles.values(), handles, loc="lower left", ncols=IN_A_ROW, bbox_to_anchor=place_legend, borderpad=0)
+    title = "What does each method keep of quality at its cost? Black: the same model with fewer steps"
+    figure.suptitle(title, x=0.01, y=1 - 0.06 / height, ha="left", va="top")
+    return figure
+
+
+def _rows(record: Record, cost: Axis) -> list[str]:
+    arms, baseline = measured(record), record["content"]["config"]["study"]["baseline"]
+    others = [name for name in cost.of if name != baseline]
+    return [m for m in ROWS if len(others) > 1 and all(arms[n].get(m, {}).get("estimate") is not None for n in others)]
+
+
+def _panel(axes: "Axes", record: Record, metric: str, cost: Axis, lines: Sequence[Method]) -> None:
+    arms, templates = measured(record), record["content"]["arms"]
+    colours = dict(zip(dict.fromkeys(line.template for line in lines if not line.rival), PALETTE * 4, strict=False))
+    drawn: dict[str, int] = {}
+    for line in lines:
+        group = "rivals" if line.rival else line.template
+        dash = DASHES[drawn.setdefault(group, 0) % len(DASHES)]
+        drawn[group] += 1
+        own = [name for name in line.arms if name in cost.of]
+        colour = "black" if line.rival else colours[line.template]
+        found = [arms[name][metric] for name in own]
+        x, y = [cost.of[name] for name in own], [each["estimate"] for each in found]
+        thick = 1.6 if line.rival else 1.0
+        axes.plot(x, y, color=colour, linestyle=dash, linewidth=thick, marker="o", markersize=2.6, label=line.name)
+        for place, each in zip(x, found, strict=True):
+            if each["low"] is not None and each["high"] is not None:
+                axes.plot([place] * 2, [each["low"], each["high"]], color=colour, linewidth=0.6, alpha=0.55)
+    baseline = record["content"]["config"]["study"]["baseline"]
+    for name in (n for n in cost.of if templates[n]["template"] == baseline and metric in arms[n]):
+        axes.plot(cost.of[name], arms[name][metric]["estimate"], "k*", markersize=6, label=name)
+    free = [name for name, found in arms.items() if not templates[name].get("macs") and found.get(metric)]
+    for name, dash in zip(free, (":", "--") * len(free), strict=False):
+        if metric not in meaning.PAIRED and arms[name][metric]["estimate"] is not None:
+            axes.axhline(arms[name][metric]["estimate"], color=style.GREY, linewidth=0.8, linestyle=dash, label=name, zorder=0)
+    _scale(axes, [arms[name][metric]["estimate"] for line in lines for name in line.arms if name in cost.of], cost, metric)
+
+
+def _scale(axes: "Axes", values: Sequence[float], cost: Axis, metric: str) -> None:
+    """Cost is a matter of factors. A distance that a few arms lose altogether would hide what the others do."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    ticks = [t for t in (0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 500, 1000)]
+    low, high = 0.9 * min(cost.of.values()), 1.1 * max(cost.of.values())
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xticks([t for t in ticks if low <= t <= high])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    if meaning.lower_is_better(metric) and min(values) > 0 and max(values) > 20 * min(values):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))

@@ -1,0 +1,129 @@
+"""Which arm wins at each cost, said plainly: the best accelerated arm beside the best that merely computes less.
+
+Samples of all arms are made of the same noise, so where the record holds a metric's values the two are compared in pairs, by
+Student's interval of the mean difference. A distance between sets has no values: there one arm wins where the intervals of
+both lie apart, which asks for more than a paired comparison would.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from sdaccel.metrics import meaning
+from sdaccel.reporting.cells import Cell, Range, Table
+from sdaccel.reporting.methods import rivals, within
+from sdaccel.reporting.quality import measured, named
+from sdaccel.reporting.quality_cost import Axis, prices
+
+Record = dict[str, Any]
+
+BUDGETS = (0.6, 0.37, 0.25, 0.19, 0.15)
+"""Shares of the baseline's cost: just above 28, 18, 12, 9 and 7 steps of 50, and a forecast's own price."""
+METRICS = ("judge.mean", "clip_score", "fid", "perceptual")
+COLUMNS = (
+    "cost at most",
+    "metric",
+    "best accelerated",
+    "reaches",
+    "best rival",
+    "rival reaches",
+    "better by",
+    "winner",
+    "level",
+)
+"""`better by` is positive where the accelerated arm is better; `level`: accelerated arms that cannot be told from the best."""
+
+
+def winners(record: Record) -> Table:
+    """Studies that ask for the figure `pareto`: a row per cost, budget and metric."""
+    rows: list[tuple[Cell, ...]] = []
+    if "pareto" in record["content"]["config"]["study"]["figures"]:
+        for cost, unit in zip(relative(record), ("MACs", "time"), strict=False):
+            for budget in BUDGETS:
+                rows += [
+                    (f"{100 * budget:g} % of {unit}", meaning.label(metric), *row)
+                    for metric in METRICS
+                    if (row := _row(record, metric, cost, budget))
+                ]
+    return Table("winners", COLUMNS, rows)
+
+
+def relative(record: Record) -> list[Axis]:
+    """Costs as shares of the baseline's."""
+    baseline = record["content"]["config"]["study"]["baseline"]
+    return [
+        Axis(axis.label, {name: value / axis.of[baseline] for name, value in axis.of.items()})
+        for axis in prices(record)
+        if baseline in axis.of
+    ]
+
+
+def _row(record: Record, metric: str, cost: Axis, budget: float) -> tuple[Cell, ...] | None:
+    arms, names = measured(record), named(record)
+    baseline = record["content"]["config"]["study"]["baseline"]
+    known = [name for name in arms if name != baseline and arms[name].get(metric, {}).get("estimate") is not None]
+    affordable = within(known, cost.of, budget)
+    trivial = [name for name in affordable if name in rivals(record)]
+    ours = [name for name in affordable if name not in trivial]
+    if not trivial or not ours:
+        return None
+    best, rival = best_of(record, metric, ours), best_of(record, metric, trivial)
+    gap = difference(record, metric, best, rival)
+    winner = rival if gap.high is not None and gap.high < 0 else best if gap.low is not None and gap.low > 0 else None
+    level = [name for name in ours if name != best and _level(difference(record, metric, best, name))]
+    return (
+        names[best],
+        _range(arms[best][metric]),
+        names[rival],
+        _range(arms[rival][metric]),
+        gap,
+        names[winner] if winner else "neither",
+        ", ".join(names[name] for name in level) or "no other",
+    )
+
+
+def best_of(record: Record, metric: str, names: Sequence[str]) -> str:
+    """By the estimate."""
+    sign = -1 if meaning.lower_is_better(metric) else 1
+    return max(names, key=lambda name: sign * measured(record)[name][metric]["estimate"])
+
+
+def difference(record: Record, metric: str, a: str, b: str) -> Range:
+    """How much better a is than b, whichever way is better."""
+    sign = -1 if meaning.lower_is_better(metric) else 1
+    arms, found = record["content"]["arms"], measured(record)
+    x, y = (arms[name].get("values", {}).get(metric) for name in (a, b))
+    if x and y:
+        return student(sign * (_numbers(x) - _numbers(y)))
+    one, other = found[a][metric], found[b][metric]
+    estimate = sign * (one["estimate"] - other["estimate"])
+    ends = [end for each in (one, other) for end in (each["low"], each["high"])]
+    if None in ends:
+        return Range(estimate)
+    low, high = sorted((sign * (one["low"] - other["high"]), sign * (one["high"] - other["low"])))
+    return Range(estimate, low, high)
+
+
+def student(values: np.ndarray, *, confidence: float = 0.95) -> Range:
+    """Mean of what is finite; no interval below two values."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < 2:
+        return Range(float(finite.mean()) if len(finite) else math.nan)
+    reach = float(stdtrit(len(finite) - 1, (1 + confidence) / 2)) * float(finite.std(ddof=1)) / math.sqrt(len(finite))
+    return Range(float(finite.mean()), float(finite.mean()) - reach, float(finite.mean()) + reach)
+
+
+def _level(gap: Range) -> bool:
+    """Not told apart."""
+    return gap.low is None or gap.high is None or gap.low <= 0 <= gap.high
+
+
+def _numbers(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([math.nan if value is None else value for value in values], dtype=float)
+
+
+def _range(found: dict[str, Any]) -> Range:
+    return Range(found["estimate"], found["low"], found["high"])
