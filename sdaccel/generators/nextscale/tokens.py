@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sdaccel.noise import Stream, exponential
+from sdaccel.kernels.philox import exponential
+from sdaccel.noise import Stream
 
 
 def combine(raw: Tensor, t: float) -> Tensor:

@@ -5,6 +5,8 @@ and takes no decision on the host. Elsewhere than on a GPU, and where such a rec
 """
 
 from collections.abc import Callable, Hashable
+from functools import cache
+from typing import Any
 
 import torch
 
@@ -16,8 +18,7 @@ class Graphs:
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
         self.recorded: dict[Hashable, torch.cuda.CUDAGraph] = {}
-        self.pool = torch.cuda.graph_pool_handle() if enabled else None
-        self.side = torch.cuda.Stream() if enabled else None
+        self.place = working_place(torch.cuda.current_device()) if enabled else None
 
     def run(self, key: Hashable, call: Callable[[], None]) -> None:
         """Do what `call` does."""
@@ -29,13 +30,22 @@ class Graphs:
         self.recorded[key].replay()
 
     def _record(self, call: Callable[[], None]) -> torch.cuda.CUDAGraph:
-        assert self.side is not None, "only an enabled engine records"
-        self.side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.side):
-            for _ in range(WARMUP):
+        assert self.place is not None, "only an enabled engine records"
+        pool, side = self.place
+        side.wait_stream(torch.cuda.current_stream())
+        # Outside of inference mode, wherever the caller is: compilers keep one record for both.
+        with torch.inference_mode(False), torch.no_grad():
+            with torch.cuda.stream(side):
+                for _ in range(WARMUP):
+                    call()
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool, stream=side):
                 call()
-        torch.cuda.current_stream().wait_stream(self.side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.side):
-            call()
         return graph
+
+
+@cache
+def working_place(device: int) -> tuple[Any, torch.cuda.Stream]:
+    """Memory and stream of all graphs of a GPU: what a graph works on is dead when it ends, and graphs run one by one."""
+    return torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)
