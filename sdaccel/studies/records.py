@@ -21,6 +21,7 @@ from sdaccel.metrics.paired import paired_psnr
 from sdaccel.samples import atomic_write, canonical, digest
 from sdaccel.studies.checks import Result, Verdict, failures
 from sdaccel.studies.compose import Plan
+from sdaccel.studies.diagnostics import diagnostics
 
 NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy", "metrics")
 """Top-level options that do not decide a study's content, or that its arms hold in resolved form."""
@@ -87,6 +88,7 @@ def _arm_content(result: Result) -> dict[str, Any]:
         "macs": result.macs,
         "samples": [{key: entry[key] for key in OF_SAMPLE if entry[key] or key != "arrays"} for entry in result.entries()],
         "per_step": {name: _worst(result.arrays(name)) for name in PER_STEP if name in result.entries()[0]["arrays"]},
+        **diagnostics(result),
     }
 
 
