@@ -62,16 +62,28 @@ def _open_pickle(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[], dict
     return {name: tuple(value.shape) for name, value in state.items()}, lambda: dict(state)
 
 
+def shapes_of(model: nn.Module) -> Shapes:
+    """The manifest of a model, which may be on the meta device."""
+    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
+
+
 def check_manifest(file: WeightFile, model: nn.Module, *, free_rows: Collection[str] = ()) -> None:
     """Every parameter present, nothing unknown, every shape right; buffers may be absent. Names the first wrong key.
 
     `free_rows` names keys whose first dimension is not looked at.
     """
-    expected: Shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    parameters = {name for name, _ in model.named_parameters()}
+    expected = shapes_of(model)
+    buffers = expected.keys() - {name for name, _ in model.named_parameters()}
+    check_shapes(file, expected, optional=buffers, free_rows=free_rows)
+
+
+def check_shapes(
+    file: WeightFile, expected: Shapes, *, optional: Collection[str] = (), free_rows: Collection[str] = ()
+) -> None:
+    """The same for names and shapes that are written down."""
     for name, shape in expected.items():
         if name not in file.shapes:
-            if name in parameters:
+            if name not in optional:
                 raise file.refuse(
                     f"key {name} {shape} is missing", "the file is incomplete or of another model, fetch it again"
                 )

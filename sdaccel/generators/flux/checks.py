@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 FILES = ("weights", "vae_weights", "text_weights")
 """Options that name files; all of them or none."""
-GROUPS = 8
-"""Norm groups of the autoencoder."""
 
 
 def check_sizes(config: "Flux") -> None:
@@ -22,9 +20,9 @@ def check_sizes(config: "Flux") -> None:
     for name in sizes:
         if getattr(config, name) < 1:
             raise BadInput(f"generator.{name}={getattr(config, name)} must be at least 1.")
-    widths = config.vae_widths
-    if widths is not None and (not widths or any(width < GROUPS or width % GROUPS for width in widths)):
-        raise BadInput(f"generator.vae_widths={widths} must list positive multiples of {GROUPS}, the number of norm groups.")
+    widths, groups = config.vae_widths, config.norm_groups
+    if widths is not None and (not widths or any(width < groups or width % groups for width in widths)):
+        raise BadInput(f"generator.vae_widths={widths} must list positive multiples of {groups}, the number of norm groups.")
     for name, value in (("height", config.height), ("width", config.width)):
         if value < config.cell or value % config.cell:
             raise BadInput(f"generator.{name}={value} must be a positive multiple of {config.cell}, one packed patch.")

@@ -29,7 +29,7 @@ def price(config: "Flux") -> Cost:
             "partial": forward_macs(lambda: seam.from_singles(0, x, added)) / macs,
             "forecast": forward_macs(lambda: seam.from_trunk(0, x, added)) / macs,
         }
-        (decoding, decoder), (reading, reader) = _decoder(config), _reader(config)
+        (decoding, decoder), (reading, reader) = _decoder(config), config.reading()
     size, length = torch_dtype(config.dtype).itemsize, config.tokens + config.text_tokens
     parts = nn.ModuleList([model, *decoder, *reader])
     return Cost(
@@ -58,8 +58,8 @@ def _decoder(config: "Flux") -> tuple[float, list[nn.Module]]:
     return forward_macs(lambda: vae.decode(latents, height=config.height, width=config.width)), [vae]
 
 
-def _reader(config: "Flux") -> tuple[float, list[nn.Module]]:
-    """MACs of reading one prompt, and the empty one beside it under true guidance."""
+def price_of_reading(config: "Flux") -> tuple[float, list[nn.Module]]:
+    """MACs of reading one prompt, and the negative one beside it under true guidance."""
     if config.text_weights is None:
         return 0.0, []
     tower, words = weights.meta_tower(config.text_weights), torch.zeros(config.branches, config.text_tokens, dtype=torch.int64)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,13 @@ from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost, torch_dtype
 from sdaccel.generators.flux import checks, weights
-from sdaccel.generators.flux.cost import price
+from sdaccel.generators.flux.cost import price, price_of_reading
 from sdaccel.generators.flux.model import Shape, transformer
 from sdaccel.generators.flux.packing import PATCH, position_ids
 from sdaccel.generators.flux.runtime import FluxRuntime, random_init
-from sdaccel.generators.flux.text import TextTower, embed, hashed_embeddings, text_tower
-from sdaccel.generators.flux.vae import FluxVae
+from sdaccel.generators.flux.schedule import times
+from sdaccel.generators.flux.text import Reader, hashed_embeddings, text_tower
+from sdaccel.generators.flux.vae import GROUPS, FluxVae
 from sdaccel.registry import configurable
 from sdaccel.shipped import resolve, sha256
 from sdaccel.world.captions import encode
@@ -60,7 +61,9 @@ class Flux:
     guidance_embeds: bool = True
     """The model has that input."""
     true_cfg: float = 1.0
-    """Classifier-free guidance: 1 is off, more computes every step also without the prompt, in one doubled batch."""
+    """Classifier-free guidance: 1 is off, more computes every step also for negative_prompt, in one doubled batch."""
+    negative_prompt: str = ""
+    """What true_cfg leads away from."""
     weights: str | None = None
     """Transformer, .safetensors or shipped:NAME; None draws random weights from init_seed."""
     vae_weights: str | None = None
@@ -73,6 +76,9 @@ class Flux:
     """Number format of weights and activations; latents are never below float32."""
     engine: str = "eager"
     """How blocks run: eager, or compiled, each kind of block as one graph with the features among its outputs."""
+
+    norm_groups: ClassVar[int] = GROUPS
+    """Groups of the autoencoder's norms."""
 
     @property
     def takes(self) -> str:
@@ -105,6 +111,11 @@ class Flux:
         return (self.latent_channels if self.vae_widths else 3) * PATCH**2
 
     @property
+    def times(self) -> list[float]:
+        """The schedule."""
+        return times(self.num_steps, tokens=self.tokens)
+
+    @property
     def branches(self) -> int:
         """Rows that the transformer computes for one image."""
         return 1 if self.true_cfg == 1 else 2
@@ -129,9 +140,18 @@ class Flux:
         if self.engine not in ("eager", "compiled"):
             raise BadInput(f"generator.engine={self.engine} is unknown; choose one of eager, compiled.")
         checks.check_sizes(self)
+        self.check_files([str(condition) for condition in conditions])
+
+    def check_files(self, prompts: Sequence[str]) -> None:
+        """Raise BadInput for files that do not fit, and prompts that they cannot read."""
         if self.text_weights is not None:
-            encode([str(condition) for condition in conditions], length=self.text_tokens)
+            encode([*prompts, *self.negatives], length=self.text_tokens)
         checks.check_files(self)
+
+    @property
+    def negatives(self) -> list[str]:
+        """What is read beside the prompts."""
+        return [self.negative_prompt] if self.branches == 2 else []
 
     def _files(self) -> list[Path]:
         if self.weights is None or self.vae_weights is None or self.text_weights is None:
@@ -148,6 +168,10 @@ class Flux:
     def autoencoder(self) -> FluxVae:
         """The autoencoder, on the current default device."""
         return FluxVae(channels=self.latent_channels, widths=self.vae_widths or ())
+
+    def reading(self) -> tuple[float, list[nn.Module]]:
+        """MACs that an image needs for its text, and what reads it, on the meta device."""
+        return price_of_reading(self)
 
     def cost(self) -> Cost:
         return price(self)
@@ -168,17 +192,17 @@ class Flux:
             self,
             trained(weights.TRANSFORMER, self.weights, self.transformer),
             vae=trained(weights.VAE, self.vae_weights, self.autoencoder),
-            tower=text_tower(resolve(self.text_weights)).to(device, dtype),
+            reader=text_tower(resolve(self.text_weights)).to(device, dtype),
         ).eval()
 
-    def _inputs(self, prompts: Sequence[str], tower: TextTower | None = None) -> dict[str, Tensor]:
+    def _inputs(self, prompts: Sequence[str], reader: Reader | None = None) -> dict[str, Tensor]:
         """Everything but latents and time that the transformer takes; under true_cfg for every prompt and once more untold."""
-        rows = [*prompts, *[""] * len(prompts)] if self.branches == 2 else list(prompts)
+        rows = [*prompts, *self.negatives * len(prompts)]
         shape = self.shape
-        if tower is None:
+        if reader is None:
             hidden, pooled = hashed_embeddings(rows, tokens=self.text_tokens, width=shape.text_width, pooled=shape.pooled_width)
         else:
-            hidden, pooled = embed(tower, rows)
+            hidden, pooled = reader.read(rows)
         inputs = {
             "encoder_hidden_states": hidden,
             "pooled_projections": pooled,

@@ -11,9 +11,8 @@ from sdaccel.generators.base import Generation, torch_dtype
 from sdaccel.generators.flux.denoise import denoise
 from sdaccel.generators.flux.operators import in_order, in_rows
 from sdaccel.generators.flux.packing import unpack_maps
-from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.seam import FluxSeam
-from sdaccel.generators.flux.text import TextTower
+from sdaccel.generators.flux.text import Reader
 from sdaccel.generators.flux.vae import FluxVae
 from sdaccel.noise import Stream, normal
 
@@ -22,26 +21,26 @@ if TYPE_CHECKING:
 
 
 class FluxRuntime(nn.Module):
-    """The transformer, and where there are latents and words their autoencoder and text tower."""
+    """The transformer, and where there are latents and words their autoencoder and reader."""
 
     def __init__(
-        self, config: "Flux", transformer: nn.Module, *, vae: FluxVae | None = None, tower: TextTower | None = None
+        self, config: "Flux", transformer: nn.Module, *, vae: FluxVae | None = None, reader: Reader | None = None
     ) -> None:
         super().__init__()
         self.config = config
         self.transformer = transformer
         self.vae = vae
-        self.tower = tower
+        self.reader = reader
 
     @torch.inference_mode()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
         config, dtype = self.config, torch_dtype(self.config.dtype)
         device = next(self.transformer.parameters()).device
         prompts = [str(c) for c in batch.conditions]
-        inputs = {name: value.to(device) for name, value in config._inputs(prompts, self.tower).items()}
+        inputs = {name: value.to(device) for name, value in config._inputs(prompts, self.reader).items()}
         for name in ("encoder_hidden_states", "pooled_projections"):
             inputs[name] = inputs[name].to(dtype)
-        schedule, seeds = times(config.num_steps, tokens=config.tokens), batch.seeds.to(device)
+        seeds = batch.seeds.to(device)
         x = normal(seeds, Stream.LATENT, (config.tokens, config.channels)).to(torch.promote_types(dtype, torch.float32))
         latents = [x]
         grid = config.height // config.cell, config.width // config.cell
@@ -51,7 +50,7 @@ class FluxRuntime(nn.Module):
             seam = FluxSeam(
                 self.transformer,
                 inputs=inputs,
-                times=schedule,
+                times=config.times,
                 dtype=dtype,
                 true_cfg=config.true_cfg,
                 operators=operators,

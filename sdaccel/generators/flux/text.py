@@ -3,13 +3,21 @@
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from sdaccel.noise import Stream, normal
 from sdaccel.world.captions import encode
+
+
+class Reader(Protocol):
+    """What turns prompts into the transformer's text."""
+
+    def read(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Hidden states (B, T, W) and pooled embeddings (B, P)."""
+        ...
 
 
 def hashed_embeddings(prompts: Sequence[str], *, tokens: int, width: int, pooled: int) -> tuple[Tensor, Tensor]:
@@ -40,6 +48,9 @@ class TextTower(nn.Module):
         end = h[torch.arange(len(h), device=h.device), tokens.argmax(-1)] @ self.text_projection
         return h, nn.functional.normalize(end, dim=-1) * end.shape[-1] ** 0.5
 
+    def read(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        return embed(self, prompts)
+
 
 def text_tower(folder: Path) -> TextTower:
     """The tower of an open_clip folder, in float32."""
@@ -54,4 +65,5 @@ def text_tower(folder: Path) -> TextTower:
 def embed(tower: TextTower, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Hidden states and pooled embedding of prompts in the words of the world."""
     length, _ = tower.positional_embedding.shape
-    return tower(encode(prompts, length=length).to(tower.positional_embedding.device))
+    read: tuple[Tensor, Tensor] = tower(encode(prompts, length=length).to(tower.positional_embedding.device))
+    return read

@@ -13,12 +13,24 @@ from sdaccel.generators.flux.packing import pack, unpack_maps
 
 WIDTHS = (32, 64, 64)
 """Every level after the first halves the picture."""
+GROUPS = 8
+"""Norm groups of the autoencoder that ships."""
 
 
 class FluxVae(nn.Module):
     """`shift` and `scale` are FLUX's shift_factor and scaling_factor, one per channel and shipped with the weights."""
 
-    def __init__(self, *, channels: int = 4, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(
+        self,
+        *,
+        channels: int = 4,
+        widths: Sequence[int] = WIDTHS,
+        layers: int = 1,
+        groups: int = GROUPS,
+        attention: bool = False,
+        shift: float = 0.0,
+        scale: float = 1.0,
+    ) -> None:
         super().__init__()
         import sdaccel.torchvision_guard  # noqa: F401, I001  (before diffusers)
         from diffusers import AutoencoderKL
@@ -27,16 +39,16 @@ class FluxVae(nn.Module):
             down_block_types=("DownEncoderBlock2D",) * len(widths),
             up_block_types=("UpDecoderBlock2D",) * len(widths),
             block_out_channels=tuple(widths),
-            layers_per_block=1,
+            layers_per_block=layers,
             latent_channels=channels,
-            norm_num_groups=8,
+            norm_num_groups=groups,
             use_quant_conv=False,
             use_post_quant_conv=False,
-            mid_block_add_attention=False,
+            mid_block_add_attention=attention,
         )
         self.factor = 2 ** (len(widths) - 1)
-        self.shift = nn.Parameter(torch.zeros(channels), requires_grad=False)
-        self.scale = nn.Parameter(torch.ones(channels), requires_grad=False)
+        self.shift = nn.Parameter(torch.full((channels,), shift), requires_grad=False)
+        self.scale = nn.Parameter(torch.full((channels,), scale), requires_grad=False)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the raw latents, at least float32."""
@@ -56,4 +68,4 @@ class FluxVae(nn.Module):
         """Images (B, 3, height, width) in [0, 1]."""
         maps = unpack_maps(tokens, height=height // self.factor, width=width // self.factor)
         raw = maps / self.scale.view(1, -1, 1, 1) + self.shift.view(1, -1, 1, 1)
-        return (self.reconstruct(raw.to(self.scale.dtype)) / 2 + 0.5).clamp(0, 1)
+        return (self.reconstruct(raw.to(self.vae.dtype)) / 2 + 0.5).clamp(0, 1)
