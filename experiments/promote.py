@@ -18,7 +18,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         for name in args.records:
-            print(promote(find(name, [args.runs]), samples=args.runs / "samples", reports=args.reports))
+            print(promote(find(name, [args.runs, args.runs / "bench"]), samples=args.runs / "samples", reports=args.reports))
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sdaccel.reporting import strip, tables
+from sdaccel.reporting.bench import bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.models import Model
 from sdaccel.reporting.models import models as tabulated
@@ -47,7 +48,7 @@ def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path, models:
 
 def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
     links = [path.relative_to(reports).as_posix() for path in paths]
-    time = [_titled("Time", table(t)) for t in [tables.timing(record)] if t.rows]
+    time = [_titled("Time", table(t)) for t in [tables.timing(record), bench(record)] if t.rows]
     pictures = [_titled(*found) for found in [strip.strip(record, reports / "thumbnails")] if found[1]]
     quality = [*pictures, _titled("Quality", table(tables.quality(record), container="bleed"))] if measured(record) else []
     parts = [
@@ -61,7 +62,7 @@ def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
         *(_figure(link, reports) for link in links if link.endswith(".png") and Path(link).stem != "sample_sheet"),
         *(time if quality else pictures),
         *(_details("All metrics", table(t)) for t in [tables.metrics(record)] if t.rows),
-        _details(f"All {len(record['content']['arms'])} arms", table(tables.arms(record))),
+        *(_details(f"All {len(t.rows)} arms", table(t)) for t in [tables.arms(record)] if t.rows),
         _downloads(record, links),
         "</section>\n",
     ]

@@ -39,6 +39,8 @@ def by_sample(record: Record, thumbnails: Path) -> str:
     """Rows are samples, columns distinct results: arms whose every image coincides share one."""
     arms = record["content"]["arms"]
     columns = series.coinciding({name: [s["image"] for s in arm["samples"]] for name, arm in arms.items()})
+    if not arms:
+        return ""
     first = next(iter(arms.values()))["samples"]
     shown = [i for i in range(len(first)) if all((thumbnails / thumbnail(images[i])).is_file() for _, images in columns)]
     if not shown:

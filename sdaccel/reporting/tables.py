@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sdaccel.reporting.bench import bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.quality import metrics, quality
 from sdaccel.reporting.winners import winners
@@ -108,7 +109,7 @@ def timing(record: Record) -> Table:
     return Table("timing", columns, rows)
 
 
-TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing, quality, winners, metrics)
+TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing, bench, quality, winners, metrics)
 
 
 def tables(record: Record) -> list[Table]:

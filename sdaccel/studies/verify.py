@@ -1,4 +1,8 @@
-"""`verify-record ID`: run a committed record's command again on two samples; their hashes must be the record's."""
+"""`verify-record ID`: run a committed record's command again on two samples; their hashes must be the record's.
+
+Of a benchmark nothing is run: its clocks would say something else. Its command must still mean the configuration and the work
+that the record says.
+"""
 
 import argparse
 import json
@@ -12,7 +16,7 @@ from rich.console import Console
 
 import sdaccel
 from sdaccel.errors import BadInput
-from sdaccel.studies import compose, records
+from sdaccel.studies import benches, compose, records
 from sdaccel.studies.promote import find
 
 ROOT = Path(sdaccel.__file__).resolve().parent.parent
@@ -27,17 +31,24 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=SAMPLES)
     args = parser.parse_args()
     try:
-        record = records.load(find(args.record, [ROOT / "reports" / "results", Path("runs")]))
+        record = records.load(find(args.record, [ROOT / "reports" / "results", Path("runs"), Path("runs", "bench")]))
+        if benches.is_bench(record):
+            return _told(
+                record, benches.verify(record, conf=ROOT / "conf"), "configuration and work; times are not measured anew"
+            )
         differences = verify(record, samples=args.samples, console=Console(highlight=False, markup=False, soft_wrap=True))
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    for line in differences:
-        print(line)
     content = record["content"]
     checked = min(args.samples, len(content["config"]["data"]["conditions"]))
-    word = "MISMATCH" if differences else "verified"
-    print(f"{record['id']}: {word} on {checked} samples of {len(content['arms'])} arms")
+    return _told(record, differences, f"{checked} samples of {len(content['arms'])} arms")
+
+
+def _told(record: dict[str, Any], differences: list[str], what: str) -> int:
+    for line in differences:
+        print(line)
+    print(f"{record['id']}: {'MISMATCH' if differences else 'verified'} on {what}")
     return 1 if differences else 0
 
 

@@ -1,16 +1,23 @@
 """The benchmark of engines: its floor is the loop's own work, and its record is reproducible where it can be."""
 
-import json
+import copy
 import runpy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from sdaccel.generators.var.engine_bench import VarEngine, phases, work
 from sdaccel.generators.var.generator import Var
+from sdaccel.measure.compiles import compiled_graphs
+from sdaccel.measure.energy import joules
 from sdaccel.measure.floor import Ceilings, Work, ceilings, floor
+from sdaccel.reporting.build import build
+from sdaccel.studies import benches, records
+from sdaccel.studies.promote import promote
+from tests.conftest import CONF
 from tests.generators.test_engine import TINY, batch
 
 CPU = torch.device("cpu")
@@ -54,15 +61,52 @@ def test_phases_cover_the_generation_and_leave_the_engine_as_it_was(engine: str)
     assert torch.equal(runtime.generate(batch([1], 3), backend=None, strategy=None).images, before)
 
 
-def test_a_benchmark_writes_a_record_whose_content_is_its_configuration(tmp_path: Path) -> None:
-    assert main(["+bench=var_engine", *SMALL, f"output={tmp_path}", "bench.arms.autocast.dtype=bfloat16"]) == 0
-    (path,) = tmp_path.glob("*/record.json")
-    record = json.loads(path.read_text())
-    assert record["id"].startswith("varengine-")
-    found = record["timing"]["batch_sizes"]["1"]
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    assert main(["+bench=var_engine", *SMALL, f"output={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def record(output: Path) -> dict[str, Any]:
+    (path,) = output.glob("*/record.json")
+    return records.load(path)
+
+
+def test_a_benchmark_writes_a_record_whose_content_no_clock_decides(
+    record: dict[str, Any], output: Path, tmp_path: Path
+) -> None:
+    assert record["id"].startswith("bench_var_engine-")
+    found = record["timing"]["cases"]["batch 1"]
     assert set(found["arms"]) == {"autocast", "eager", "fast"}
     assert found["floor_seconds"] > 0
     assert found["arms"]["autocast"]["speedup"]["p50"] == 1
+    assert {arm["recompiled"] for arm in found["arms"].values()} == {0}
+    assert {arm["joules"] for arm in found["arms"].values()} == {None}
+    assert main(["+bench=var_engine", *SMALL, f"output={tmp_path}"]) == 0
+    (again,) = tmp_path.glob("*/record.json")
+    assert records.load(again)["content"] == record["content"]
+
+
+def test_verifying_runs_no_clock_and_sees_another_configuration_or_other_work(record: dict[str, Any]) -> None:
+    assert benches.is_bench(record)
+    assert benches.verify(record, conf=CONF) == []
+    changed = copy.deepcopy(record)
+    changed["content"]["work"]["batch 1"]["bytes"] += 1
+    assert [line.partition(" ")[0] for line in benches.verify(changed, conf=CONF)] == ["work"]
+    changed["provenance"]["command"].append("generator.depth=3")
+    assert [line.partition(" ")[0] for line in benches.verify(changed, conf=CONF)] == ["config", "work"]
+
+
+def test_a_promoted_benchmark_has_its_table_and_its_figure_in_the_report(output: Path, tmp_path: Path) -> None:
+    (path,) = output.glob("*/record.json")
+    target = promote(path, samples=output / "samples", reports=tmp_path)
+    assert target.parent == tmp_path / "results" / "bench_var_engine"
+    written = {made.name for made in build(tmp_path)}
+    assert written == {"bench.csv", "bench.tex", "bench_times.pdf", "bench_times.png", "index.html"}
+    page = (tmp_path / "index.html").read_text()
+    assert "bench.py +bench=var_engine" in page and "bench_times.png" in page
 
 
 @pytest.mark.parametrize(
@@ -82,6 +126,20 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_graph_compiled_is_counted_and_one_compiled_again_too() -> None:
+    double = torch.compile(lambda x: x + x, dynamic=False, backend="eager")
+    before = compiled_graphs()
+    double(torch.ones(2))
+    double(torch.ones(2))
+    assert compiled_graphs() - before == 1
+    double(torch.ones(3))
+    assert compiled_graphs() - before == 2
+
+
+def test_a_cpu_counts_no_joules() -> None:
+    assert joules(lambda: None, CPU, seconds=1) is None
 
 
 def test_options_change_the_generator_of_their_arm_alone() -> None:

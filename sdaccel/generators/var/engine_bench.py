@@ -8,7 +8,7 @@ first batch left behind, and what a batch takes beside both at its worst moment.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -20,11 +20,12 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
-from sdaccel.generators.var.engine_fast import FastLoop
+from sdaccel.generators.var.engine_fast import Fast, FastLoop
 from sdaccel.generators.var.engine_graphs import Graphs
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.measure.floor import Ceilings, Work, ceilings, floor, synchronize
-from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
+from sdaccel.measure.bench import Cases, compare, with_floor
+from sdaccel.measure.floor import Work, ceilings, synchronize
+from sdaccel.measure.memory import held
 
 PHASES = {"block0_input": "canvas", "last_block_output": "blocks", "tokens": "head and sampling", "f_hat": "canvas"}
 """The phase that ends where a loop records a name."""
@@ -39,6 +40,16 @@ class VarEngine:
     batch_sizes: list[int] = field(default_factory=lambda: [1])
     repeats: int = 10
     warmup: int = 3
+    energy_seconds: float = 1.0
+    """How long an arm runs for its joules, where the machine counts them."""
+
+    @property
+    def name(self) -> str:
+        return "var_engine"
+
+    @property
+    def question(self) -> str:
+        return "What does an image cost under every engine of VAR, beside the least that it could cost?"
 
     def check(self, generator: Any) -> None:
         if not isinstance(generator, Var):
@@ -53,8 +64,10 @@ class VarEngine:
     def configs(self, generator: Var) -> dict[str, Var]:
         return {name: replace(generator, **options) for name, options in self.arms.items()}
 
+    def work(self, generator: Var) -> Cases:
+        return {f"batch {size}": work(generator, size) for size in self.batch_sizes}
+
     def run(self, generator: Var, device: torch.device) -> dict[str, Any]:
-        """Timing of every batch size, for a record."""
         runtimes, built = {}, {}
         for name, config in self.configs(generator).items():
             empty = held(device)
@@ -62,54 +75,26 @@ class VarEngine:
             built[name] = held(device) - empty
         dtype = torch_dtype(generator.dtype)
         before = ceilings(device, dtype)
-        measured = {size: self._batch(runtimes, generator, size, device) for size in self.batch_sizes}
+        measured = [self._batch(runtimes, built, generator, size, device) for size in self.batch_sizes]
         ceiling = before.raised(ceilings(device, dtype))  # other work on the machine lowers either
-        batch_sizes = {str(size): with_floor(found, work(generator, size), ceiling) for size, found in measured.items()}
-        return {"ceilings": asdict(ceiling), "built_bytes": built, "batch_sizes": batch_sizes}
+        stages = self.work(generator)
+        cases = {case: with_floor(found, stages[case], ceiling) for case, found in zip(stages, measured, strict=True)}
+        return {"ceilings": asdict(ceiling), "cases": cases}
 
     def _batch(
-        self, runtimes: dict[str, VarRuntime], generator: Var, size: int, device: torch.device
+        self, runtimes: dict[str, VarRuntime], built: dict[str, int], generator: Var, size: int, device: torch.device
     ) -> dict[str, dict[str, Any]]:
         labels = [i % generator.num_classes for i in range(size)]
         batch = batches(labels, seed=0, size=size)[0]
         calls = {name: lambda r=r: r.generate(batch, backend=None, strategy=None) for name, r in runtimes.items()}
-        left = {name: bytes_left(call, device) for name, call in calls.items()}
-        seconds = interleaved(calls, warmup=self.warmup, repeats=self.repeats, device=device)
-        first = next(iter(seconds.values()))
-        return {
-            name: {
-                "seconds": summary(times),
-                "speedup": speedups(first, times),
-                "left_bytes": left[name],
-                "peak_bytes": peak_memory(calls[name], device),
-                "phases": phases(runtimes[name], batch, device),
-            }
-            for name, times in seconds.items()
-        }
-
-
-def with_floor(arms: dict[str, dict[str, Any]], stages: Sequence[Work], ceiling: Ceilings) -> dict[str, Any]:
-    """The arms of one batch size with the share of the least time in their median."""
-    least, total = floor(stages, ceiling), Work(sum(s.bytes for s in stages), sum(s.macs for s in stages))
-    for arm in arms.values():
-        arm["of_floor"] = least / arm["seconds"]["p50"]
-    return {"floor_seconds": least, "floor": asdict(total), "arms": arms}
-
-
-def held(device: torch.device) -> int:
-    """Bytes taken from a GPU that cannot be given back, the working memory of graphs included; 0 on a CPU."""
-    if device.type != "cuda":
-        return 0
-    torch.cuda.synchronize(device)
-    torch.cuda.empty_cache()
-    return torch.cuda.memory_reserved(device)
-
-
-def bytes_left(call: Callable[[], Any], device: torch.device) -> int:
-    """What a first call keeps allocated."""
-    before = held(device)
-    call()
-    return held(device) - before
+        arms = compare(calls, device=device, warmup=self.warmup, repeats=self.repeats, energy=self.energy_seconds)
+        for name, arm in arms.items():
+            arm["phases"] = phases(runtimes[name], batch, device)
+            arm["images"] = size
+            arm["memory_bytes"] = arm["memory_bytes"] and arm["memory_bytes"] + built[name]
+            if isinstance(engine := runtimes[name].engine, Fast):
+                engine.forget()  # or the next batch size would work in memory that this one has paid for
+        return arms
 
 
 def work(config: Var, size: int) -> list[Work]:

@@ -17,7 +17,7 @@ from sdaccel.generators.nextscale.canvas import wide
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.nextscale.tokens import PhiloxRace, combine
-from sdaccel.generators.var.engine_graphs import Graphs
+from sdaccel.generators.var.engine_graphs import Graphs, Place, working_place
 from sdaccel.generators.var.engine_parts import Prepared, StaticCanvas, hidden, split_heads
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
 from sdaccel.generators.var.sampler import GuidedRun, Recorder, Sample, Sampling, choose, class_rows, ignore
@@ -101,7 +101,14 @@ class FastLoop:
     """One generation at a time, on memory for one batch shape."""
 
     def __init__(
-        self, prepared: Prepared, vae: VQVAE, *, rows: int, sampling: Sampling, graphs: bool, done: Callable[["FastLoop"], None]
+        self,
+        prepared: Prepared,
+        vae: VQVAE,
+        *,
+        rows: int,
+        sampling: Sampling,
+        place: Place | None,
+        done: Callable[["FastLoop"], None],
     ) -> None:
         self.done = done
         model, device = prepared.model, prepared.positions.device
@@ -122,7 +129,8 @@ class FastLoop:
         compiled = partial(torch.compile, dynamic=False, fullgraph=True)
         self.decode = compiled(vae.decode) if device.type == "cuda" else vae.decode
         # A smoothing run bakes its options into what is launched, and float64 reads its options on the host.
-        self.graphs = Graphs(enabled=graphs and not sampling.more_smooth and prepared.positions.dtype == torch.float32)
+        fit = not sampling.more_smooth and prepared.positions.dtype == torch.float32
+        self.graphs = Graphs(enabled=place is not None and fit, place=place)
 
     def start(self, labels: Tensor, seeds: Tensor, sampling: Sampling) -> None:
         """Begin a generation: nothing of the one before is read again."""
@@ -193,6 +201,7 @@ class Fast:
     def __init__(self, var: VAR, vae: VQVAE) -> None:
         self.prepared, self.vae = Prepared(var), vae
         self.graphs = self.reuse = var.pos_start.device.type == "cuda"  # without graphs a finished loop is worth nothing
+        self.place = working_place() if self.graphs else None
         vae.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.free: dict[tuple[int, bool], list[FastLoop]] = {}
 
@@ -206,7 +215,13 @@ class Fast:
     def _loop(self, rows: int, sampling: Sampling) -> FastLoop:
         # Memory made in inference mode could not be written outside of it, where a later generation may run.
         with torch.inference_mode(False), torch.no_grad():
-            return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, graphs=self.graphs, done=self._take_back)
+            place = self.place if self.graphs else None
+            return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, place=place, done=self._take_back)
+
+    def forget(self) -> None:
+        """Give back the memory of every batch shape that was used."""
+        self.free.clear()
+        self.place = working_place() if self.graphs else None
 
     def _take_back(self, loop: FastLoop) -> None:
         if self.reuse:

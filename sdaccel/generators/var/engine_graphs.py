@@ -5,8 +5,7 @@ and takes no decision on the host. Elsewhere than on a GPU, and where such a rec
 """
 
 from collections.abc import Callable, Hashable
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,11 +13,23 @@ WARMUP = 3
 """Runs before a record: compilers and libraries choose their kernels there."""
 
 
+class Place(NamedTuple):
+    """Memory and stream of graphs that run one by one: what a graph works on is dead when it ends, so they share it."""
+
+    pool: Any
+    side: torch.cuda.Stream
+
+
+def working_place() -> Place:
+    """A new one, on the current GPU."""
+    return Place(torch.cuda.graph_pool_handle(), torch.cuda.Stream())
+
+
 class Graphs:
-    def __init__(self, *, enabled: bool) -> None:
+    def __init__(self, *, enabled: bool, place: Place | None = None) -> None:
         self.enabled = enabled
         self.recorded: dict[Hashable, torch.cuda.CUDAGraph] = {}
-        self.place = working_place(torch.cuda.current_device()) if enabled else None
+        self.place = (place or working_place()) if enabled else None
 
     def run(self, key: Hashable, call: Callable[[], None]) -> None:
         """Do what `call` does."""
@@ -43,9 +54,3 @@ class Graphs:
             with torch.cuda.graph(graph, pool=pool, stream=side):
                 call()
         return graph
-
-
-@cache
-def working_place(device: int) -> tuple[Any, torch.cuda.Stream]:
-    """Memory and stream of all graphs of a GPU: what a graph works on is dead when it ends, and graphs run one by one."""
-    return torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)

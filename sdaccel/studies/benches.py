@@ -1,0 +1,86 @@
+"""Benchmarks from the command line to a record, and back from a record to what of it can be made anew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import MissingMandatoryValue, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sdaccel.errors import BadInput
+from sdaccel.measure import bench
+from sdaccel.samples import canonical, digest
+from sdaccel.studies.arms import plain
+from sdaccel.studies.compose import one_line, register
+from sdaccel.studies.provenance import numerics, provenance
+
+COMMAND = "experiments/bench.py"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A benchmark that can run."""
+
+    benchmark: bench.Benchmark
+    generator: Any
+    config: dict[str, Any]
+    device: torch.device
+    output: Path
+    overrides: list[str]
+
+    @property
+    def bits(self) -> dict[str, Any]:
+        return numerics(self.device, threads=torch.get_num_threads())
+
+    def content(self, *, device: dict[str, Any]) -> dict[str, Any]:
+        return bench.content(self.benchmark, self.generator, config=self.config, device=device)
+
+
+def plan(overrides: Sequence[str], *, conf: Path, device: str | None = None) -> Plan:
+    """Every mistake is a BadInput of one line. A `device` replaces the one of the command."""
+    register()
+    ConfigStore.instance().store(name="bench_schema", node=bench.Options)
+    try:
+        with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+            cfg = compose("bench", overrides=list(overrides))
+        if OmegaConf.is_missing(cfg, "bench"):
+            raise BadInput("no benchmark is chosen; give one, such as +bench=var_engine.")
+        benchmark, generator = (instantiate(node, _convert_="all") for node in (cfg.bench, cfg.generator))
+    except (HydraException, OmegaConfBaseException, MissingMandatoryValue) as error:
+        raise BadInput(one_line(error)) from error
+    found = bench.device_of(device or cfg.device)
+    benchmark.check(generator)
+    config = {"bench": plain(cfg.bench)}
+    options = {key: value for key, value in plain(cfg.generator).items() if not key.endswith("weights")}
+    config["generator"] = options | {"identity": generator.identity()}  # whose hashes stand for the weights' paths
+    return Plan(benchmark, generator, config, found, Path(cfg.output), list(overrides))
+
+
+def run(plan: Plan) -> dict[str, Any]:
+    """The record."""
+    timing = plan.benchmark.run(plan.generator, plan.device)
+    device = {key: plan.bits[key] for key in ("device", "device_name")}
+    command = [o for o in plan.overrides if not o.startswith("output=")]
+    source = provenance(plan.bits, [], command) | {"command": [COMMAND, *command]}
+    return bench.record(plan.content(device=device), timing=timing, source=source, digest=lambda body: digest(canonical(body)))
+
+
+def is_bench(record: dict[str, Any]) -> bool:
+    return str(record["provenance"]["command"][0]) == COMMAND
+
+
+def verify(record: dict[str, Any], *, conf: Path) -> list[str]:
+    """What the record's command makes otherwise today: configuration and work; its clocks are not run."""
+    made = plan(record["provenance"]["command"][1:], conf=conf, device="cpu").content(device=record["content"]["device"])
+    said = record["content"]
+    return [
+        f"{key} is {canonical(made.get(key)).decode()}, the record says {canonical(said.get(key)).decode()}"
+        for key in dict.fromkeys([*said, *made])
+        if made.get(key) != said.get(key)
+    ]
