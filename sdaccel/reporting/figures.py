@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sdaccel.errors import BadInput
 from sdaccel.reporting import series, style
 from sdaccel.reporting.axis import LogWithZero
+from sdaccel.reporting.difference_laws import difference_laws, feature_sizes
+from sdaccel.reporting.forecast_errors import damping, forecast_gain
 from sdaccel.reporting.bench import bench_times
 from sdaccel.reporting.pareto import pareto
 from sdaccel.reporting.quality import measured

@@ -23,7 +23,7 @@ ROWS = ("judge.mean", "clip_score", "fid", "perceptual")
 """Panels: those of these that were measured on every arm beside the baseline."""
 DASHES = ("-", (0, (3, 1.2)), (0, (1, 1)))
 """Methods of one template: orders, modes of a stack."""
-PALETTE = (*style.CYCLE, "#8A6D3B", "#7F3C8D")
+PALETTE = (*style.CYCLE, "#8A6D3B", "#7F3C8D", "#7FB800")
 TITLE, PANEL, BELOW, LEFT, RIGHT, LINE = 0.3, 1.75, 0.16, 0.55, 0.06, 0.13
 """Inches: the title, a panel and the room around it, a line of the legend."""
 IN_A_ROW = 4

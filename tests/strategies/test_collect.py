@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from sdaccel.errors import BadInput
 from sdaccel.generators.flux.seam import FluxSeam
 from sdaccel.strategies.forecast import distributions
 from sdaccel.strategies.forecast.base import Forecast
@@ -41,8 +42,9 @@ def test_the_products_give_the_error_that_a_forecast_has(mode: Any, feature: int
         anchors = [s for s in reversed(full) if s < step][: ORDER + 1]
         if step in full or len(anchors) <= ORDER or anchors[0] - anchors[2] != 2 * N:
             continue
-        forecast = sum(w * seen[a][name].double() for w, a in zip(strategy.weights(anchors, step), anchors, strict=True))
-        errors.append((forecast - seen[step][name]).square().flatten(1).mean(1))  # type: ignore[operator]
+        weighed = [w * seen[a][name].double() for w, a in zip(strategy.weights(anchors, step), anchors, strict=True)]
+        forecast = torch.stack(weighed).sum(0)
+        errors.append((forecast - seen[step][name]).square().flatten(1).mean(1))
         squares.append(seen[step][name].square().flatten(1).mean(1))
     assert len(errors) >= 3
     for sample in range(2):
@@ -58,9 +60,10 @@ def _features(seam: FluxSeam, x: torch.Tensor, collected: Any) -> list[dict[str,
     out: list[dict[str, torch.Tensor]] = []
     with torch.inference_mode():
         for step in range(STEPS):
-            seen: dict[str, torch.Tensor] = {}
-            seam.full(step, collected.arrays["latents"][:, step], emit=lambda n, v, into=seen: into.__setitem__(n, v.clone()))
-            out.append(seen)
+            out.append({})
+            seam.full(
+                step, collected.arrays["latents"][:, step], emit=lambda name, value: out[-1].update({name: value.clone()})
+            )
     return out
 
 
@@ -70,6 +73,12 @@ def test_sizes_are_those_of_the_features_and_of_their_differences(collected: Any
     assert torch.allclose(collected.arrays["diagnostics.feature_rms"].float(), wanted, rtol=1e-5)
     sizes = collected.arrays["diagnostics.difference_size"]
     assert sizes.shape == (2, ORDER, len(seen[0])) and bool((sizes > 0).all())
+
+
+def test_an_interval_that_leaves_nothing_to_look_at_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"interval=5 leaves no step of 12 .* between 2 and 4"):
+        Collect(interval=5).check(12)
+    Collect(interval=4).check(12)
 
 
 GAUSS = torch.randn(6, 256, 32, generator=torch.Generator().manual_seed(0))

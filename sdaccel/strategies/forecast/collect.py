@@ -16,6 +16,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from sdaccel.errors import BadInput
 from sdaccel.generators.flux.seam import DenoiseSeam
 from sdaccel.registry import configurable
 from sdaccel.strategies.forecast import distributions
@@ -52,6 +53,13 @@ class Collect:
     def check(self, steps: int) -> None:
         check_options(self.imagined)
         check_plan(self.imagined, steps)
+        first = self.first_enhance - 1 + self.max_order * self.interval
+        if self.interval < 2 or first + 1 >= steps:
+            raise BadInput(
+                f"strategy.interval={self.interval} leaves no step of {steps} behind {self.max_order + 1} full steps that far "
+                "apart, so there is no forecast to look at; write an interval between 2 and "
+                f"{(steps - 1 - self.first_enhance) // max(self.max_order, 1)}."
+            )
 
     def plan(self, steps: int) -> list[str]:
         return ["full"] * steps
