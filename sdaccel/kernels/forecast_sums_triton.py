@@ -45,7 +45,7 @@ def forecast_sums_triton(anchors: Tensor, weights: Tensor, gates: Tensor | None 
     return total
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["features", "rows", "tokens"])  # a number that is 1 would come without a type
 def _sums(  # type: ignore[no-untyped-def]  # pointers and numbers of the kernel language
     anchors,  # (J, F, B, L, D)
     weights,  # (S, F, J, B)

@@ -205,7 +205,9 @@ def fit(task: Task, recipe: Recipe, *, folder: Path, device: str) -> tuple[nn.Mo
         trainer.fit(training, loader, ckpt_path=last if last.exists() else None)
         trainer.save_checkpoint(last)
     else:
-        training.load_state_dict(torch.load(last, map_location="cpu", weights_only=True)["state_dict"])
+        saved = torch.load(last, map_location="cpu", weights_only=True)
+        training.load_state_dict(saved["state_dict"])
+        return training.average.module.eval(), saved["seconds"]
     return training.average.module.eval(), training._spent()
 
 

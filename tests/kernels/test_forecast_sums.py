@@ -87,3 +87,14 @@ def test_the_kernel_is_the_reference() -> None:
     done = subprocess.run([sys.executable, "-c", KERNEL], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(done.stdout.split()) == 2 * len(SHAPES)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_kernel_on_a_gpu_is_the_reference(shape: tuple[int, ...], dtype: torch.dtype, gated: bool) -> None:
+    anchors, weights, gates = case(shape, dtype)
+    chosen = gates if gated else None
+    found = forecast_sums(anchors.cuda(), weights.cuda(), None if chosen is None else chosen.cuda())
+    assert relative(found.cpu(), forecast_sums_reference(anchors, weights, chosen)) < 1e-6

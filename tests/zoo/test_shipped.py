@@ -20,7 +20,8 @@ from sdaccel.zoo.judge import accuracy
 from sdaccel.zoo.next_scale import NextScaleTask
 
 MIB = 2**20
-BUDGET = {"clip_mini": 3, "judge_mini": 1, "vqvae_mini": 2, "flux_vae": 2, "var_mini_target": 8, "var_mini_draft": 1.5}
+BUDGET = {"clip_mini": 3, "judge_mini": 1, "vqvae_mini": 2, "var_mini_target": 8, "var_mini_draft": 1.5}
+BUDGET |= {"var_mini_draft_distilled": 1.5, "flux_vae": 2, "flux_mini": 7}
 CPU = torch.device("cpu")
 
 

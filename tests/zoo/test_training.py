@@ -59,6 +59,14 @@ def test_killed_training_resumes_to_the_same_weights_and_curve(step: int, tmp_pa
     assert [line["step"] for line in curve] == list(range(8))
 
 
+@pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore:.*:FutureWarning")
+def test_a_finished_training_is_not_begun_again_and_cost_what_it_cost(tmp_path: Path) -> None:
+    net, seconds = fit(Toy(), RECIPE, folder=tmp_path, device="cpu")
+    again, cost = fit(Toy(dies_at=0), RECIPE, folder=tmp_path, device="cpu")
+    assert all(torch.equal(p, q) for p, q in zip(net.parameters(), again.parameters(), strict=True))
+    assert 0 < cost <= seconds
+
+
 def test_the_learning_rate_rises_then_falls_to_a_hundredth() -> None:
     rates = [learning_rate(step, RECIPE) for step in range(9)]
     assert rates[:2] == [0.005, 0.01]
