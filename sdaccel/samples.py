@@ -51,7 +51,14 @@ class Samples:
         self.folder = folder
 
     def write(
-        self, index: int, *, condition: int | str, image: np.ndarray, kinds: list[str], arrays: dict[str, np.ndarray]
+        self,
+        index: int,
+        *,
+        condition: int | str,
+        image: np.ndarray,
+        kinds: list[str],
+        arrays: dict[str, np.ndarray],
+        stats: dict[str, Any] | None = None,
     ) -> None:
         """`image` is uint8 (H, W, 3); arrays are hashed by their bytes, so bfloat16 values must come widened to float32."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +76,8 @@ class Samples:
             "kinds": kinds,
             "arrays": {name: array_digest(array) for name, array in sorted(arrays.items())},
         }
+        if stats:
+            entry["stats"] = stats
         atomic_write(self._path(index, "json"), canonical(entry))
 
     def entry(self, index: int) -> dict[str, Any]:

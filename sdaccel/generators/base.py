@@ -30,6 +30,8 @@ class Generation:
     """What each step or scale did: full, forecast, ..."""
     arrays: dict[str, Tensor] = field(default_factory=dict)
     """What was asked to be kept, (B, ...): latents after every step, tokens, ..."""
+    stats: dict[str, Tensor] = field(default_factory=dict)
+    """What a strategy counted or measured on the way, (B,) or (B, steps): small enough to stand in the record."""
 
 
 @dataclass(frozen=True)

@@ -42,4 +42,14 @@ class SampleWriter(BasePredictionWriter):
                 image=images[row],
                 kinds=prediction.kinds,
                 arrays={name: array[row] for name, array in arrays.items()},
+                stats={name: rounded(values[row]) for name, values in prediction.stats.items()},
             )
+
+
+def rounded(values: Tensor) -> Any:
+    """Integers as they are, other numbers to six digits, None where there is none: as JSON holds them."""
+    if not values.is_floating_point():
+        return values.tolist()
+    if values.ndim == 0:
+        return float(f"{values:.6g}") if values.isfinite() else None
+    return [rounded(value) for value in values]

@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hydra.utils import instantiate
@@ -62,6 +62,16 @@ class Arm:
     def timed(self) -> bool:
         return not (self.mutant or self.audit or self.real)
 
+    @property
+    def beside(self) -> dict[str, Any]:
+        """Configs of the models that its strategy runs beside the generator, by the strategy's name for them."""
+        return self.strategy.models(self.generator) if hasattr(self.strategy, "models") else {}
+
+    def identities(self) -> dict[str, Any]:
+        """What decides the numbers of its models."""
+        beside = {name: model.identity() for name, model in self.beside.items()}
+        return {"identity": self.generator.identity()} | ({"beside": beside} if beside else {})
+
     def kept(self, names: Sequence[str]) -> list[str]:
         """Of the arrays that the study keeps, those that this arm has."""
         return [name for name in names if name in self.generator.keeps]
@@ -80,16 +90,29 @@ class Arm:
         return found[0] if len(found) == 1 else None
 
 
-def costs(arms: Sequence[Arm]) -> dict[str, Cost]:
-    """Analytic cost by arm; arms of one generator config are priced once."""
-    priced: dict[str, Cost] = {}
-    out = {}
-    for arm in arms:
-        key = json.dumps(arm.config["generator"], sort_keys=True)
-        if key not in priced:
-            priced[key] = arm.generator.cost()
-        out[arm.name] = priced[key]
-    return out
+@dataclass(frozen=True)
+class Price:
+    """Analytic cost of an arm's models."""
+
+    generator: Cost
+    beside: dict[str, Cost]
+
+    @property
+    def models(self) -> list[Cost]:
+        return [self.generator, *self.beside.values()]
+
+
+def prices(arms: Sequence[Arm]) -> dict[str, Price]:
+    """By arm; equal models are priced once."""
+    known: dict[str, Cost] = {}
+
+    def price(model: Any) -> Cost:
+        key = json.dumps([type(model).__qualname__, asdict(model)], sort_keys=True)
+        if key not in known:
+            known[key] = model.cost()
+        return known[key]
+
+    return {arm.name: Price(price(arm.generator), {n: price(m) for n, m in arm.beside.items()}) for arm in arms}
 
 
 def expand(cfg: DictConfig, load: Load) -> list[Arm]:
@@ -150,6 +173,9 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
     of_strategy = {k: v for k, v in options.items() if k not in RESERVED and short(k) == k}
     generator = _updated(generator, _of("generator", options), f"{where}.generator", _called("generator", options))
     backend = _updated(backend, _of("backend", options), f"{where}.backend", _called("backend", options))
+    models = {k: v for k, v in of_strategy.items() if isinstance(v, str) and _is_model(strategy, k)}
+    strategy = _updated(strategy, {k: load("generator", v) for k, v in models.items()}, where, "")
+    of_strategy = {k: v for k, v in of_strategy.items() if k not in models}
     strategy = _updated(strategy, of_strategy, where, f"strategy {options.get('mode', '')}".strip())
     if (mutant := options.get("mutant")) is not None and mutant not in MUTANTS:
         raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(MUTANTS)}.")
@@ -178,6 +204,12 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
     )
 
 
+def _is_model(strategy: DictConfig, key: str) -> bool:
+    """The option holds the config of a generator, so that an arm may name another one."""
+    held = OmegaConf.select(strategy, key) if key in strategy else None
+    return isinstance(held, DictConfig) and "_target_" in held
+
+
 def _of(group: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options that carry a group's prefix, without it."""
     return {k.removeprefix(f"{group}."): v for k, v in options.items() if k.startswith(f"{group}.")}
@@ -193,7 +225,7 @@ def _updated(node: DictConfig, options: dict[str, Any], where: str, what: str) -
     OmegaConf.set_struct(node, True)
     for key, value in options.items():
         try:
-            OmegaConf.update(node, key, value)
+            OmegaConf.update(node, key, value, merge=not isinstance(value, DictConfig))
         except (ConfigAttributeError, ConfigKeyError):
             parent, _, _ = key.rpartition(".")
             inner = OmegaConf.select(node, parent) if parent else node
@@ -210,4 +242,9 @@ def _instantiate(node: DictConfig) -> Any:
 
 def _content(node: DictConfig) -> dict[str, Any]:
     """Options without paths to weights, whose hash stands in their place."""
-    return {k: v for k, v in plain(node).items() if not str(k).endswith("weights")}
+    return _without_paths(plain(node))
+
+
+def _without_paths(options: dict[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in options.items() if not str(k).endswith("weights")}
+    return {k: _without_paths(v) if isinstance(v, dict) else v for k, v in kept.items()}

@@ -13,10 +13,9 @@ import numpy as np
 from PIL import Image
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.base import Cost
 from sdaccel.metrics.aggregate import Scores
 from sdaccel.samples import Samples
-from sdaccel.studies.arms import Arm
+from sdaccel.studies.arms import Arm, Price
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,14 @@ class Result:
     """Of all its generator's steps."""
     metrics: Scores = field(default_factory=Scores)
 
-    def priced(self, cost: Cost) -> "Result":
-        """With what it did and what all steps would have been."""
-        kinds = self.samples.entry(0)["kinds"]
-        done = self.arm.backend.macs(self.arm.generator, cost, kinds)
-        return replace(self, macs=sum(done), macs_in_full=sum(cost.macs))
+    def priced(self, price: Price) -> "Result":
+        """With what it did, on average where samples differ, and what all steps would have been."""
+        whole = sum(price.generator.macs)
+        if price.beside:
+            each = [self.arm.strategy.macs(price.generator, price.beside, entry["stats"]) for entry in self.entries()]
+            return replace(self, macs=sum(each) / len(each), macs_in_full=whole)
+        done = self.arm.backend.macs(self.arm.generator, price.generator, self.samples.entry(0)["kinds"])
+        return replace(self, macs=sum(done), macs_in_full=whole)
 
     def arrays(self, name: str) -> list[np.ndarray]:
         return [self.samples.array(i, name) for i in range(self.count)]

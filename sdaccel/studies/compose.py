@@ -140,6 +140,8 @@ def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:
             f"{type(arm.generator).__name__} offers {arm.generator.seam or 'none'}; choose another strategy or generator."
         )
     arm.strategy.check(arm.generator.steps)
+    if hasattr(arm.strategy, "check_models"):
+        arm.strategy.check_models(arm.generator, conditions)
     if (arm.audit or arm.mutant) and arm.strategy.seam != "denoise":
         raise BadInput(f"arm {arm.name}: audit and mutant need a forecasting strategy, not {type(arm.strategy).__name__}.")
 

@@ -7,8 +7,8 @@ import torch
 from rich.console import Console
 
 from sdaccel.conditions import batches
-from sdaccel.generators.base import Cost, torch_dtype
-from sdaccel.studies.arms import Arm, costs
+from sdaccel.generators.base import torch_dtype
+from sdaccel.studies.arms import Arm, Price, prices
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.records import run_id
 from sdaccel.studies.runner import device_of, run_folder, sample_folders
@@ -23,7 +23,7 @@ def describe(plan: Plan, console: Console) -> None:
         torch.set_num_threads(plan.cfg.trainer.threads)
     folders = sample_folders(plan)
     rate, overhead = machine_rate(device)
-    prices = costs(plan.arms)
+    priced = prices(plan.arms)
     processes = plan.cfg.trainer.processes or torch.cuda.device_count() or 2
     total = {"todo": 0, "seconds": 0.0, "bytes": 0.0, "memory": 0.0}
     for arm in plan.arms:
@@ -33,7 +33,7 @@ def describe(plan: Plan, console: Console) -> None:
         todo = sum(len(batch.wanted) for batch in missing)
         needs = arm_needs(
             arm,
-            prices[arm.name],
+            priced[arm.name],
             batch_size=plan.cfg.data.batch_size,
             keep=arm.kept(plan.cfg.study.keep),
             rate=rate,
@@ -46,7 +46,10 @@ def describe(plan: Plan, console: Console) -> None:
         total["memory"] = max(total["memory"], needs["memory"])
         console.print(f"{arm.name}: {draw_plan(arm)}, {todo} images, {needs['memory'] / MIB:,.0f} MiB")
     if timing.repeats:  # the timing pass holds every model at once
-        models = {arm.config["generator"]["_target_"] + str(arm.generator): prices[arm.name].weight_bytes for arm in plan.arms}
+        models: dict[str, int] = {}
+        for arm in plan.arms:
+            configs = [arm.generator, *arm.beside.values()]
+            models |= {repr(config): cost.weight_bytes for config, cost in zip(configs, priced[arm.name].models, strict=True)}
         total["memory"] += sum(models.values()) - max(models.values())
     console.print(f"study {run_id(plan)} -> {run_folder(plan)}")
     console.print(
@@ -67,17 +70,19 @@ def draw_plan(arm: Arm) -> str:
     return f"{drawn} {full}/{len(kinds)} full"
 
 
-def arm_needs(arm: Arm, cost: Cost, *, batch_size: int, keep: list[str], rate: float, overhead: float) -> dict[str, float]:
+def arm_needs(arm: Arm, price: Price, *, batch_size: int, keep: list[str], rate: float, overhead: float) -> dict[str, float]:
     """Bytes of memory and of disk per image, seconds per batch; rough on purpose, within a small factor."""
+    cost, others = price.generator, list(price.beside.values())
     kinds = arm.strategy.plan(arm.generator.steps)
     run = [macs for macs in cost.macs_of(kinds) if macs]
     keeps = getattr(arm.strategy, "state_bytes", lambda values, itemsize: 0)
     remembers = getattr(arm.backend, "state_bytes", lambda generator, itemsize: 0)
     itemsize = torch_dtype(arm.generator.dtype).itemsize
     state = cost.state_bytes + keeps(cost.features, itemsize=itemsize) + remembers(arm.generator, itemsize=itemsize)
+    run += [macs for other in others for macs in other.macs]  # a second model may run every scale, too
     images = (1 + arm.images_before) * (2 if arm.audit else 1)  # a watched step is about twice as dear
     return {
-        "memory": cost.weight_bytes + batch_size * state,
+        "memory": sum(c.weight_bytes for c in price.models) + batch_size * (state + sum(c.state_bytes for c in others)),
         "disk": cost.image_bytes + (4 * cost.image_bytes * (arm.generator.steps + 1) if keep else 0),
         "seconds": images * (batch_size * (sum(run) + cost.decode_macs) / rate + len(run) * cost.calls * overhead),
     }

@@ -25,8 +25,8 @@ from sdaccel.studies.diagnostics import diagnostics
 
 NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy", "metrics")
 """Top-level options that do not decide a study's content, or that its arms hold in resolved form."""
-OF_SAMPLE = ("index", "image", "arrays")
-"""What the record repeats of every sample; its condition stands in the configuration."""
+OF_SAMPLE = ("index", "image", "arrays", "stats")
+"""What the record repeats of every sample, arrays and stats where it has any; its condition stands in the configuration."""
 PER_STEP = ("anchor_error", "forecast_error", "reuse_error", "reference_error")
 """Kept arrays that are small enough to stand in the record."""
 
@@ -38,7 +38,7 @@ def study_config(plan: Plan) -> dict[str, Any]:
     kept["data"] = {"conditions": plan.conditions, "batch_size": cfg["data"]["batch_size"]}
     if identity := plan.metrics.identity():
         kept["metrics"] = {"_target_": cfg["metrics"]["_target_"]} | identity
-    kept["arms"] = {arm.name: arm.config | {"identity": arm.generator.identity()} for arm in plan.arms}
+    kept["arms"] = {arm.name: arm.config | arm.identities() for arm in plan.arms}
     return kept
 
 
@@ -86,7 +86,7 @@ def _arm_content(result: Result) -> dict[str, Any]:
         "control": {"for": arm.stands_for, "fails": arm.fails, "mutant": arm.mutant} if arm.mutant else None,
         "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
         "macs": result.macs,
-        "samples": [{key: entry[key] for key in OF_SAMPLE if entry[key] or key != "arrays"} for entry in result.entries()],
+        "samples": [{key: entry[key] for key in OF_SAMPLE if entry.get(key) not in ({}, None)} for entry in result.entries()],
         "per_step": {name: _worst(result.arrays(name)) for name in PER_STEP if name in result.entries()[0]["arrays"]},
         **diagnostics(result),
     }

@@ -28,10 +28,11 @@ from sdaccel.predict.progress import ShowProgress
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.samples import Samples
 from sdaccel.studies import checks, quality, records
-from sdaccel.studies.arms import Arm, costs, plain
+from sdaccel.studies.arms import Arm, plain, prices
 from sdaccel.studies.audit import Audited
 from sdaccel.studies.checks import Result
 from sdaccel.studies.compose import Plan
+from sdaccel.studies.models import Models
 from sdaccel.studies.mutants import MUTANTS
 from sdaccel.studies.provenance import code_fingerprint, numerics, provenance
 
@@ -50,7 +51,7 @@ def sample_folders(plan: Plan) -> dict[str, Samples]:
     code, bits = code_fingerprint(plan.arms), numerics_of(plan)
     out = {}
     for arm in plan.arms:
-        config = arm.config | {"identity": arm.generator.identity()}
+        config = arm.config | arm.identities()
         key = records.sample_key(config, plan=plan, keep=arm.kept(plan.cfg.study.keep), code=code, numerics=bits)
         out[arm.name] = Samples(Path(plan.cfg.output) / "samples" / key)
     return out
@@ -84,8 +85,8 @@ def generate(plan: Plan, *, console: Console) -> list[Result] | None:
         rank_zero = _fill(plan, folders, _trainer(cfg), console)
     if not rank_zero:
         return None
-    prices = costs(plan.arms)
-    return [Result(arm, folders[arm.name], len(plan.conditions)).priced(prices[arm.name]) for arm in plan.arms]
+    priced = prices(plan.arms)
+    return [Result(arm, folders[arm.name], len(plan.conditions)).priced(priced[arm.name]) for arm in plan.arms]
 
 
 def run_folder(plan: Plan) -> Path:
@@ -146,19 +147,16 @@ def _fill(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console:
     rank, world = trainer.global_rank, trainer.world_size
     own = [batch for todo in missing.values() if todo for batch in dealt(todo, rank=rank, world=world)]
     progress = ShowProgress(console, total=sum(len(batch.wanted) for batch in own))
-    runtime: Any = None
-    built: Any = None
+    models = Models(trainer.strategy.root_device)
     with progress.bar:
         for arm in plan.arms:
             if not missing[arm.name]:
                 continue
             progress.arm = arm.name
-            if built != arm.generator:  # arms in a row share a model, and two never stand side by side
-                runtime = None
-                built, runtime = arm.generator, arm.generator.build(trainer.strategy.root_device)
-            with as_configured(arm, runtime) as strategy:
+            models.only(arm)
+            with as_configured(arm, models) as strategy:
                 module = Predict(
-                    runtime,
+                    models.runtime(arm),
                     backend=arm.backend,
                     strategy=strategy,
                     keep=arm.kept(plan.cfg.study.keep),
@@ -191,10 +189,11 @@ def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result
 
 
 @contextmanager
-def as_configured(arm: Arm, runtime: Any) -> Iterator[Any]:
-    """The arm's strategy with its bug planted and its watch set, where it has them."""
+def as_configured(arm: Arm, models: Models) -> Iterator[Any]:
+    """The arm's strategy with its further models, its bug planted and its watch set, where it has them."""
+    equipped = models.equip(arm)
     planted: AbstractContextManager[Any] = (
-        MUTANTS[arm.mutant](runtime, arm.strategy) if arm.mutant else nullcontext(arm.strategy)
+        MUTANTS[arm.mutant](models.runtime(arm), equipped) if arm.mutant else nullcontext(equipped)
     )
     with planted as strategy:
         yield Audited(strategy, honest=arm.strategy) if arm.audit else strategy
@@ -207,14 +206,13 @@ def _time(plan: Plan, console: Console) -> dict[str, Any]:
     batch = batches(plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size)[0]
     console.print(f"timing {len(arms)} arms, {spec.warmup} + {spec.repeats} rounds")
 
-    def call(arm: Arm, runtime: Any) -> Any:
-        return lambda: runtime.generate(batch, backend=arm.backend, strategy=arm.strategy)
+    models = Models(device)
 
-    runtimes: list[tuple[Any, Any]] = []
-    for arm in arms:
-        if all(config != arm.generator for config, _ in runtimes):
-            runtimes.append((arm.generator, arm.generator.build(device)))
-    calls = {arm.name: call(arm, next(built for config, built in runtimes if config == arm.generator)) for arm in arms}
+    def call(arm: Arm) -> Any:
+        runtime, strategy = models.runtime(arm), models.equip(arm)
+        return lambda: runtime.generate(batch, backend=arm.backend, strategy=strategy)
+
+    calls = {arm.name: call(arm) for arm in arms}
     seconds = interleaved(calls, warmup=spec.warmup, repeats=spec.repeats, device=device)
     entries = {}
     for arm in arms:

@@ -78,10 +78,10 @@ class Canvas:
         """(B, Cvae, p_K, p_K), the sum of the scales added so far."""
         return self.states[-1]
 
-    def contribution(self, codes: Tensor) -> Tensor:
-        """What the codes of the next scale add: phi_k(bicubic(codes)), (B, Cvae, p_K, p_K)."""
+    def contribution(self, codes: Tensor, *, scale: int | None = None) -> Tensor:
+        """What the codes of a scale add, the next one unless another is named: phi_k(bicubic(codes)), (B, Cvae, p_K, p_K)."""
         features = enlarge(as_map(wide(codes)), self.patch_nums[-1])
-        return self.phi(features, scale=self.scale, scales=len(self.patch_nums))
+        return self.phi(features, scale=self.scale if scale is None else scale, scales=len(self.patch_nums))
 
     def commit(self, contribution: Tensor) -> None:
         """Add the next scale."""
@@ -91,9 +91,33 @@ class Canvas:
         """Add the next scale from its codes."""
         self.commit(self.contribution(codes))
 
+    def put(self, scale: int, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
+        """Write the state behind a scale for these rows, None: for all; the others keep what they have there."""
+        self._write(scale + 1, self.states[scale] + self.contribution(codes, scale=scale), rows)
+
+    def _write(self, index: int, state: Tensor, rows: Sequence[int] | None) -> None:
+        if rows is not None and index < len(self.states):
+            chosen = torch.tensor(rows, device=state.device)
+            state = self.states[index].index_copy(0, chosen, state.index_select(0, chosen))
+        self.states[index : index + 1] = [state]
+
+    def input_of(self, scale: int) -> Tensor:
+        """f_hat at the size of a scale, (B, l_k, Cvae): the transformer's input before word_embed."""
+        return as_tokens(shrink(self.states[scale], self.patch_nums[scale]))
+
+    def inputs_of(self, first: int, last: int) -> Tensor | None:
+        """Of scales first .. last, one behind the other; scale 0 has none. A single one is not copied: layout shows in bits."""
+        parts = [self.input_of(scale) for scale in range(max(first, 1), last + 1)]
+        return torch.cat(parts, 1) if len(parts) > 1 else parts[0] if parts else None
+
     def next_input(self) -> Tensor:
-        """f_hat at the size of the next scale, (B, l_k, Cvae): the transformer's input before word_embed."""
-        return as_tokens(shrink(self.f_hat, self.patch_nums[self.scale]))
+        """Of the scale that is to be added next."""
+        return self.input_of(self.scale)
+
+    def adopt(self, other: "Canvas", scale: int) -> None:
+        """Begin with what another canvas of the same image holds before `scale`."""
+        for index in range(1, scale + 1):
+            self._write(index, other.states[index], None)
 
     def truncate(self, scale: int) -> None:
         """Take back every scale from `scale` on."""

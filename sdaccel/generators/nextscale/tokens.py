@@ -18,6 +18,13 @@ def combine(raw: Tensor, t: float) -> Tensor:
     return (1 + t) * cond - t * uncond
 
 
+def combine_scales(raw: Tensor, t: Tensor) -> Tensor:
+    """`combine` of several scales at once: t (l,), float64, is the guidance of every token."""
+    cond, uncond = raw.chunk(2)
+    t = t.to(raw.device).unsqueeze(1)
+    return (1 + t).to(raw.dtype) * cond - t.to(raw.dtype) * uncond
+
+
 def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
     """-inf below the k-th largest logit; ties with it stay. 0 keeps all."""
     if top_k == 0:

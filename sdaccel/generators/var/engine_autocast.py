@@ -4,6 +4,8 @@ Weights are cast anew in every product (autocast caches no cast of frozen weight
 grows by concatenation and holds K in float32, which attention casts back at every use.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from sdaccel.generators.nextscale.canvas import wide
 from sdaccel.generators.nextscale.tokens import PhiloxRace
-from sdaccel.generators.var.model import VAR, Block, Modulation, attend
+from sdaccel.generators.var.model import HEAD_DIM, VAR, Block, Modulation, attend
 from sdaccel.generators.var.sampler import GuidedRun, Sample, Sampling, ScaleLoop, class_rows
 from sdaccel.generators.var.vqvae import VQVAE
 
@@ -36,6 +38,16 @@ class GrowingCache:
         self.held[layer] = k, v
         return k.to(v.dtype), v
 
+    def seek(self, length: int) -> None:
+        """What lies behind is forgotten, so all rows hold the same tokens."""
+        self.truncate(length)
+
+    @contextmanager
+    def only(self, rows: Sequence[int] | None, *, start: int, end: int) -> Iterator[None]:
+        if rows is not None:
+            raise ValueError("a cache that grows by concatenation holds the same tokens of every row")
+        yield
+
     def truncate(self, length: int) -> None:
         if length > self.length:
             raise ValueError(f"cannot truncate to {length} tokens: a layer holds {self.length}")
@@ -50,10 +62,15 @@ class AutocastRun(GuidedRun):
         self.cond = class_rows(model, labels)
         self.kv = GrowingCache(model.geometry.depth)  # type: ignore[assignment]
 
-    def advance(self, x: Tensor, *, first: int, last: int) -> Tensor:
+    def blank(self, scale: int) -> None:
+        held = self.model.offsets[scale]
+        shape = (len(self.cond), self.model.geometry.depth, held, HEAD_DIM)
+        self.kv.held = [(self.cond.new_zeros(shape), self.cond.new_zeros(shape)) for _ in self.kv.held]  # type: ignore[attr-defined]
+
+    def advance(self, x: Tensor, *, first: int, last: int, bias: Tensor | None = None) -> Tensor:
         self.expect(first)
         shared = self.model.shared_ada_lin(self.cond).unflatten(-1, (1, 6, -1)) if self.model.geometry.shared_aln else None
-        seen = partial(attend, bias=self.model.bias(first, last))
+        seen = partial(attend, bias=self.model.bias(first, last) if bias is None else bias)
         for layer, block in enumerate(self.model.blocks):
             mod = cast(Block, block).modulation(self.cond, shared)
             x = block(x, mod, layer=layer, kv=self.kv, attend=seen)
@@ -72,6 +89,16 @@ class AutocastLoop(ScaleLoop):
     def full(self, scale: int) -> None:
         with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
             super().full(scale)
+
+    def guided(
+        self, maps: Tensor | None, *, first: int, last: int, bias: Tensor | None = None, rows: Sequence[int] | None = None
+    ) -> Tensor:
+        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
+            return super().guided(maps, first=first, last=last, bias=bias, rows=rows)
+
+    def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
+        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
+            super().paint(scale, tokens, codes, rows=rows)
 
     def finish(self) -> Sample:
         with torch.autocast(self.run.cond.device.type, dtype=self.dtype):

@@ -6,8 +6,8 @@ channels-last. On a GPU every scale is one CUDA graph, keyed by (scale, rows) of
 filters are read from memory, so that one record serves all values.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -16,13 +16,21 @@ from torch.nn import functional as F
 from sdaccel.generators.nextscale.canvas import wide
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.scales import offsets
-from sdaccel.generators.nextscale.tokens import PhiloxRace, combine
-from sdaccel.generators.var.engine_graphs import Graphs, Place, working_place
-from sdaccel.generators.var.engine_parts import Prepared, StaticCanvas, hidden, split_heads
+from sdaccel.generators.nextscale.tokens import PhiloxRace, combine, combine_scales
+from sdaccel.generators.var.engine_graphs import Graphs
+from sdaccel.generators.var.engine_parts import (
+    Prepared,
+    StaticCanvas,
+    add_gated,
+    add_modulated,
+    fused,
+    modulated,
+    place,
+    split_heads,
+)
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
 from sdaccel.generators.var.sampler import GuidedRun, Recorder, Sample, Sampling, choose, class_rows, ignore
 from sdaccel.generators.var.vqvae import VQVAE
-from sdaccel.kernels.adaln import add_gated, add_modulated, modulated, place
 from sdaccel.kernels.race import guided_race
 
 
@@ -45,6 +53,8 @@ class FastRun(GuidedRun):
             dtype=prepared.dtype,
             device=device,
         )
+        self.modulated, self.place = fused(modulated, device), fused(place, device)
+        self.add_gated, self.add_modulated = fused(add_gated, device), fused(add_modulated, device)
 
     def load(self, labels: Tensor) -> None:
         """Class rows and adaLN of a new generation; device work alone."""
@@ -60,29 +70,29 @@ class FastRun(GuidedRun):
         embedded = wide(self.model.word_embed(maps.to(prepared.dtype)))
         return embedded.add_(prepared.positions[:, o[first] : o[last + 1]]).repeat(2, 1, 1)
 
-    def advance(self, x: Tensor, *, first: int, last: int) -> Tensor:
+    def advance(self, x: Tensor, *, first: int, last: int, bias: Tensor | None = None) -> Tensor:
         self.expect(first)
-        h = self.compute(x.clone(), first=first, last=last)
+        h = self.compute(x.clone(), first=first, last=last, bias=bias)
         self.count(last)
         return h
 
-    def compute(self, x: Tensor, *, first: int, last: int) -> Tensor:
+    def compute(self, x: Tensor, *, first: int, last: int, bias: Tensor | None = None) -> Tensor:
         """`advance` without its bookkeeping on the host; x is overwritten."""
         start, end = self.model.offsets[first], self.model.offsets[last + 1]
-        seen = partial(attend, bias=self.model.bias(first, last))
+        seen = partial(attend, bias=self.model.bias(first, last) if bias is None else bias)
         dtype, last_layer = self.prepared.dtype, len(self.prepared.layers) - 1
-        h = modulated(x, self.blocks[0, 2], self.blocks[0, 4], dtype)
+        h = self.modulated(x, self.blocks[0, 2], self.blocks[0, 4], dtype)
         for i, layer in enumerate(self.prepared.layers):
             g1, g2, _, s2, _, b2 = self.blocks[i].unbind(0)
             k, v = self.kv.keys[i, :, :, :end], self.kv.values[i, :, :, :end]
             qkv = split_heads(F.linear(h, layer.qkv, layer.qkv_bias))
-            q = place(qkv, layer.factor, k[:, :, start:], v[:, :, start:])
+            q = self.place(qkv, layer.factor, k[:, :, start:], v[:, :, start:])
             y = layer.proj(seen(q, k, v).transpose(1, 2).flatten(2))
-            h = add_modulated(x, g1, y, s2, b2, dtype)
-            y = layer.fc2(hidden(h, layer.fc1))
+            h = self.add_modulated(x, g1, y, s2, b2, dtype)
+            y = layer.fc2(F.gelu(layer.fc1(h), approximate="tanh"))
             if i == last_layer:
-                return add_gated(x, g2, y)
-            h = add_modulated(x, g2, y, self.blocks[i + 1, 2], self.blocks[i + 1, 4], dtype)
+                return self.add_gated(x, g2, y)
+            h = self.add_modulated(x, g2, y, self.blocks[i + 1, 2], self.blocks[i + 1, 4], dtype)
         raise RuntimeError("a transformer has at least one block")
 
     def count(self, last: int) -> None:
@@ -90,25 +100,14 @@ class FastRun(GuidedRun):
         self.kv.lengths = [self.model.offsets[last + 1]] * len(self.kv.lengths)
 
     def logits(self, h: Tensor) -> Tensor:
-        return wide(self.raw_logits(h))
-
-    def raw_logits(self, h: Tensor) -> Tensor:
-        """`logits` in the format of the weights."""
-        return self.model.head(modulated(h, self.head[0], self.head[1], self.prepared.dtype))
+        return wide(self.model.head(self.modulated(h, self.head[0], self.head[1], self.prepared.dtype)))
 
 
 class FastLoop:
     """One generation at a time, on memory for one batch shape."""
 
     def __init__(
-        self,
-        prepared: Prepared,
-        vae: VQVAE,
-        *,
-        rows: int,
-        sampling: Sampling,
-        place: Place | None,
-        done: Callable[["FastLoop"], None],
+        self, prepared: Prepared, vae: VQVAE, *, rows: int, sampling: Sampling, graphs: bool, done: Callable[["FastLoop"], None]
     ) -> None:
         self.done = done
         model, device = prepared.model, prepared.positions.device
@@ -120,26 +119,19 @@ class FastLoop:
         self.labels, self.seeds = (torch.zeros(rows, dtype=torch.int64, device=device) for _ in range(2))
         self.tokens = self.labels.new_empty(rows, self.offsets[-1])
         self.knobs = torch.empty(self.scales, 3, dtype=torch.float64, device=device)
-        self.options: list[list[float]] = []
         side = patch_nums[-1] * 2 ** (len(vae.decoder.up) - 1)
         self.pixels = self.canvas.slots.new_empty(rows, 3, side, side)
         self.record: Recorder = ignore
         self.sampling = sampling
-        # One kernel set per batch shape: with a free batch size the compiler would leave the layout of convolutions alone.
-        compiled = partial(torch.compile, dynamic=False, fullgraph=True)
-        self.decode = compiled(vae.decode) if device.type == "cuda" else vae.decode
+        self.decode = torch.compile(vae.decode) if device.type == "cuda" else vae.decode
         # A smoothing run bakes its options into what is launched, and float64 reads its options on the host.
-        fit = not sampling.more_smooth and prepared.positions.dtype == torch.float32
-        self.graphs = Graphs(enabled=place is not None and fit, place=place)
+        self.graphs = Graphs(enabled=graphs and not sampling.more_smooth and prepared.positions.dtype == torch.float32)
 
     def start(self, labels: Tensor, seeds: Tensor, sampling: Sampling) -> None:
         """Begin a generation: nothing of the one before is read again."""
         self.sampling = sampling
         t = [sampling.cfg * (k / (self.scales - 1)) for k in range(self.scales)]
-        options = [[tk, sampling.top_k, sampling.top_p] for tk in t]
-        if options != self.options:  # a copy from the host waits for the device
-            self.knobs.copy_(torch.tensor(options, dtype=torch.float64))
-            self.options = options
+        self.knobs.copy_(torch.tensor([[tk, sampling.top_k, sampling.top_p] for tk in t], dtype=torch.float64))
         self.labels.copy_(labels)
         self.seeds.copy_(seeds)
         self.truncate(0)
@@ -158,7 +150,7 @@ class FastLoop:
         self.record("block0_input", x)
         h = run.compute(x, first=k, last=k)
         self.record("last_block_output", h)
-        codes = self._choose(run.raw_logits(h), k)
+        codes = self._choose(run.logits(h), k)
         self.record("tokens", self.tokens)
         canvas.paint(codes)
         self.record("f_hat", canvas.slots[k + 1])
@@ -169,11 +161,72 @@ class FastLoop:
         if not self.sampling.more_smooth:
             tokens = self.tokens[:, start:end] = guided_race(raw, self.seeds, self.knobs[k], start=start)
             return codebook[tokens]
-        logits, noise = combine(wide(raw), self.sampling.cfg * (k / (self.scales - 1))), PhiloxRace(self.seeds)
-        self.tokens[:, start:end], codes = choose(
-            logits, codebook, k=k, scales=self.scales, start=start, noise=noise, sampling=self.sampling
-        )
+        self.tokens[:, start:end], codes = self._smooth(combine(raw, self.sampling.cfg * (k / (self.scales - 1))), k)
         return codes
+
+    def _smooth(self, logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        return choose(
+            logits,
+            self.vae.quantize.embedding.weight,
+            k=k,
+            scales=self.scales,
+            start=self.offsets[k],
+            noise=PhiloxRace(self.seeds),
+            sampling=self.sampling,
+        )
+
+    def guided(
+        self, maps: Tensor | None, *, first: int, last: int, bias: Tensor | None = None, rows: Sequence[int] | None = None
+    ) -> Tensor:
+        """Guided logits (B, l, V) of several scales in one pass; see the seam."""
+        o, memory = self.offsets, self.passes
+        if maps is not None:
+            memory.maps[:, max(o[first], 1) : o[last + 1]] = maps
+        graphs = self.graphs if bias is None else Graphs(enabled=False)  # a bias of the caller's need not stay in place
+        with self.run.standing_at(first, last, rows):
+            graphs.run(("guided", first, last), lambda: self._guided(first, last, bias))
+            self.run.count(last)
+        return memory.logits[:, o[first] : o[last + 1]].clone()
+
+    def _guided(self, first: int, last: int, bias: Tensor | None) -> None:
+        o, memory = self.offsets, self.passes
+        maps = memory.maps[:, max(o[first], 1) : o[last + 1]] if last > 0 else None
+        h = self.run.compute(self.run.inputs(maps, first=first, last=last), first=first, last=last, bias=bias)
+        tokens = slice(o[first], o[last + 1])
+        memory.logits[:, tokens] = combine_scales(self.run.logits(h), self.knobs[memory.levels[tokens], 0])
+
+    @cached_property
+    def passes(self) -> "Passes":
+        """Made when first needed: a plain generation has no use for it."""
+        with torch.inference_mode(False), torch.no_grad():
+            return Passes(self.run.model, rows=len(self.labels))
+
+    def draw(self, logits: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+        """Tokens and codes of one scale from its guided logits."""
+        if self.sampling.more_smooth:
+            return self._smooth(logits, scale)
+        unguided = self.knobs[scale].clone()
+        unguided[0] = 0
+        tokens = guided_race(torch.cat([logits, logits]), self.seeds, unguided, start=self.offsets[scale])
+        return tokens, self.codes(tokens)
+
+    def codes(self, tokens: Tensor) -> Tensor:
+        """Codebook entries (B, l, Cvae)."""
+        return self.vae.quantize.embedding.weight[tokens]
+
+    def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
+        """Set a scale's tokens and the canvas behind it."""
+        place = self.tokens[:, self.offsets[scale] : self.offsets[scale + 1]]
+        if rows is None:
+            place.copy_(tokens)
+        else:
+            chosen = torch.tensor(rows, device=tokens.device)
+            place.index_copy_(0, chosen, tokens[chosen])
+        self.canvas.put(scale, codes, rows=rows)
+
+    def release(self) -> None:
+        """Hand the memory back without a picture."""
+        self.done(self)
 
     def truncate(self, scale: int) -> None:
         """Take back every scale from `scale` on: keys, values and canvas."""
@@ -195,13 +248,22 @@ class FastLoop:
         self.pixels.copy_(self.decode(self.canvas.f_hat).add_(1).div_(2))
 
 
+class Passes:
+    """Where passes over several scales, which a strategy asks for, find their input and leave their output."""
+
+    def __init__(self, model: VAR, *, rows: int) -> None:
+        g, like = model.geometry, wide(model.pos_1LC)
+        self.maps = like.new_zeros(rows, model.offsets[-1], g.Cvae)  # by position; that of scale 0 is not read
+        self.logits = like.new_zeros(rows, model.offsets[-1], g.vocab)
+        self.levels = model.lvl_1L[0]
+
+
 class Fast:
     """Holds what models and batch shapes need once."""
 
     def __init__(self, var: VAR, vae: VQVAE) -> None:
         self.prepared, self.vae = Prepared(var), vae
         self.graphs = self.reuse = var.pos_start.device.type == "cuda"  # without graphs a finished loop is worth nothing
-        self.place = working_place() if self.graphs else None
         vae.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.free: dict[tuple[int, bool], list[FastLoop]] = {}
 
@@ -215,13 +277,7 @@ class Fast:
     def _loop(self, rows: int, sampling: Sampling) -> FastLoop:
         # Memory made in inference mode could not be written outside of it, where a later generation may run.
         with torch.inference_mode(False), torch.no_grad():
-            place = self.place if self.graphs else None
-            return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, place=place, done=self._take_back)
-
-    def forget(self) -> None:
-        """Give back the memory of every batch shape that was used."""
-        self.free.clear()
-        self.place = working_place() if self.graphs else None
+            return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, graphs=self.graphs, done=self._take_back)
 
     def _take_back(self, loop: FastLoop) -> None:
         if self.reuse:

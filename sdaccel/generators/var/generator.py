@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sdaccel.conditions import Batch, Condition
 from sdaccel.errors import BadInput
@@ -16,7 +16,7 @@ from sdaccel.generators.nextscale.scales import PATCH_NUMS, check_patch_nums
 from sdaccel.generators.nextscale.seam import run_scales
 from sdaccel.generators.var import cost, init, weights
 from sdaccel.generators.var.autoencoder import MULT
-from sdaccel.generators.var.engine import ENGINES, make_engine
+from sdaccel.generators.var.engine import ENGINES, Loop, make_engine
 from sdaccel.generators.var.model import VAR, Geometry
 from sdaccel.generators.var.sampler import Sampling
 from sdaccel.generators.var.vqvae import VQVAE
@@ -196,6 +196,18 @@ class Var:
         """Format the weights are held in."""
         return torch.float32 if self.engine == "autocast" else torch_dtype(self.dtype)
 
+    def beside(self, target: "Var") -> "Var":
+        """This model as it runs beside a target for the same image: sampled, held and computed like it."""
+        shared = ("cfg", "top_k", "top_p", "more_smooth", "dtype", "engine")
+        return replace(self, **{name: getattr(target, name) for name in shared})
+
+    def tokenizer(self) -> dict[str, Any]:
+        """What decides the meaning of a token: equal tokenizers paint equal canvases."""
+        options: dict[str, Any] = {name: getattr(self, name) for name in ("ch", "ch_mult", "Cvae", "vocab")}
+        if self.vae_weights is not None:
+            return options | {"sha256": sha256(resolve(self.vae_weights))}
+        return options | {"init_seed": self.init_seed}
+
     def cost(self) -> Cost:
         var, vae = self.models_without_storage()
         size = self.weight_dtype.itemsize
@@ -253,8 +265,13 @@ class VarRuntime(nn.Module):
             raise BadInput(f"VAR keeps no array named {unknown[0]!r}; choose from {', '.join(KEEP)}.")
         device = self.var.pos_start.device
         labels = torch.tensor(batch.conditions, dtype=torch.int64, device=device)
-        loop = self.engine.start(labels, batch.seeds.to(device), sampling=config.sampling)
-        kinds = run_scales(loop, scales=scales, rule=None if strategy is None else strategy.start(loop, steps=scales))
+        loop = self.start(labels, batch.seeds.to(device))
+        rule = None if strategy is None else strategy.start(loop, steps=scales)
+        kinds = run_scales(loop, scales=scales, rule=rule)
         made = loop.finish()
         arrays = {"tokens": made.tokens, "f_hat": made.f_hats}
-        return Generation(made.images.float(), kinds, {name: arrays[name] for name in keep})
+        return Generation(made.images.float(), kinds, {name: arrays[name] for name in keep}, getattr(rule, "stats", dict)())
+
+    def start(self, labels: Tensor, seeds: Tensor) -> Loop:
+        """A generation of one image per label (B,), for `generate` or for a strategy that runs this model beside another."""
+        return self.engine.start(labels, seeds, sampling=self.config.sampling)

@@ -3,7 +3,8 @@
 B samples · rows [cond; uncond] 2B · k scale of K · t = cfg k / (K - 1), so the first scale is unguided
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 
 from sdaccel.generators.nextscale.kv import KVCache
-from sdaccel.generators.nextscale.scales import lengths
-from sdaccel.generators.nextscale.seam import run_scales
-from sdaccel.generators.nextscale.tokens import Race, combine, keep, race, soft_weights
+from sdaccel.generators.nextscale.scales import lengths, levels
+from sdaccel.generators.nextscale.seam import ScaleSeam, run_scales
+from sdaccel.generators.nextscale.tokens import PhiloxRace, Race, combine, combine_scales, keep, race, soft_weights
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
 from sdaccel.generators.var.vqvae import VQVAE
 
@@ -79,10 +80,20 @@ class GuidedRun:
         """Input of scales first .. last from the canvas's maps (B, l, Cvae), (2B, l, C): both halves see the same canvas."""
         return self.model.embed_maps(maps, first=first, last=last).repeat(2, 1, 1)
 
-    def advance(self, x: Tensor, *, first: int, last: int) -> Tensor:
-        """Block output of scales first .. last in one pass behind the cached ones; several make a block-causal prefill."""
+    def inputs(self, maps: Tensor | None, *, first: int, last: int) -> Tensor:
+        """Input of scales first .. last, (2B, l, C); the maps are those of these scales but scale 0."""
+        if maps is None:
+            return self.begin()
+        rest = self.embed(maps, first=max(first, 1), last=last)
+        return torch.cat([self.begin(), rest], 1) if first == 0 else rest
+
+    def advance(self, x: Tensor, *, first: int, last: int, bias: Tensor | None = None) -> Tensor:
+        """Block output of scales first .. last in one pass behind the cached ones; several make a block-causal prefill.
+
+        A bias (l, n) over the n tokens up to the last says otherwise who sees whom.
+        """
         self.expect(first)
-        seen = partial(attend, bias=self.model.bias(first, last))
+        seen = partial(attend, bias=self.model.bias(first, last) if bias is None else bias)
         return self.model.run_blocks(x, self.mod, kv=self.kv, attend=seen)
 
     def expect(self, first: int) -> None:
@@ -94,9 +105,29 @@ class GuidedRun:
         """Unguided logits (2B, l, V) of block output."""
         return self.model.logits(h, self.mod)
 
+    def blank(self, scale: int) -> None:
+        """Stand at a scale without the keys and values of those before it."""
+        self.kv.blank(self.model.offsets[scale])
+
     def truncate(self, scale: int) -> None:
         """Forget the keys and values of every scale from `scale` on."""
         self.kv.truncate(self.model.offsets[scale])
+
+    @contextmanager
+    def standing_at(self, first: int, last: int, rows: Sequence[int] | None) -> Iterator[None]:
+        """These rows, None: all, hold the scales before `first`; inside, their keys and values up to `last` are written."""
+        batch = len(self.cond) // 2
+        guided = None if rows is None else [half + row for half in (0, batch) for row in rows]
+        self.kv.seek(self.model.offsets[first])
+        with self.kv.only(guided, start=self.model.offsets[first], end=self.model.offsets[last + 1]):
+            yield
+
+
+def guidance(cfg: float, *, patch_nums: Sequence[int], first: int, last: int) -> Tensor:
+    """t of every token of scales first .. last, float64 (l,)."""
+    level = levels(patch_nums)
+    level = level[(first <= level) & (level <= last)]
+    return cfg * (level.double() / (len(patch_nums) - 1))
 
 
 def choose(
@@ -139,9 +170,17 @@ class ScaleLoop:
         run: type[GuidedRun] = GuidedRun,
     ) -> None:
         self.model, self.vae, self.noise, self.sampling, self.record = model, vae, noise, sampling, record
+        self.labels = labels
         self.run = run(model, labels)
         self.canvas = vae.canvas(model.geometry.patch_nums, rows=len(labels))
         self.tokens: list[Tensor] = []
+
+    @property
+    def seeds(self) -> Tensor:
+        """(B,)"""
+        if not isinstance(self.noise, PhiloxRace):
+            raise TypeError(f"the noise of {type(self.noise).__name__} follows from no seeds")
+        return self.noise.seeds
 
     def full(self, scale: int) -> None:
         """Input, blocks, guidance, tokens and canvas of the next scale."""
@@ -172,6 +211,61 @@ class ScaleLoop:
         self.canvas.add(codes)
         record("f_hat", self.canvas.f_hat)
         self.tokens.append(tokens)
+
+    def guided(
+        self, maps: Tensor | None, *, first: int, last: int, bias: Tensor | None = None, rows: Sequence[int] | None = None
+    ) -> Tensor:
+        """Guided logits (B, l, V) of several scales in one pass; see the seam."""
+        with self.run.standing_at(first, last, rows):
+            h = self.run.advance(self.run.inputs(maps, first=first, last=last), first=first, last=last, bias=bias)
+        raw = self.run.logits(h)
+        return combine_scales(raw, guidance(self.sampling.cfg, patch_nums=self.canvas.patch_nums, first=first, last=last))
+
+    def draw(self, logits: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+        """Tokens and codes of one scale from its guided logits."""
+        return choose(
+            logits,
+            self.vae.quantize.embedding.weight,
+            k=scale,
+            scales=len(self.canvas.patch_nums),
+            start=self.model.offsets[scale],
+            noise=self.noise,
+            sampling=self.sampling,
+        )
+
+    def codes(self, tokens: Tensor) -> Tensor:
+        """Codebook entries (B, l, Cvae)."""
+        return self.vae.quantize.embedding.weight[tokens]
+
+    def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
+        """Set a scale's tokens and the canvas behind it."""
+        if rows is not None and scale < len(self.tokens):
+            chosen = torch.tensor(rows, device=tokens.device)
+            tokens = self.tokens[scale].index_copy(0, chosen, tokens[chosen])
+        self.tokens[scale : scale + 1] = [tokens]
+        self.canvas.put(scale, codes, rows=rows)
+
+    def tokens_of(self, scale: int) -> Tensor:
+        """(B, l)"""
+        return self.tokens[scale]
+
+    def adopt(self, other: ScaleSeam, scale: int) -> None:
+        """Tokens and canvas of the scales before `scale`; see the seam."""
+        self.tokens = [other.tokens_of(k) for k in range(scale)]
+        self.canvas.adopt(other.canvas, scale)
+
+    def blank(self, scale: int) -> None:
+        """Nothing cached of the scales before; see the seam."""
+        self.run.blank(scale)
+
+    def truncate(self, scale: int) -> None:
+        """Take back every scale from `scale` on: keys, values, tokens and canvas."""
+        self.run.truncate(scale)
+        self.canvas.truncate(scale)
+        del self.tokens[scale:]
+
+    def release(self) -> None:
+        """Nothing outlives a generation here."""
 
     def finish(self) -> Sample:
         """The image of what was painted; a scale that was left out has tokens -1 and the canvas as it was before."""

@@ -1,0 +1,103 @@
+"""How a strategy gets a second model: an option that holds a generator's config, and one built model per run beside the target.
+
+The YAML brings the config in, `/generator/var_mini_draft@draft` in its defaults list, so that an arm may say
+`draft: var_mini_draft_distilled` and the command line `generator@strategy.draft=NAME`. A run builds the model on the target's
+device, hashes it into the arm's identity, prices it, and hands it to `start`:
+
+    def start(self, seam, *, steps, models):
+        draft = models["draft"].start(seam.labels, seam.seeds)     # a generation of its own, on the target's noise
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from sdaccel.conditions import Condition
+from sdaccel.errors import BadInput
+from sdaccel.generators.base import Cost
+from sdaccel.generators.nextscale.seam import Decoder, ScaleSeam
+
+Stats = Mapping[str, Any]
+"""What a rule's `stats` said of one sample."""
+RUNS = ("target_runs", "draft_runs")
+"""Of every strategy with a draft: how often target and draft computed each scale for a sample, (B, K)."""
+
+
+class Model(Protocol):
+    """A built next-scale generator."""
+
+    def start(self, labels: Tensor, seeds: Tensor) -> ScaleSeam: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoModels:
+    """Options and prices that strategies with a draft share."""
+
+    draft: Any = None
+    """The second model: a config of the generator group. It is sampled, held and computed as the target is."""
+
+    @property
+    def seam(self) -> str | None:
+        return "scales"
+
+    def models(self, target: Any) -> dict[str, Any]:
+        """Configs of the models that run beside this target, by name."""
+        return {"draft": self.draft.beside(target)}
+
+    def check_models(self, target: Any, conditions: Sequence[Condition]) -> None:
+        """Both speak of the same scales in the same tokens."""
+        check_beside("draft", self.draft, target, conditions)
+
+    def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> Decoder:
+        """The rule of one generation, with the built models."""
+        raise NotImplementedError
+
+    def macs(self, target: Cost, beside: Mapping[str, Cost], stats: Stats) -> float:
+        """Multiply-accumulates of one sample."""
+        return macs_of_runs(dict(zip(RUNS, (target, beside["draft"]), strict=True)), stats)
+
+
+def macs_of_runs(costs: Mapping[str, Cost], stats: Stats) -> float:
+    """Every scale as often as each model computed it; `costs` by the name of the stat that counts a model's runs."""
+    return sum(n * macs for name, cost in costs.items() for n, macs in zip(stats[name], cost.macs, strict=True))
+
+
+def check_beside(name: str, model: Any, target: Any, conditions: Sequence[Condition]) -> None:
+    """Raise BadInput for an option `strategy.NAME` that holds no model, or one that cannot run beside this target."""
+    option = f"strategy.{name}"
+    if not hasattr(model, "beside"):
+        raise BadInput(f"{option} is no next-scale generator; write generator@{option}=var_mini_draft.")
+    model = model.beside(target)
+    for what, ours, theirs, why in (
+        ("patch_nums", list(model.scales), list(target.scales), "both must paint the same scales"),
+        ("vocab", model.vocab, target.vocab, "a token must mean the same to both"),
+        ("num_classes", model.num_classes, target.num_classes, "both must know the same labels"),
+    ):
+        if ours != theirs:
+            raise BadInput(f"{option}.{what}={ours} and generator.{what}={theirs} differ: {why}; choose another model.")
+    if model.tokenizer() != target.tokenizer():
+        raise BadInput(
+            f"{option}.vae_weights={model.vae_weights} and generator.vae_weights={target.vae_weights} are two tokenizers: "
+            "equal tokens would paint different canvases; give both the same file."
+        )
+    try:
+        model.check(conditions)
+    except BadInput as error:
+        raise BadInput(f"{option}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Equipped:
+    """A strategy with its built models, as a generator takes it."""
+
+    strategy: Any
+    models: Mapping[str, Model]
+
+    @property
+    def seam(self) -> str | None:
+        return self.strategy.seam
+
+    def start(self, seam: ScaleSeam, *, steps: int) -> Decoder:
+        return self.strategy.start(seam, steps=steps, models=self.models)
