@@ -16,6 +16,8 @@ from sdaccel.generators.files import check_shapes, shapes_of
 from sdaccel.generators.flux.official.sources import Source, opened
 
 CLIP, T5 = "text_encoder", "text_encoder_2"
+WORDS = (("tokenizer_config.json", "tokenizer.json"), ("tokenizer_config.json", "vocab.json", "merges.txt"))
+"""Files of a tokenizer, in the one form and in the other."""
 SAME = (("text_model.", ""), ("encoder.embed_tokens.", "shared."))
 """Parts of names that releases of transformers write in either way."""
 
@@ -51,7 +53,8 @@ def tokenizers(source: Source) -> tuple[Any, Any]:
 
     made = []
     for kind, name in ((CLIPTokenizer, "tokenizer"), (T5Tokenizer, "tokenizer_2")):
-        source.file(f"{name}/tokenizer_config.json")
+        for file in WORDS[(source.path / name / "vocab.json").is_file()]:  # without them transformers makes up a vocabulary
+            source.file(f"{name}/{file}")
         try:
             made.append(kind.from_pretrained(source.path / name, local_files_only=True))
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -79,8 +79,9 @@ def _found(source: Source, folder: str, single_file: str, settings: Settings) ->
 
 def check_settings(source: Source, name: str, settings: Settings) -> None:
     """Raise BadInput for the first setting of a folder's JSON file that is not what is meant here; absent ones say nothing."""
+    file = source.file(name)
     try:
-        theirs = json.loads(source.file(name).read_text())
+        theirs = json.loads(file.read_text())
     except ValueError:
         raise BadInput(f"{source.option}={source.value}: {name} is not JSON; fetch it again.") from None
     for key, (ours, fix) in settings.items():

@@ -21,5 +21,5 @@ def schnell(tmp_path_factory: pytest.TempPathFactory) -> tuple[OfficialFlux, Any
 
 def published(config: OfficialFlux, folder: Path) -> tuple[OfficialFlux, Any]:
     made = pipeline(config)
-    made.save_pretrained(folder, max_shard_size="40KB")
+    made.save_pretrained(folder, max_shard_size="100KB")
     return replace(config, weights=str(folder)), made
