@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sdaccel.errors import BadInput
 from sdaccel.reporting import series, style
 from sdaccel.reporting.axis import LogWithZero
+from sdaccel.reporting.bench import bench_times
 from sdaccel.reporting.difference_laws import difference_laws, feature_sizes
 from sdaccel.reporting.forecast_errors import damping, forecast_gain
-from sdaccel.reporting.bench import bench_times
 from sdaccel.reporting.pareto import pareto
 from sdaccel.reporting.quality import measured
 from sdaccel.reporting.quality_cost import available, quality_cost
@@ -189,7 +189,11 @@ def _once(label: str, row: int) -> str:
 
 
 FIGURES: dict[str, Callable[[Record], "Figure"]] = {
-    f.__name__: f for f in (step_differences, would_be_forecasts, timing, bench_times, quality_cost, pareto)
+    f.__name__: f
+    for f in (
+        *(step_differences, would_be_forecasts, timing, bench_times, quality_cost, pareto),
+        *(forecast_gain, damping, difference_laws, feature_sizes),
+    )
 }
 PICTURED: dict[str, Callable[[Record, Find], "Figure"]] = {"sample_sheet": sample_sheet}
 """Figures that also need the pictures."""
