@@ -87,6 +87,6 @@ def _panel(axes: "Axes", case: str, measured: dict[str, Any], colours: dict[str,
     axes.axvline(floor, color=style.VERMILLION, linewidth=1, linestyle=(0, (3, 1.5)), label="floor: bytes or arithmetic")
     axes.set_yticks(range(len(arms)), list(arms))
     axes.set_ylim(len(arms) - 0.4, -0.6)
-    axes.set_xlim(0, 1.55 * max(1e3 * arm["seconds"]["p90"] for arm in arms.values()))
+    axes.set_xlim(0, 1.75 * max(1e3 * arm["seconds"]["p90"] for arm in arms.values()))
     axes.set_title(case)
     axes.set_xlabel("ms per call")
