@@ -16,21 +16,14 @@ from torch.nn import functional as F
 from sdaccel.generators.nextscale.canvas import wide
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.nextscale.seam import ScaleSeam
 from sdaccel.generators.nextscale.tokens import PhiloxRace, combine, combine_scales
-from sdaccel.generators.var.engine_graphs import Graphs
-from sdaccel.generators.var.engine_parts import (
-    Prepared,
-    StaticCanvas,
-    add_gated,
-    add_modulated,
-    fused,
-    modulated,
-    place,
-    split_heads,
-)
+from sdaccel.generators.var.engine_graphs import Graphs, Place, working_place
+from sdaccel.generators.var.engine_parts import Prepared, StaticCanvas, hidden, split_heads
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
 from sdaccel.generators.var.sampler import GuidedRun, Recorder, Sample, Sampling, choose, class_rows, ignore
 from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.kernels.adaln import add_gated, add_modulated, modulated, place
 from sdaccel.kernels.race import guided_race
 
 
@@ -53,8 +46,6 @@ class FastRun(GuidedRun):
             dtype=prepared.dtype,
             device=device,
         )
-        self.modulated, self.place = fused(modulated, device), fused(place, device)
-        self.add_gated, self.add_modulated = fused(add_gated, device), fused(add_modulated, device)
 
     def load(self, labels: Tensor) -> None:
         """Class rows and adaLN of a new generation; device work alone."""
@@ -81,18 +72,18 @@ class FastRun(GuidedRun):
         start, end = self.model.offsets[first], self.model.offsets[last + 1]
         seen = partial(attend, bias=self.model.bias(first, last) if bias is None else bias)
         dtype, last_layer = self.prepared.dtype, len(self.prepared.layers) - 1
-        h = self.modulated(x, self.blocks[0, 2], self.blocks[0, 4], dtype)
+        h = modulated(x, self.blocks[0, 2], self.blocks[0, 4], dtype)
         for i, layer in enumerate(self.prepared.layers):
             g1, g2, _, s2, _, b2 = self.blocks[i].unbind(0)
             k, v = self.kv.keys[i, :, :, :end], self.kv.values[i, :, :, :end]
             qkv = split_heads(F.linear(h, layer.qkv, layer.qkv_bias))
-            q = self.place(qkv, layer.factor, k[:, :, start:], v[:, :, start:])
+            q = place(qkv, layer.factor, k[:, :, start:], v[:, :, start:])
             y = layer.proj(seen(q, k, v).transpose(1, 2).flatten(2))
-            h = self.add_modulated(x, g1, y, s2, b2, dtype)
-            y = layer.fc2(F.gelu(layer.fc1(h), approximate="tanh"))
+            h = add_modulated(x, g1, y, s2, b2, dtype)
+            y = layer.fc2(hidden(h, layer.fc1))
             if i == last_layer:
-                return self.add_gated(x, g2, y)
-            h = self.add_modulated(x, g2, y, self.blocks[i + 1, 2], self.blocks[i + 1, 4], dtype)
+                return add_gated(x, g2, y)
+            h = add_modulated(x, g2, y, self.blocks[i + 1, 2], self.blocks[i + 1, 4], dtype)
         raise RuntimeError("a transformer has at least one block")
 
     def count(self, last: int) -> None:
@@ -100,14 +91,25 @@ class FastRun(GuidedRun):
         self.kv.lengths = [self.model.offsets[last + 1]] * len(self.kv.lengths)
 
     def logits(self, h: Tensor) -> Tensor:
-        return wide(self.model.head(self.modulated(h, self.head[0], self.head[1], self.prepared.dtype)))
+        return wide(self.raw_logits(h))
+
+    def raw_logits(self, h: Tensor) -> Tensor:
+        """`logits` in the format of the weights."""
+        return self.model.head(modulated(h, self.head[0], self.head[1], self.prepared.dtype))
 
 
 class FastLoop:
     """One generation at a time, on memory for one batch shape."""
 
     def __init__(
-        self, prepared: Prepared, vae: VQVAE, *, rows: int, sampling: Sampling, graphs: bool, done: Callable[["FastLoop"], None]
+        self,
+        prepared: Prepared,
+        vae: VQVAE,
+        *,
+        rows: int,
+        sampling: Sampling,
+        place: Place | None,
+        done: Callable[["FastLoop"], None],
     ) -> None:
         self.done = done
         model, device = prepared.model, prepared.positions.device
@@ -119,19 +121,26 @@ class FastLoop:
         self.labels, self.seeds = (torch.zeros(rows, dtype=torch.int64, device=device) for _ in range(2))
         self.tokens = self.labels.new_empty(rows, self.offsets[-1])
         self.knobs = torch.empty(self.scales, 3, dtype=torch.float64, device=device)
+        self.options: list[list[float]] = []
         side = patch_nums[-1] * 2 ** (len(vae.decoder.up) - 1)
         self.pixels = self.canvas.slots.new_empty(rows, 3, side, side)
         self.record: Recorder = ignore
         self.sampling = sampling
-        self.decode = torch.compile(vae.decode) if device.type == "cuda" else vae.decode
+        # One kernel set per batch shape: with a free batch size the compiler would leave the layout of convolutions alone.
+        compiled = partial(torch.compile, dynamic=False, fullgraph=True)
+        self.decode = compiled(vae.decode) if device.type == "cuda" else vae.decode
         # A smoothing run bakes its options into what is launched, and float64 reads its options on the host.
-        self.graphs = Graphs(enabled=graphs and not sampling.more_smooth and prepared.positions.dtype == torch.float32)
+        fit = not sampling.more_smooth and prepared.positions.dtype == torch.float32
+        self.graphs = Graphs(enabled=place is not None and fit, place=place)
 
     def start(self, labels: Tensor, seeds: Tensor, sampling: Sampling) -> None:
         """Begin a generation: nothing of the one before is read again."""
         self.sampling = sampling
         t = [sampling.cfg * (k / (self.scales - 1)) for k in range(self.scales)]
-        self.knobs.copy_(torch.tensor([[tk, sampling.top_k, sampling.top_p] for tk in t], dtype=torch.float64))
+        options = [[tk, sampling.top_k, sampling.top_p] for tk in t]
+        if options != self.options:  # a copy from the host waits for the device
+            self.knobs.copy_(torch.tensor(options, dtype=torch.float64))
+            self.options = options
         self.labels.copy_(labels)
         self.seeds.copy_(seeds)
         self.truncate(0)
@@ -150,7 +159,7 @@ class FastLoop:
         self.record("block0_input", x)
         h = run.compute(x, first=k, last=k)
         self.record("last_block_output", h)
-        codes = self._choose(run.logits(h), k)
+        codes = self._choose(run.raw_logits(h), k)
         self.record("tokens", self.tokens)
         canvas.paint(codes)
         self.record("f_hat", canvas.slots[k + 1])
@@ -161,7 +170,7 @@ class FastLoop:
         if not self.sampling.more_smooth:
             tokens = self.tokens[:, start:end] = guided_race(raw, self.seeds, self.knobs[k], start=start)
             return codebook[tokens]
-        self.tokens[:, start:end], codes = self._smooth(combine(raw, self.sampling.cfg * (k / (self.scales - 1))), k)
+        self.tokens[:, start:end], codes = self._smooth(combine(wide(raw), self.sampling.cfg * (k / (self.scales - 1))), k)
         return codes
 
     def _smooth(self, logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -228,6 +237,20 @@ class FastLoop:
         """Hand the memory back without a picture."""
         self.done(self)
 
+    def tokens_of(self, scale: int) -> Tensor:
+        """(B, l)"""
+        return self.tokens[:, self.offsets[scale] : self.offsets[scale + 1]]
+
+    def adopt(self, other: ScaleSeam, scale: int) -> None:
+        """Tokens and canvas of the scales before `scale`; see the seam."""
+        for k in range(scale):
+            self.tokens_of(k).copy_(other.tokens_of(k))
+        self.canvas.adopt(other.canvas, scale)
+
+    def blank(self, scale: int) -> None:
+        """Nothing cached of the scales before; see the seam."""
+        self.run.blank(scale)
+
     def truncate(self, scale: int) -> None:
         """Take back every scale from `scale` on: keys, values and canvas."""
         self.run.truncate(scale)
@@ -264,6 +287,7 @@ class Fast:
     def __init__(self, var: VAR, vae: VQVAE) -> None:
         self.prepared, self.vae = Prepared(var), vae
         self.graphs = self.reuse = var.pos_start.device.type == "cuda"  # without graphs a finished loop is worth nothing
+        self.place = working_place() if self.graphs else None
         vae.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.free: dict[tuple[int, bool], list[FastLoop]] = {}
 
@@ -277,7 +301,13 @@ class Fast:
     def _loop(self, rows: int, sampling: Sampling) -> FastLoop:
         # Memory made in inference mode could not be written outside of it, where a later generation may run.
         with torch.inference_mode(False), torch.no_grad():
-            return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, graphs=self.graphs, done=self._take_back)
+            place = self.place if self.graphs else None
+            return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, place=place, done=self._take_back)
+
+    def forget(self) -> None:
+        """Give back the memory of every batch shape that was used."""
+        self.free.clear()
+        self.place = working_place() if self.graphs else None
 
     def _take_back(self, loop: FastLoop) -> None:
         if self.reuse:

@@ -1,13 +1,11 @@
-"""What the fast engine prepares once per model, and the elementwise pieces between its matrix products.
+"""What the fast engine prepares once per model, and what it does otherwise than the reference around the blocks' products.
 
 R rows [cond; uncond] · l tokens of this pass · C width · H heads · d head dimension
-The pieces write in place into tensors that their caller made. On a GPU each is compiled into one kernel.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -53,34 +51,11 @@ class Prepared:
         self.dtype = model.head.weight.dtype
 
 
-def modulated(x: Tensor, one_plus: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:
-    """LayerNorm without weights, times 1 + s, plus b."""
-    return F.layer_norm(x, x.shape[-1:], eps=1e-6).mul_(one_plus).add_(shift).to(dtype)
-
-
-def place(qkv: Tensor, factor: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Unit k and v into their places in the cache (R, H, l, d); unit q, (R, H, l, d), from qkv (R, l, 3, H, d)."""
-    qk = wide(qkv[:, :, :2])
-    unit = qk / torch.linalg.vector_norm(qk, dim=-1, keepdim=True).clamp_min(1e-12) * factor
-    keys.copy_(unit[:, :, 1].transpose(1, 2))
-    values.copy_(qkv[:, :, 2].transpose(1, 2))
-    return unit[:, :, 0].transpose(1, 2).to(qkv.dtype)
-
-
-def add_gated(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
-    """x += g branch."""
-    return x.add_(gate * branch)
-
-
-def add_modulated(x: Tensor, gate: Tensor, branch: Tensor, one_plus: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:
-    """x += g branch, and at once what the next product takes of it."""
-    return modulated(x.add_(gate * branch), one_plus, shift, dtype)
-
-
-@cache
-def fused(piece: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-    """The piece as one kernel for any number of tokens on a GPU; as it is elsewhere."""
-    return torch.compile(piece, dynamic=True) if device.type == "cuda" else piece
+def hidden(h: Tensor, fc1: nn.Linear) -> Tensor:
+    """GELU(fc1 h); in half precision on a GPU the product itself adds the bias and applies GELU, before it rounds."""
+    if h.is_cuda and h.dtype.itemsize == 2:
+        return torch._addmm_activation(fc1.bias, h.flatten(0, 1), fc1.weight.t(), use_gelu=True).unflatten(0, h.shape[:2])
+    return F.gelu(fc1(h), approximate="tanh")
 
 
 def split_heads(x: Tensor) -> Tensor:
