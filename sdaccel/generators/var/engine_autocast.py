@@ -64,8 +64,9 @@ class AutocastRun(GuidedRun):
 
     def blank(self, scale: int) -> None:
         held = self.model.offsets[scale]
-        shape = (len(self.cond), self.model.geometry.depth, held, HEAD_DIM)
-        self.kv.held = [(self.cond.new_zeros(shape), self.cond.new_zeros(shape)) for _ in self.kv.held]  # type: ignore[attr-defined]
+        k = self.cond.new_zeros(len(self.cond), self.model.geometry.depth, held, HEAD_DIM)
+        v = k.to(torch.get_autocast_dtype(k.device.type))
+        self.kv.held = [(k, v) for _ in self.kv.held]  # type: ignore[attr-defined]
 
     def advance(self, x: Tensor, *, first: int, last: int, bias: Tensor | None = None) -> Tensor:
         self.expect(first)
@@ -95,6 +96,10 @@ class AutocastLoop(ScaleLoop):
     ) -> Tensor:
         with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
             return super().guided(maps, first=first, last=last, bias=bias, rows=rows)
+
+    def blank(self, scale: int) -> None:
+        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
+            super().blank(scale)
 
     def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
         with torch.autocast(self.run.cond.device.type, dtype=self.dtype):

@@ -47,3 +47,11 @@ def bias(patch_nums: Sequence[int], *, entry: int, sd_mask: int, device: torch.d
     """Additive attention bias of the pass, float32 (L, L): 0 where visible, else -inf."""
     seen = visibility(patch_nums, entry=entry, sd_mask=sd_mask, device=device)
     return torch.zeros(seen.shape, device=device).masked_fill(~seen, float("-inf"))
+
+
+def without_prefix(patch_nums: Sequence[int], *, entry: int, scale: int, device: torch.device | str = "cpu") -> Tensor:
+    """Additive bias (l_k, o_{k+1}) of a scale k >= e under mask 0: the places of the prefix are hidden."""
+    o = offsets(patch_nums)
+    hidden = torch.zeros(o[scale + 1] - o[scale], o[scale + 1], device=device)
+    hidden[:, : o[entry]] = float("-inf")
+    return hidden

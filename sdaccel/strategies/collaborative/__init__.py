@@ -1,0 +1,1 @@
+"""Models that share the scales of one image between them without checking each other."""
