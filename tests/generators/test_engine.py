@@ -16,6 +16,7 @@ from sdaccel.generators.var.engine_fast import Fast, FastLoop
 from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.generators.var.sampler import GuidedRun
 from sdaccel.kernels.race import guided_race, knobs
+from sdaccel.measure.macs import operator_calls
 from sdaccel.strategies.scale_skipping import ScaleSkipping
 from tests.studies import frame
 
@@ -260,6 +261,15 @@ def test_autocast_computes_the_logits_of_half_weights_up_to_rounding() -> None:
 def test_the_engine_is_part_of_what_decides_the_numbers_but_eager_keeps_its_old_name() -> None:
     assert "engine" not in TINY.identity()
     assert replace(TINY, engine="fast").identity()["engine"] == "fast"
+
+
+def test_the_price_counts_the_operators_that_an_engine_launches() -> None:
+    calls = {name: replace(TINY, engine=name, dtype="bfloat16").cost().calls for name in ENGINES}
+    run = fast_loop(replace(TINY, dtype="bfloat16"), [1], [2]).run
+    with torch.no_grad():
+        launched = operator_calls(lambda: run.raw_logits(run.compute(run.begin(), first=0, last=0)))
+    assert calls["fast"] == pytest.approx(launched, rel=0.15)  # attention falls into other pieces on the meta device
+    assert calls["fast"] < min(calls["eager"], calls["autocast"])
 
 
 @pytest.mark.parametrize(

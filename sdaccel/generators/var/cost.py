@@ -40,9 +40,18 @@ def decode_macs(vae: VQVAE, patch_nums: tuple[int, ...]) -> float:
     return forward_macs(lambda: vae.decode(torch.empty(1, vae.Cvae, patch_nums[-1], patch_nums[-1], device="meta")))
 
 
-def scale_calls(var: VAR) -> int:
-    """Operators of one scale, the same for every scale; `var` is on the meta device."""
-    run = GuidedRun(var, torch.zeros(1, dtype=torch.int64, device="meta"))
+def scale_calls(var: VAR, *, engine: str) -> int:
+    """Operators of one scale under an engine, the same for every scale; `var` is on the meta device.
+
+    The casts of autocast are not seen there. On a GPU the fast engine runs its operators by one launch.
+    """
+    from sdaccel.generators.var.engine_autocast import AutocastRun
+    from sdaccel.generators.var.engine_fast import FastRun, Prepared
+
+    if engine == "fast":
+        fast = FastRun(Prepared(var), rows=ROWS)
+        return operator_calls(lambda: fast.raw_logits(fast.compute(fast.begin(), first=0, last=0)))
+    run = (AutocastRun if engine == "autocast" else GuidedRun)(var, torch.zeros(1, dtype=torch.int64, device="meta"))
     return operator_calls(lambda: run.logits(run.advance(run.begin(), first=0, last=0)))
 
 

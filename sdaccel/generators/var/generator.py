@@ -217,7 +217,7 @@ class Var:
             weight_bytes=size * sum(p.numel() for p in (*var.parameters(), *vae.parameters())),
             state_bytes=cost.state_bytes(self.geometry, itemsize=size, ch=self.ch, pixels=self.image_size**2),
             image_bytes=3 * self.image_size**2,
-            calls=cost.scale_calls(var),
+            calls=cost.scale_calls(var, engine=self.engine),
         )
 
     def models_without_storage(self) -> tuple[VAR, VQVAE]:
