@@ -99,6 +99,7 @@ class FluxSeam:
         blocks: tuple[Any, Any] = compiled() if engine == "compiled" else (double, single)
         self.double, self.single = blocks
         self.wide = torch.promote_types(dtype, torch.float32)  # sums over features and steps are never coarser
+        self._conditioning: dict[int, Tensor] = {}
 
     @property
     def exact(self) -> bool:
@@ -140,20 +141,22 @@ class FluxSeam:
         return self._guided(output.to(self.wide))
 
     def gates(self, steps: Sequence[int]) -> Tensor:
-        """One product per block for all steps at once."""
-        rows = len(self.inputs["pooled_projections"])
-        temb = torch.cat([self._embed_time(step) for step in steps])
+        """One product per feature for all steps at once, whose conditioning is kept for `from_trunk`."""
+        temb = self._embed_times(steps)
+        rows = len(temb) // len(steps)
+        self._conditioning |= dict(zip(steps, temb.split(rows), strict=True))
         chosen = []
         for block in self.model.transformer_blocks:
-            chunks = block.norm1.linear(block.norm1.silu(temb)).chunk(6, dim=-1)
-            chosen += [chunks[2], chunks[5]]  # of attention, of the MLP
+            hidden = block.norm1.silu(temb)
+            chosen += [part_of(block.norm1.linear, hidden, part) for part in (2, 5)]  # of attention, of the MLP
         for block in self.model.single_transformer_blocks:
-            chosen.append(block.norm.linear(block.norm.silu(temb)).chunk(3, dim=-1)[2])
+            chosen.append(part_of(block.norm.linear, block.norm.silu(temb), 2))
         return torch.stack(chosen).unflatten(1, (len(steps), rows)).transpose(0, 1)
 
     def from_trunk(self, step: int, x: Tensor, added: Tensor) -> Tensor:
         image = self.model.x_embedder(self._branched(x).to(self.dtype)).to(self.wide) + added
-        return self._guided(self._head(image.to(self.dtype), self._embed_time(step)).to(self.wide))
+        temb = self._conditioning.get(step)
+        return self._guided(self._head(image.to(self.dtype), self._embed_times([step]) if temb is None else temb).to(self.wide))
 
     def from_singles(self, step: int, x: Tensor, added: Tensor) -> Tensor:
         image, text, temb = self._entered(step, x)
@@ -166,7 +169,7 @@ class FluxSeam:
     def _entered(self, step: int, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image, text and conditioning vector in front of the first block."""
         image = self.model.x_embedder(self._branched(x).to(self.dtype))
-        return image, self.model.context_embedder(self.inputs["encoder_hidden_states"]), self._embed_time(step)
+        return image, self.model.context_embedder(self.inputs["encoder_hidden_states"]), self._embed_times([step])
 
     def _doubles(self, image: Tensor, text: Tensor, temb: Tensor, tap: "_Tap") -> tuple[Tensor, Tensor]:
         for i, block in enumerate(self.model.transformer_blocks):
@@ -196,14 +199,33 @@ class FluxSeam:
         told, untold = v.chunk(2)
         return untold + self.true_cfg * (told - untold)
 
-    def _embed_time(self, step: int) -> Tensor:
-        """The conditioning vector of every adaLN, (B, D); diffusers scales times and guidance by 1000 in the model's dtype."""
+    def _embed_times(self, steps: Sequence[int]) -> Tensor:
+        """The conditioning vector of every adaLN, (S * B, D); diffusers scales times and guidance by 1000 in the model's dtype."""
         pooled = self.inputs["pooled_projections"]
-        vectors = [torch.full((len(pooled),), self.times[step], dtype=self.dtype, device=pooled.device) * 1000]
+        own = [torch.full((len(pooled),), self.times[step], dtype=self.dtype, device=pooled.device) for step in steps]
+        vectors = [torch.cat(own) * 1000]
         if "guidance" in self.inputs:
-            vectors.append(self.inputs["guidance"].to(self.dtype) * 1000)
-        temb: Tensor = self.model.time_text_embed(*vectors, pooled)
+            vectors.append(self.inputs["guidance"].to(self.dtype).repeat(len(steps)) * 1000)
+        temb: Tensor = self.model.time_text_embed(*vectors, pooled.repeat(len(steps), 1))
         return temb
+
+    def own(self, step: int, x: Tensor) -> Tensor:
+        """The velocity by the model's own forward, with whatever hooks of its library it carries."""
+        inputs = self.inputs | {"hidden_states": self._branched(x).to(self.dtype)}
+        if "guidance" in inputs:
+            inputs["guidance"] = inputs["guidance"].to(self.dtype)
+        rows = len(inputs["pooled_projections"])
+        timestep = torch.full((rows,), self.times[step], dtype=self.dtype, device=self.device)
+        with real_forward(self.operators, step):
+            (output,) = self.model(**inputs, timestep=timestep, return_dict=False)
+        return self._guided(output.to(self.wide))
+
+
+def part_of(linear: Any, hidden: Tensor, part: int) -> Tensor:
+    """One of the equal parts, as wide as the input, of what a Linear gives; only its weights are read."""
+    width = hidden.shape[-1]
+    rows = slice(part * width, (part + 1) * width)
+    return nn.functional.linear(hidden, linear.weight[rows], linear.bias[rows])
 
 
 class _Tap:

@@ -68,7 +68,8 @@ class ForecastRule:
 
     def _ahead(self, step: int) -> dict[int, Tensor]:
         steps = list(takewhile(lambda s: self.plan[s] != "full", range(step, len(self.plan))))
-        gates = self._gates[[self._forecasts.index(s) for s in steps]] if self.granularity.gated else None
+        first = self._forecasts.index(step)
+        gates = self._gates[first : first + len(steps)] if self.granularity.gated else None
         return dict(zip(steps, forecast_sums(self.ring.memory, self._for_slots(steps), gates), strict=True))
 
     def _for_slots(self, steps: Sequence[int]) -> Tensor:
@@ -76,7 +77,10 @@ class ForecastRule:
         memory = self.ring.memory
         weights = torch.stack([self.weights(step) for step in steps])
         weights = weights.expand(-1, memory.shape[1], -1, memory.shape[2])
-        return self.ring.by_slot(weights).to(self.seam.device, self.seam.wide)
+        by_slot = self.ring.by_slot(weights).to(self.seam.wide)
+        if self.seam.device.type == "cuda" and not by_slot.is_cuda:
+            by_slot = by_slot.pin_memory()  # a copy that waits for the full step would leave every forecast to the host
+        return by_slot.to(self.seam.device, non_blocking=True)
 
     @cached_property
     def _forecasts(self) -> list[int]:

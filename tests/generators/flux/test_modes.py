@@ -130,7 +130,7 @@ def test_delta_runs_the_doubles_and_holds_what_the_singles_added(runtime: FluxRu
     seen, held, model = [x], torch.zeros(()), seam.model
     with torch.inference_mode():
         for step, kind in enumerate(strategy.plan(TINY.num_steps)):
-            temb, rope = seam._embed_time(step), seam._rope
+            temb, rope = seam._embed_times([step]), seam._rope
             image, text = model.x_embedder(x), model.context_embedder(seam.inputs["encoder_hidden_states"])
             for block in model.transformer_blocks:
                 text, image = block(hidden_states=image, encoder_hidden_states=text, temb=temb, image_rotary_emb=rope)
