@@ -15,6 +15,7 @@ from sdaccel.reporting.quality import measured
 from sdaccel.reporting.quality_cost import available, quality_cost
 from sdaccel.reporting.sample_sheet import Find, kept, sample_sheet
 from sdaccel.reporting.series import Series
+from sdaccel.reporting.sweep import sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -192,7 +193,7 @@ FIGURES: dict[str, Callable[[Record], "Figure"]] = {
     f.__name__: f
     for f in (
         *(step_differences, would_be_forecasts, timing, bench_times, quality_cost, pareto),
-        *(forecast_gain, damping, difference_laws, feature_sizes),
+        *(forecast_gain, damping, difference_laws, feature_sizes, sweep),
     )
 }
 PICTURED: dict[str, Callable[[Record, Find], "Figure"]] = {"sample_sheet": sample_sheet}

@@ -1,0 +1,98 @@
+"""The figure of hicache_sweep: how close to the unaccelerated pictures every sigma comes, a panel per interval."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sdaccel.errors import BadInput
+from sdaccel.metrics import meaning
+from sdaccel.reporting import style
+from sdaccel.reporting.methods import rivals
+from sdaccel.reporting.quality import measured
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+X, PANEL = "hicache_scale", "interval"
+METRICS = ("perceptual", "judge.mean")
+NEAR = 0.1
+"""Relative difference of cost up to which an arm without a sigma is drawn beside those that have one."""
+ORDER = {1: 1.3, 2: 0.8, 3: 0.5}
+"""Width of a line by max_order."""
+
+
+def sweep(record: Record) -> "Figure":
+    """Lines over sigma: colour is granularity, dashes are the clock, the thin line is the higher order."""
+    from matplotlib.figure import Figure
+
+    arms = record["content"]["arms"]
+    found = measured(record)
+    swept = [name for name in found if X in arms[name]["point"]]
+    rows = [m for m in METRICS if swept and all(found[name].get(m, {}).get("estimate") is not None for name in swept)]
+    if not rows:
+        raise BadInput("figure sweep needs arms with a list of hicache_scale and metrics; set metrics=world.")
+    columns = sorted({arms[name]["point"].get(PANEL, 0) for name in swept})
+    figure = Figure(figsize=(style.PAGE, 0.9 + 1.9 * len(rows)))
+    panels = figure.subplots(len(rows), len(columns), sharey="row", sharex=True, squeeze=False)
+    for i, metric in enumerate(rows):
+        for axes, interval in zip(panels[i], columns, strict=True):
+            own = [name for name in swept if arms[name]["point"].get(PANEL, 0) == interval]
+            _lines(axes, record, metric, own)
+            _references(axes, record, metric, own)
+            axes.set_title(f"interval {interval}" if i == 0 and interval else "")
+            axes.set_xlabel("σ" if i == len(rows) - 1 else "")
+        panels[i][0].set_ylabel(f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
+        if meaning.lower_is_better(metric):
+            _logarithmic(panels[i])
+    handles = {name: h for axes in panels.flat for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles, loc="outside lower left", ncols=4, handlelength=2.6)
+    style.question(figure, "Which σ, order, clock and granularity keep pictures closest to the unaccelerated ones?")
+    return figure
+
+
+def _lines(axes: "Axes", record: Record, metric: str, names: Sequence[str]) -> None:
+    arms, found = record["content"]["arms"], measured(record)
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    for name in names:
+        point = arms[name]["point"]
+        groups.setdefault((point.get("granularity"), point.get("clock"), point.get("max_order")), []).append(name)
+    colours = dict(zip(dict.fromkeys(group[0] for group in groups), style.CYCLE * 2, strict=False))
+    for (granularity, clock, order), own in groups.items():
+        said = {"granularity": granularity, "clock": clock, "order": order}
+        axes.plot(
+            [arms[name]["point"][X] for name in own],
+            [found[name][metric]["estimate"] for name in own],
+            color=colours[granularity],
+            linestyle=(0, (2, 1)) if clock == "time" else "-",
+            linewidth=ORDER.get(order, 1.0),
+            marker="o",
+            markersize=1.5 + ORDER.get(order, 1.0),
+            label=", ".join(f"{key} {value}" for key, value in said.items() if value is not None),
+        )
+
+
+def _references(axes: "Axes", record: Record, metric: str, names: Sequence[str]) -> None:
+    """Arms of the same cost that have no sigma, with their intervals."""
+    arms, found = record["content"]["arms"], measured(record)
+    cost = max(arms[name]["macs"] for name in names)
+    trivial = rivals(record)
+    for name, of in found.items():
+        arm = arms[name]
+        if X in arm["point"] or not arm.get("macs") or abs(arm["macs"] / cost - 1) > NEAR or metric not in of:
+            continue
+        colour, dash = ("black", "-") if name in trivial else (style.GREY, (0, (4, 2)))
+        axes.axhline(of[metric]["estimate"], color=colour, linewidth=0.9, linestyle=dash, label=arm["template"], zorder=0)
+        if of[metric]["low"] is not None:
+            axes.axhspan(of[metric]["low"], of[metric]["high"], color=colour, alpha=0.08, linewidth=0)
+
+
+def _logarithmic(panels: Sequence["Axes"]) -> None:
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    for axes in panels:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
