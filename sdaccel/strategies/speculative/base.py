@@ -1,0 +1,79 @@
+"""What all rules of speculative decoding share (SDVAR's parallel_v1, done right): a draft proposes, one target pass judges.
+
+A rule is a dataclass below this one with `judge`. An exact rule keeps the target's distribution, or its very samples; the
+others buy target calls with quality, which is for a study to tell.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sdaccel.conditions import Condition
+from sdaccel.errors import BadInput
+from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.strategies.speculative.decode import Speculation
+from sdaccel.strategies.speculative.gammas import COSTS, POLICIES
+from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.two_models import Model, TwoModels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speculative(TwoModels):
+    """Draft scales, judge them in one pass of the target, keep what stands."""
+
+    gamma: int = 2
+    """Scales to propose, at most; fewer where the last scale comes nearer, which is never drafted."""
+    policy: str = "fixed"
+    """How gamma changes: fixed; seed (one fewer after a proposal of which nothing stood); adaptive (what the sample's own
+    acceptance and `costs` make worth its price)."""
+    costs: str = "latency_bound"
+    """Table of adaptive: latency_bound or compute_bound."""
+    distances: bool = False
+    """Record how far draft and target are apart at every judged scale; it takes time, so it is off where time is measured."""
+
+    exact: ClassVar[bool] = False
+    """The rule keeps the target's distribution."""
+
+    def check(self, steps: int) -> None:
+        if not 1 <= self.gamma < steps:
+            raise BadInput(
+                f"strategy.gamma={self.gamma} is outside 1 .. {steps - 1}: of {steps} scales the last is never drafted, "
+                "because the pass that judges the others makes it."
+            )
+        for name, value, known in (("policy", self.policy, POLICIES), ("costs", self.costs, COSTS)):
+            if value not in known:
+                raise BadInput(f"strategy.{name}={value} is unknown; choose one of {', '.join(known)}.")
+
+    def check_models(self, target: Any, conditions: Sequence[Condition]) -> None:
+        super().check_models(target, conditions)
+        if target.engine == "autocast":
+            raise BadInput(
+                "generator.engine=autocast holds the same tokens of every row, and speculation lets rows part ways; set "
+                "generator.engine=eager or fast."
+            )
+        if self.exact and target.more_smooth:
+            raise BadInput(
+                f"generator.more_smooth=true paints a mix of codes, and {type(self).__name__} is exact about drawn ones; set "
+                "generator.more_smooth=false or choose another rule."
+            )
+
+    def plan(self, steps: int) -> list[str]:
+        """The target reads every scale once at least."""
+        return ["full"] * steps
+
+    def judge(self, drafted: Drafted) -> Verdict:
+        """The rule, given that every scale before this one stood."""
+        raise NotImplementedError
+
+    def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> Speculation:
+        draft = models["draft"].start(seam.labels, seam.seeds)
+        per_scale = lengths(seam.canvas.patch_nums)
+        gammas = [POLICIES[self.policy](self.gamma, COSTS[self.costs], per_scale) for _ in seam.labels]
+        return Speculation(seam, draft, judge=self.judge, gammas=gammas, distances=self.distances)
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise BadInput unless an option is a share of tokens or a probability."""
+    if not 0 <= value <= 1:
+        raise BadInput(f"strategy.{name}={value} must lie in [0, 1], a share.")

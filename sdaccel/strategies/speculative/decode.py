@@ -1,0 +1,129 @@
+"""Draft some scales, judge them in one pass of the target, keep what stands: one generation of every row of a batch.
+
+s next scale of a sample · g scales proposed · K scales
+
+    draft      scales s .. s+g-1, each on the canvas with the ones before
+    target     ONE pass over scales s .. s+g behind its cached prefix: scale k reads the canvas before k, sees scales <= k
+    judge      s, s+1, ... until one does not stand; that one is painted anew
+    otherwise  all stood: scale s+g, which the pass made too, is the target's own draw
+
+Samples part ways: each round takes a group that stands at the same scale and proposes as much. It computes every row, each in
+its own place, and writes the rows of the group alone: a sample's bits depend on its own history and on the batch shape, never
+on what the other rows hold. Keys and values of a scale depend on the scales before it, so all that a pass cached up to the
+scale that was painted anew stays valid, and what lies behind is overwritten.
+"""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from sdaccel.generators.nextscale.scales import lengths, offsets
+from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.strategies.speculative.gammas import Gamma
+from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.ledger import Ledger
+
+
+class Speculation:
+    """One generation."""
+
+    def __init__(
+        self,
+        seam: ScaleSeam,
+        draft: ScaleSeam,
+        *,
+        judge: Callable[[Drafted], Verdict],
+        gammas: Sequence[Gamma],
+        distances: bool,
+    ) -> None:
+        self.seam, self.draft, self.judge, self.gammas = seam, draft, judge, gammas
+        self.lengths, self.offsets = lengths(seam.canvas.patch_nums), offsets(seam.canvas.patch_nums)
+        self.scales = len(self.lengths)
+        self.next = [0] * len(gammas)
+        """The scale at which every sample goes on: both canvas and target's cache hold those before."""
+        self.cached = [0] * len(gammas)
+        """Scales that the draft's cache holds of every sample, never more than `next`."""
+        self.ledger = Ledger(len(gammas), self.scales, distances=distances)
+
+    def decode(self) -> list[str]:
+        while groups := self._groups():
+            for (scale, gamma, cached), rows in groups.items():
+                self._round(rows, scale, gamma, cached)
+        self.draft.release()
+        return ["full"] * self.scales
+
+    def stats(self) -> dict[str, Tensor]:
+        return self.ledger.stats()
+
+    def _groups(self) -> dict[tuple[int, int, int], list[int]]:
+        """Unfinished samples by next scale, scales to propose and what the draft has cached."""
+        groups: dict[tuple[int, int, int], list[int]] = {}
+        for row, scale in enumerate(self.next):
+            if scale < self.scales:
+                gamma = min(self.gammas[row].propose(scale), self.scales - 1 - scale)
+                groups.setdefault((scale, gamma, self.cached[row]), []).append(row)
+        return groups
+
+    def _round(self, rows: list[int], scale: int, gamma: int, cached: int) -> None:
+        proposals = [self._propose(k, rows, first=cached if k == scale else k) for k in range(scale, scale + gamma)]
+        logits = self._pass(self.seam, rows, first=scale, last=scale + gamma)
+        self.ledger.passed(rows, first=scale, last=scale + gamma)
+        standing = rows
+        for k, (tokens, guess) in enumerate(proposals, scale):
+            standing = self._judge(k, standing, self._drafted(k, tokens, guess, logits[k]))
+            if not standing:
+                break
+        if standing:
+            last = scale + gamma
+            self._paint(last, *self.seam.draw(logits[last], last), standing)
+            self._go_on(standing, last + 1)
+        for row in rows:
+            accepted = min(self.next[row] - 1 - scale, gamma)
+            self.gammas[row].saw(drafted=gamma, accepted=accepted)
+            self.cached[row] = min(self.next[row], scale + gamma) if gamma else cached
+
+    def _propose(self, scale: int, rows: list[int], *, first: int) -> tuple[Tensor, Tensor]:
+        """The draft's tokens and guided logits of a scale; it reads on the way what the target made without it."""
+        logits = self._pass(self.draft, rows, first=first, last=scale)[scale]
+        self.ledger.drafted(rows, first=first, last=scale)
+        tokens, codes = self.draft.draw(logits, scale)
+        self._paint(scale, tokens, codes, rows)
+        return tokens, logits
+
+    def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Tensor]:
+        """Guided logits by scale, of one pass of either model over the canvas."""
+        logits = model.guided(self.seam.canvas.inputs_of(first, last), first=first, last=last, rows=self._some(rows))
+        return dict(enumerate(logits.split(self.lengths[first : last + 1], 1), first))
+
+    def _drafted(self, scale: int, tokens: Tensor, draft: Tensor, target: Tensor) -> Drafted:
+        return Drafted(
+            start=self.offsets[scale],
+            tokens=tokens,
+            draft=draft,
+            target=target,
+            sampling=self.seam.sampling,
+            seeds=self.seam.seeds,
+            draw=lambda: self.seam.draw(target, scale),
+            codes=self.seam.codes,
+        )
+
+    def _judge(self, scale: int, rows: list[int], drafted: Drafted) -> list[int]:
+        """The rows whose draft stands; the others are painted anew and go on behind this scale."""
+        verdict = self.judge(drafted)
+        self.ledger.judged(rows, scale, drafted, verdict.stood)
+        stood = verdict.stood.tolist()
+        if fallen := [row for row in rows if not stood[row]]:
+            self._paint(scale, *verdict.replace(), fallen)
+            self._go_on(fallen, scale + 1)
+        return [row for row in rows if stood[row]]
+
+    def _paint(self, scale: int, tokens: Tensor, codes: Tensor, rows: list[int]) -> None:
+        self.seam.paint(scale, tokens, codes, rows=self._some(rows))
+
+    def _go_on(self, rows: list[int], scale: int) -> None:
+        for row in rows:
+            self.next[row] = scale
+
+    def _some(self, rows: list[int]) -> list[int] | None:
+        """None for a group of all rows, which needs no protection of others."""
+        return None if len(rows) == len(self.next) else rows

@@ -1,0 +1,51 @@
+"""What a rule of acceptance is asked, and what it answers: one drafted scale, given that every scale before it stood."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from sdaccel.generators.nextscale.seam import Sampling
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """One scale as both models see it, on the same canvas."""
+
+    start: int
+    """Position of its first token."""
+    tokens: Tensor
+    """(B, l), the draft's."""
+    draft: Tensor
+    """The draft's guided logits (B, l, V), unfiltered."""
+    target: Tensor
+    """The target's."""
+    sampling: Sampling
+    seeds: Tensor
+    """(B,)"""
+    draw: Callable[[], tuple[Tensor, Tensor]]
+    """The target's own tokens (B, l) and codes (B, l, Cvae), on the noise that the draft was drawn with."""
+    codes: Callable[[Tensor], Tensor]
+    """Codebook entries of tokens."""
+
+    @cached_property
+    def own(self) -> tuple[Tensor, Tensor]:
+        """What the target would have drawn here without a draft."""
+        return self.draw()
+
+    @property
+    def codebook(self) -> Tensor:
+        """(V, Cvae)"""
+        return self.codes(torch.arange(self.target.shape[-1], device=self.tokens.device))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of every row: whether the draft stands as it is, and what to paint where it does not."""
+
+    stood: Tensor
+    """(B,) bool. Scales drafted behind one that did not stand are worth nothing."""
+    replace: Callable[[], tuple[Tensor, Tensor]]
+    """Tokens and codes of the rows that did not stand; not asked for where all did."""
