@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -65,6 +66,24 @@ class Runtime(Protocol):
 
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
         """Generate one batch. `keep` names arrays to hand back in `Generation.arrays`."""
+        ...
+
+
+@runtime_checkable
+class Shares(Protocol):
+    """A config whose options beside the weights need no second copy of them."""
+
+    def sharing(self, other: Any, runtime: Any) -> Any:
+        """This config's runtime on the weights of one built for another; None where those differ."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A Runtime with work that is done once for all samples of a study, such as reading their prompts."""
+
+    def prepare(self, conditions: Sequence[Condition], *, cache: Path) -> None:
+        """Called before the first batch; `cache` is a folder that outlives the run and may be deleted."""
         ...
 
 

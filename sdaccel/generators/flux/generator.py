@@ -5,7 +5,8 @@ everything the real model's loop does can be tried with nothing but the transfor
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +28,9 @@ from sdaccel.generators.flux.vae import GROUPS, FluxVae
 from sdaccel.registry import configurable
 from sdaccel.shipped import resolve, sha256
 from sdaccel.world.captions import encode
+
+WEIGHTLESS = ("num_steps", "guidance", "engine")
+"""Options that the weights do not depend on."""
 
 
 @configurable(group="generator", name="flux")
@@ -175,6 +179,13 @@ class Flux:
 
     def cost(self) -> Cost:
         return price(self)
+
+    def sharing(self, other: Any, runtime: FluxRuntime) -> FluxRuntime | None:
+        if type(other) is not type(self) or replace(other, **{name: getattr(self, name) for name in WEIGHTLESS}) != self:
+            return None
+        own = copy(runtime)  # the same modules under other options
+        own.config = self
+        return own
 
     def build(self, device: torch.device) -> FluxRuntime:
         dtype = torch_dtype(self.dtype)

@@ -200,7 +200,7 @@ class FluxSeam:
         return untold + self.true_cfg * (told - untold)
 
     def _embed_times(self, steps: Sequence[int]) -> Tensor:
-        """The conditioning vector of every adaLN, (S * B, D); diffusers scales times and guidance by 1000 in the model's dtype."""
+        """The conditioning of every adaLN, (S * B, D); diffusers scales times and guidance by 1000 in the model's dtype."""
         pooled = self.inputs["pooled_projections"]
         own = [torch.full((len(pooled),), self.times[step], dtype=self.dtype, device=pooled.device) for step in steps]
         vectors = [torch.cat(own) * 1000]
