@@ -147,7 +147,7 @@ def _fill(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console:
     rank, world = trainer.global_rank, trainer.world_size
     own = [batch for todo in missing.values() if todo for batch in dealt(todo, rank=rank, world=world)]
     progress = ShowProgress(console, total=sum(len(batch.wanted) for batch in own))
-    models = Models(trainer.strategy.root_device)
+    models = Models(trainer.strategy.root_device, plan.conditions, cache=Path(plan.cfg.output) / "text")
     with progress.bar:
         for arm in plan.arms:
             if not missing[arm.name]:
@@ -206,7 +206,7 @@ def _time(plan: Plan, console: Console) -> dict[str, Any]:
     batch = batches(plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size)[0]
     console.print(f"timing {len(arms)} arms, {spec.warmup} + {spec.repeats} rounds")
 
-    models = Models(device)
+    models = Models(device, plan.conditions, cache=Path(plan.cfg.output) / "text")
 
     def call(arm: Arm) -> Any:
         runtime, strategy = models.runtime(arm), models.equip(arm)
