@@ -9,11 +9,13 @@ from sdaccel.reporting import series, style
 from sdaccel.reporting.axis import LogWithZero
 from sdaccel.reporting.bench import bench_times
 from sdaccel.reporting.difference_laws import difference_laws, feature_sizes
+from sdaccel.reporting.entry_sweep import entry_sweep
 from sdaccel.reporting.forecast_errors import damping, forecast_gain
 from sdaccel.reporting.pareto import pareto
 from sdaccel.reporting.quality import measured
 from sdaccel.reporting.quality_cost import available, quality_cost
 from sdaccel.reporting.sample_sheet import Find, kept, sample_sheet
+from sdaccel.reporting.sdvar_figure import sdvar_claims
 from sdaccel.reporting.series import Series
 from sdaccel.reporting.sweep import sweep
 
@@ -194,6 +196,7 @@ FIGURES: dict[str, Callable[[Record], "Figure"]] = {
     for f in (
         *(step_differences, would_be_forecasts, timing, bench_times, quality_cost, pareto),
         *(forecast_gain, damping, difference_laws, feature_sizes, sweep),
+        *(entry_sweep, sdvar_claims),
     )
 }
 PICTURED: dict[str, Callable[[Record, Find], "Figure"]] = {"sample_sheet": sample_sheet}

@@ -10,6 +10,7 @@ from typing import Any
 from sdaccel.reporting.bench import bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.quality import metrics, quality
+from sdaccel.reporting.sdvar_claims import claims
 from sdaccel.reporting.winners import winners
 
 Record = dict[str, Any]
@@ -109,7 +110,7 @@ def timing(record: Record) -> Table:
     return Table("timing", columns, rows)
 
 
-TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing, bench, quality, winners, metrics)
+TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing, bench, quality, winners, claims, metrics)
 
 
 def tables(record: Record) -> list[Table]:

@@ -85,9 +85,10 @@ class HandoverRule:
             make(self.seam, scale, logits_of(self.seam, scale, first=scale, bias=hidden))
 
     def stats(self) -> dict[str, Tensor]:
-        """Which scales either model computed, the same for every sample, (B, K)."""
+        """The same for every sample: which scales either model computed, (B, K); forwards of the target, (B,)."""
         rows, scales = len(self.seam.labels), len(self.kinds)
         scale = torch.arange(scales)
         reads_prefix = self.sd_mask != 0 and self.entry < scales
         runs = ((scale >= self.entry) | reads_prefix, scale < self.entry)
-        return {name: ran.long().expand(rows, -1) for name, ran in zip(RUNS, runs, strict=True)}
+        counted = {name: ran.long().expand(rows, -1) for name, ran in zip(RUNS, runs, strict=True)}
+        return counted | {"target_calls": torch.full((rows,), scales - self.entry)}

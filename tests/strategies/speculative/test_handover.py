@@ -273,7 +273,11 @@ def test_a_study_runs_it_and_prices_both_models(tmp_path: Path) -> None:
     found = record["content"]["arms"]
     assert found["half"]["kinds"] == {"draft": 2, "full": 2}
     assert found["half"]["macs"] > found["target"]["macs"] > found["all"]["macs"] == found["draft"]["macs"]
-    assert found["half"]["samples"][0]["stats"] == {"target_runs": [1, 1, 1, 1], "draft_runs": [1, 1, 0, 0]}
+    assert found["half"]["samples"][0]["stats"] == {
+        "target_runs": [1, 1, 1, 1],
+        "draft_runs": [1, 1, 0, 0],
+        "target_calls": 2,
+    }
     assert record["timing"]["arms"]["half"]["baseline"] == "target"
 
 

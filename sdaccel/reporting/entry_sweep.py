@@ -1,0 +1,113 @@
+"""The figure of a handover: what every number of draft scales costs and keeps, one line per mask."""
+
+from typing import TYPE_CHECKING, Any
+
+from sdaccel.errors import BadInput
+from sdaccel.metrics import meaning
+from sdaccel.reporting import style
+from sdaccel.reporting.quality import measured
+from sdaccel.reporting.quality_cost import Axis, prices
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+METRICS = ("fid", "kid", "judge.class")
+"""Panels: those that every arm has; KID where there are too few samples for FID."""
+COLOURS = dict(
+    zip((3, 2, 5, 1, 4, 0), (style.BLUE, style.ORANGE, style.SKY, style.VERMILLION, style.PURPLE, style.GREY), strict=True)
+)
+"""By mask, the correct one first."""
+
+
+def handed_over(record: Record) -> dict[str, tuple[int, int]]:
+    """Arm -> (entry_num, sd_mask), of the arms that hand over."""
+    content = record["content"]
+    found = {}
+    for name, arm in content["arms"].items():
+        strategy = content["config"]["arms"][name]["strategy"]
+        if "entry_num" in strategy and not arm["control"]:
+            found[name] = (strategy["entry_num"], strategy["sd_mask"])
+    return found
+
+
+def scales_of(record: Record) -> int:
+    """Scales of the study's generators."""
+    return int(max(sum(arm["kinds"].values()) for arm in record["content"]["arms"].values()))
+
+
+def entry_sweep(record: Record) -> "Figure":
+    """Quality with its intervals over the entry scale, then the price in MACs and in measured time."""
+    from matplotlib.figure import Figure
+
+    arms, found = handed_over(record), measured(record)
+    shown = {name: point for name, point in arms.items() if name in found}
+    if len({entry for entry, _ in shown.values()}) < 2:
+        raise BadInput(
+            "figure entry_sweep needs arms with mode handover at two or more entry_num, and metrics; set metrics=world."
+        )
+    metrics = [m for m in METRICS if all(found[name].get(m, {}).get("estimate") is not None for name in shown)]
+    metrics = [m for m in metrics if not (m == "kid" and "fid" in metrics)]
+    figure = Figure(figsize=(style.PAGE, 2.9))
+    panels = figure.subplots(1, len(metrics) + 1, squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=False):
+        _quality(axes, record, shown, metric)
+    _price(panels[-1], record, shown)
+    for axes in panels:
+        axes.set_xticks(range(scales_of(record) + 1))
+        axes.set_xlabel("scales that the draft makes (entry_num)")
+    handles = {name: h for axes in panels for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles, loc="outside lower left", ncols=5)
+    style.question(figure, "How many scales may a draft make, and through which mask must the target read them?")
+    return figure
+
+
+def _quality(axes: "Axes", record: Record, shown: dict[str, tuple[int, int]], metric: str) -> None:
+    arms = measured(record)
+    for sd_mask, colour in COLOURS.items():
+        own = sorted((entry, name) for name, (entry, mask) in shown.items() if mask == sd_mask and _inside(record, entry))
+        if not own:
+            continue
+        for entry, name in own:
+            low, high = arms[name][metric]["low"], arms[name][metric]["high"]
+            if low is not None and high is not None:
+                axes.plot([entry, entry], [low, high], color=colour, linewidth=1.2, alpha=0.6, solid_capstyle="butt")
+        axes.plot(
+            [entry for entry, _ in own],
+            [arms[name][metric]["estimate"] for _, name in own],
+            color=colour,
+            marker="o",
+            markersize=3,
+            linewidth=1.6 if sd_mask == 3 else 0.9,
+            label=f"mask {sd_mask}{' (correct)' if sd_mask == 3 else ''}",
+        )
+    for name, (entry, _) in shown.items():
+        if not _inside(record, entry):
+            axes.plot(entry, arms[name][metric]["estimate"], "D", color="black", markersize=3.5, label=_end(entry))
+    axes.set_ylabel(f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
+
+
+def _inside(record: Record, entry: int) -> bool:
+    """Both models make scales."""
+    return 0 < entry < scales_of(record)
+
+
+def _end(entry: int) -> str:
+    return "target alone (0), draft alone (all scales)" if entry == 0 else "_end"
+
+
+def _price(axes: "Axes", record: Record, shown: dict[str, tuple[int, int]]) -> None:
+    """Of the correct mask: the target reads what the draft made, so its arithmetic is not saved."""
+    baseline = record["content"]["config"]["study"]["baseline"]
+    for cost, colour, name in zip(prices(record), (style.GREEN, "black"), ("MACs", "measured time"), strict=False):
+        own = _relative(cost, baseline, {arm: entry for arm, (entry, mask) in shown.items() if mask == 3})
+        axes.plot(*zip(*own, strict=True), color=colour, marker="s", markersize=2.6, label=f"{name}, mask 3")
+    axes.axhline(1, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)))
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel(f"cost relative to the {baseline}")
+
+
+def _relative(cost: Axis, baseline: str, entries: dict[str, int]) -> list[tuple[int, float]]:
+    return sorted((entry, cost.of[name] / cost.of[baseline]) for name, entry in entries.items() if name in cost.of)

@@ -1,0 +1,127 @@
+"""The numbers that SDVAR's documents promise of every accelerated run: how each is measured, and bounded at d16 beside d30.
+
+At most 5 calls of the target, 1.3 to 1.7 times as fast, FID at most 0.07 higher, memory less than 20 % higher
+(PROJECT_STATUS_SUMMARY.md and the analysis of parallel_v1).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sdaccel.reporting import sdvar_bounds as bounds
+from sdaccel.reporting.cells import Range
+from sdaccel.reporting.entry_sweep import handed_over
+from sdaccel.reporting.quality import measured
+
+Record = dict[str, Any]
+
+HOLDS, REFUTED, OPEN = "holds", "refuted", "open"
+CORRECT = 3
+"""The mask that the model was trained with."""
+INFINITE = float("inf")
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A number that every accelerated arm is held to."""
+
+    name: str
+    says: str
+    at_least: float
+    at_most: float
+    measure: Callable[[Record, str], Range | None]
+    bound: Callable[[bounds.Work], str]
+    reason: Callable[[Record, str], str]
+
+    def verdict(self, found: Range | None) -> str:
+        """By both ends of the interval; open where it holds the limit, or where nothing was measured."""
+        if found is None:
+            return OPEN
+        low = found.estimate if found.low is None else found.low
+        high = found.estimate if found.high is None else found.high
+        if high < self.at_least or low > self.at_most:
+            return REFUTED
+        return HOLDS if low >= self.at_least and high <= self.at_most else OPEN
+
+
+def calls(record: Record, name: str) -> Range:
+    return Range(bounds.work_of(record["content"]["arms"][name]["samples"]).target_calls)
+
+
+def speedup(record: Record, name: str) -> Range | None:
+    """p50 and, as its ends, p10 and p90 of the paired rounds."""
+    found = (record["timing"] or {"arms": {}})["arms"].get(name)
+    return Range(found["speedup"]["p50"], found["speedup"]["p10"], found["speedup"]["p90"]) if found else None
+
+
+def fid_rise(record: Record, name: str) -> Range | None:
+    """None without an interval: at few samples the estimate alone says nothing about 0.07."""
+    found = measured(record).get(name, {}).get("fid_difference")
+    return None if found is None or found["low"] is None else Range(found["estimate"], found["low"], found["high"])
+
+
+def memory(record: Record, name: str) -> Range | None:
+    """Peak on the GPU, weights included, relative to the target's; nothing is measured on a CPU."""
+    timed = (record["timing"] or {"arms": {}})["arms"]
+    baseline = record["content"]["config"]["study"]["baseline"]
+    if any(timed.get(arm, {}).get("peak_bytes") is None for arm in (name, baseline)):
+        return None
+    of_models = bounds.weights_of(record, name)
+    alone = of_models[0] + timed[baseline]["peak_bytes"]
+    return Range((sum(of_models) + timed[name]["peak_bytes"]) / alone)
+
+
+def _calls_bound(work: bounds.Work) -> str:
+    return f"{work.target_calls:.3g} of {len(work.target_runs)}"
+
+
+def _speed_bound(work: bounds.Work) -> str:
+    target, draft = bounds.official()
+    latency, compute = (of(work, target=target, draft=draft) for of in (bounds.latency_bound, bounds.compute_bound))
+    return f"{latency:.2f} by latency, {compute:.2f} by arithmetic"
+
+
+def _memory_bound(work: bounds.Work) -> str:
+    target, draft = bounds.official()
+    shared = bounds.tokenizer_bytes(bounds.TARGET)
+    one, many = (bounds.memory(b, target=target, draft=draft, tokenizer_bytes=shared) for b in (1, 64))
+    return f"{one:.2f} at B = 1, {many:.2f} at B = 64"
+
+
+def _verified(record: Record, name: str) -> bool:
+    return "accepted" in record["content"]["arms"][name]["samples"][0]["stats"]
+
+
+def _why_calls(record: Record, name: str) -> str:
+    samples = record["content"]["arms"][name]["samples"]
+    if not _verified(record, name):
+        return "Follows from entry_num, because nothing is verified."
+    drafted, accepted = (sum(sample["stats"][key] for sample in samples) for key in ("drafted", "accepted"))
+    return f"Of {drafted / len(samples):.3g} drafted scales {accepted / len(samples):.3g} stood."
+
+
+def _why_speed(record: Record, name: str) -> str:
+    work = bounds.work_of(record["content"]["arms"][name]["samples"])
+    if min(work.target_runs) >= 1:
+        return "The target reads every scale all the same and the draft comes on top: launches are saved, arithmetic is added."
+    return "The prefix is not fed, so the target is spared its tokens."
+
+
+def _why_fid(record: Record, name: str) -> str:
+    if name not in handed_over(record):
+        return "What the rule lets stand is not the target's own draw."
+    if handed_over(record)[name][1] == CORRECT:
+        return "What the draft made stays, and the first scales decide what the picture shows."
+    return "The mask hides from the target what it was trained to see."
+
+
+def _why_memory(record: Record, name: str) -> str:
+    return "A second set of weights, and a second cache while the draft runs."
+
+
+PROMISES = (
+    Promise("target calls", "at most 5 instead of 10", -INFINITE, 5, calls, _calls_bound, _why_calls),
+    Promise("speed-up", "1.3 to 1.7", 1.3, INFINITE, speedup, _speed_bound, _why_speed),
+    Promise("FID", "at most 0.07 higher", -INFINITE, 0.07, fid_rise, lambda work: "none by formula", _why_fid),
+    Promise("memory", "less than 1.2 of the target's", -INFINITE, 1.2, memory, _memory_bound, _why_memory),
+)
