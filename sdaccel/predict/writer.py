@@ -1,6 +1,10 @@
-"""Write every wanted row of a prediction under its sample's own index, whatever process or batch it came from."""
+"""Write every wanted row of a prediction under its sample's own index, whatever process or batch it came from.
+
+A thread writes one batch while the next one is made: waiting for the disk is most of what writing costs.
+"""
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,11 @@ class SampleWriter(BasePredictionWriter):
     def __init__(self, samples: Samples) -> None:
         super().__init__(write_interval="batch")
         self.samples = samples
+        self.thread: ThreadPoolExecutor | None = None
+        self.writing: Future[None] | None = None
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.thread = ThreadPoolExecutor(max_workers=1)
 
     def write_on_batch_end(
         self,
@@ -34,16 +43,42 @@ class SampleWriter(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         images = to_uint8(prediction.images)
-        arrays: dict[str, Any] = {name: array.cpu().numpy() for name, array in prediction.arrays.items()}
+        arrays = {name: array.cpu().numpy() for name, array in prediction.arrays.items()}
+        stats = {name: values.cpu() for name, values in prediction.stats.items()}
+        self._wait()
+        assert self.thread is not None, "on_predict_start comes first"
+        self.writing = self.thread.submit(self._write, batch, images, prediction.kinds, arrays, stats)
+
+    def _write(
+        self, batch: Batch, images: np.ndarray, kinds: list[str], arrays: dict[str, np.ndarray], stats: dict[str, Tensor]
+    ) -> None:
         for row, index in batch.wanted.items():
             self.samples.write(
                 index,
                 condition=batch.conditions[row],
                 image=images[row],
-                kinds=prediction.kinds,
+                kinds=kinds,
                 arrays={name: array[row] for name, array in arrays.items()},
-                stats={name: rounded(values[row]) for name, values in prediction.stats.items()},
+                stats={name: rounded(values[row]) for name, values in stats.items()},
             )
+
+    def _wait(self) -> None:
+        """The batch before is on disk; what went wrong with it is raised here."""
+        if self.writing is not None:
+            self.writing.result()
+            self.writing = None
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._end()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        """Everything is on disk and the thread is gone."""
+        if self.thread is not None:
+            self.thread.shutdown()
+        self._wait()
 
 
 def rounded(values: Tensor) -> Any:
