@@ -131,6 +131,12 @@ def test_a_model_of_few_steps_is_refused_where_nothing_could_be_forecast() -> No
     Taylor(interval=1).check(4)  # asked for: every step full
 
 
+@pytest.mark.parametrize("mode", [HiCache(max_order=1), Fora(interval=2), Delta(), Taylor(interval=2, max_order=1)])
+def test_a_model_of_few_steps_is_refused_with_the_reason(mode: Forecast) -> None:
+    assert "generator.num_steps=4 is too few to forecast any: from one step of a few-step model" in refused(mode, 4)
+    mode.check(5)
+
+
 def test_an_order_that_the_schedule_never_fills_is_refused_with_the_one_that_it_does() -> None:
     said = refused(Taylor(interval=5, max_order=3), 12)
     assert "max_order=3 is never reached" in said and "write strategy.max_order=2" in said

@@ -12,6 +12,8 @@ from sdaccel.strategies.forecast.plan import ladder_length
 if TYPE_CHECKING:
     from sdaccel.strategies.forecast.base import Forecast
 
+FEW_STEPS = 4
+"""What distilled models take; neighbouring steps of so few have little in common."""
 ANCHOR_DTYPES = ("same", "float32", "bfloat16")
 
 
@@ -52,6 +54,11 @@ def check_plan(strategy: "Forecast", steps: int) -> None:
         raise BadInput(
             f"strategy.first_enhance={first_enhance} leaves none of generator.num_steps={steps} to forecast: where there are "
             "few steps they are too far apart; use strategy=original."
+        )
+    if skipped and steps <= FEW_STEPS:
+        raise BadInput(
+            f"generator.num_steps={steps} is too few to forecast any: from one step of a few-step model to the next features "
+            f"change too much; use strategy=original, or a model that takes more than {FEW_STEPS} steps."
         )
     if skipped:
         before = [step for step in full if step < skipped[-1]]

@@ -1,6 +1,6 @@
 """A FluxPipeline of a few thousand random parameters, written the way FLUX.1 is published."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +141,11 @@ def merged(state: dict[str, Tensor], layout: Layout, shapes: Shapes) -> dict[str
             scale, shift = whole[key].chunk(2)
             whole[key] = torch.cat([shift, scale])
     return {key: value.reshape(shapes[key]).contiguous() for key, value in whole.items()}
+
+
+def overrides(config: OfficialFlux) -> list[str]:
+    """What turns generator=flux_dev into this config on the command line."""
+    official = OfficialFlux()
+    values = {option.name: getattr(config, option.name) for option in fields(config)}
+    changed = {name: value for name, value in values.items() if value != getattr(official, name)}
+    return ["generator=flux_dev", *(f"generator.{name}={value}".replace(" ", "") for name, value in changed.items())]
