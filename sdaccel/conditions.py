@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from sdaccel import prompt_table
 from sdaccel.errors import BadInput
 from sdaccel.noise import sample_seeds
 
@@ -46,7 +47,7 @@ def batches(conditions: Sequence[Condition], *, seed: int, size: int, done: Coll
 
 
 def read_prompts(path: Path) -> list[str]:
-    """One prompt per line, UTF-8; blank lines do not count."""
+    """One prompt per line, or the column `prompt` of a .csv, .tsv or .jsonl, UTF-8; blank ones do not count."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -67,7 +68,11 @@ def read_prompts(path: Path) -> list[str]:
         raise BadInput(
             f"data.prompt_file={path} holds NUL bytes, so it is a binary file; give plain text, one prompt per line."
         )
-    prompts = [line.strip() for line in text.split("\n") if line.strip()]
+    try:
+        found = prompt_table.READERS.get(path.suffix.lower(), prompt_table.lines)(text)
+    except ValueError as error:
+        raise BadInput(f"data.prompt_file={path}: {error}; give a column `prompt`, or plain text with one per line.") from None
+    prompts = [prompt.strip() for prompt in found if prompt.strip()]
     if not prompts:
         raise BadInput(f"data.prompt_file={path} holds no prompt; write one prompt per line.")
     return prompts
