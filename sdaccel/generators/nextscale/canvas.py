@@ -92,13 +92,20 @@ class Canvas:
         self.commit(self.contribution(codes))
 
     def put(self, scale: int, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
-        """Write the state behind a scale for these rows, None: for all; the others keep what they have there."""
-        self._write(scale + 1, self.states[scale] + self.contribution(codes, scale=scale), rows)
+        """Write the state behind a scale for these rows, whose codes they are; the others keep what they have there.
 
-    def _write(self, index: int, state: Tensor, rows: Sequence[int] | None) -> None:
+        Computed in the shape of the batch, whatever rows are meant: bits may depend on the shape.
+        """
+        if rows is None:
+            self._write(scale + 1, self.states[scale] + self.contribution(codes, scale=scale), None)
+            return
+        chosen = torch.tensor(rows, device=codes.device)
+        whole = codes.new_zeros(len(self.f_hat), *codes.shape[1:]).index_copy(0, chosen, codes)
+        self._write(scale + 1, self.states[scale] + self.contribution(whole, scale=scale), chosen)
+
+    def _write(self, index: int, state: Tensor, rows: Tensor | None) -> None:
         if rows is not None and index < len(self.states):
-            chosen = torch.tensor(rows, device=state.device)
-            state = self.states[index].index_copy(0, chosen, state.index_select(0, chosen))
+            state = self.states[index].index_copy(0, rows, state.index_select(0, rows))
         self.states[index : index + 1] = [state]
 
     def input_of(self, scale: int) -> Tensor:

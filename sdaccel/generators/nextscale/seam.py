@@ -59,13 +59,14 @@ class ScaleSeam(Protocol):
         """Guided logits (B, l, V) of scales first .. last in one pass behind the cached ones, which it joins.
 
         maps (B, l, Cvae): the canvas at the sizes of these scales but scale 0, which needs none. `bias` (l, n) replaces the
-        block-causal visibility of the n tokens up to the last. Every row is computed, the cache of `rows` alone is written:
-        the others may stand elsewhere.
+        block-causal visibility of the n tokens up to the last. With `rows` the pass is for these alone, and so is what it
+        returns: all are computed, for bits may depend on the batch shape, but the others keep the cache of where they stand.
         """
         ...
 
-    def draw(self, logits: Tensor, scale: int) -> tuple[Tensor, Tensor]:
-        """Tokens (B, l) and codes (B, l, Cvae) of one scale from its guided logits, filtered and raced as in `full`."""
+    def draw(self, logits: Tensor, scale: int, *, rows: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """Tokens (B, l) and codes (B, l, Cvae) of one scale from its guided logits, filtered and raced as in `full`; with
+        `rows` all of these are of these rows alone."""
         ...
 
     def codes(self, tokens: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ class ScaleSeam(Protocol):
         ...
 
     def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
-        """Set a scale's tokens and the canvas behind it, for these rows or all; what others hold there stays."""
+        """Set a scale's tokens and the canvas behind it, for these rows, whose they are, or all; what others hold stays."""
         ...
 
     def tokens_of(self, scale: int) -> Tensor:

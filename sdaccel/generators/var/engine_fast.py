@@ -21,7 +21,7 @@ from sdaccel.generators.nextscale.tokens import PhiloxRace, combine, combine_sca
 from sdaccel.generators.var.engine_graphs import Graphs, Place, working_place
 from sdaccel.generators.var.engine_parts import Prepared, StaticCanvas, hidden, split_heads
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
-from sdaccel.generators.var.sampler import GuidedRun, Recorder, Sample, Sampling, choose, class_rows, ignore
+from sdaccel.generators.var.sampler import GuidedRun, Recorder, Sample, Sampling, choose, class_rows, ignore, of_rows
 from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.kernels.adaln import add_gated, add_modulated, modulated, place
 from sdaccel.kernels.race import guided_race
@@ -170,17 +170,19 @@ class FastLoop:
         if not self.sampling.more_smooth:
             tokens = self.tokens[:, start:end] = guided_race(raw, self.seeds, self.knobs[k], start=start)
             return codebook[tokens]
-        self.tokens[:, start:end], codes = self._smooth(combine(wide(raw), self.sampling.cfg * (k / (self.scales - 1))), k)
+        self.tokens[:, start:end], codes = self._smooth(
+            combine(wide(raw), self.sampling.cfg * (k / (self.scales - 1))), k, self.seeds
+        )
         return codes
 
-    def _smooth(self, logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def _smooth(self, logits: Tensor, k: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
         return choose(
             logits,
             self.vae.quantize.embedding.weight,
             k=k,
             scales=self.scales,
             start=self.offsets[k],
-            noise=PhiloxRace(self.seeds),
+            noise=PhiloxRace(seeds),
             sampling=self.sampling,
         )
 
@@ -195,7 +197,8 @@ class FastLoop:
         with self.run.standing_at(first, last, rows):
             graphs.run(("guided", first, last), lambda: self._guided(first, last, bias))
             self.run.count(last)
-        return memory.logits[:, o[first] : o[last + 1]].clone()
+        logits = memory.logits[:, o[first] : o[last + 1]]
+        return logits.clone() if rows is None else of_rows(logits, rows)
 
     def _guided(self, first: int, last: int, bias: Tensor | None) -> None:
         o, memory = self.offsets, self.passes
@@ -210,13 +213,14 @@ class FastLoop:
         with torch.inference_mode(False), torch.no_grad():
             return Passes(self.run.model, rows=len(self.labels))
 
-    def draw(self, logits: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    def draw(self, logits: Tensor, scale: int, *, rows: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Tokens and codes of one scale from its guided logits."""
+        seeds = of_rows(self.seeds, rows)
         if self.sampling.more_smooth:
-            return self._smooth(logits, scale)
+            return self._smooth(logits, scale, seeds)
         unguided = self.knobs[scale].clone()
         unguided[0] = 0
-        tokens = guided_race(torch.cat([logits, logits]), self.seeds, unguided, start=self.offsets[scale])
+        tokens = guided_race(torch.cat([logits, logits]), seeds, unguided, start=self.offsets[scale])
         return tokens, self.codes(tokens)
 
     def codes(self, tokens: Tensor) -> Tensor:
@@ -229,8 +233,7 @@ class FastLoop:
         if rows is None:
             place.copy_(tokens)
         else:
-            chosen = torch.tensor(rows, device=tokens.device)
-            place.index_copy_(0, chosen, tokens[chosen])
+            place.index_copy_(0, torch.tensor(rows, device=tokens.device), tokens)
         self.canvas.put(scale, codes, rows=rows)
 
     def release(self) -> None:

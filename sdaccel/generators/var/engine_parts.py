@@ -3,7 +3,6 @@
 R rows [cond; uncond] · l tokens of this pass · C width · H heads · d head dimension
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -79,14 +78,13 @@ class StaticCanvas(Canvas):
     def count(self) -> None:
         self.states.append(self.slots[self.scale + 1])
 
-    def _write(self, index: int, state: Tensor, rows: Sequence[int] | None) -> None:
+    def _write(self, index: int, state: Tensor, rows: Tensor | None) -> None:
         if index == len(self.states):
             self.states.append(self.slots[index])
         if rows is None:
             self.slots[index].copy_(state)
         else:
-            chosen = torch.tensor(rows, device=state.device)
-            self.slots[index].index_copy_(0, chosen, state.index_select(0, chosen))
+            self.slots[index].index_copy_(0, rows, state.index_select(0, rows))
 
     def add(self, codes: Tensor) -> None:
         self.paint(codes)

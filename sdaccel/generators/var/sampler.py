@@ -123,6 +123,11 @@ class GuidedRun:
             yield
 
 
+def of_rows(values: Tensor, rows: Sequence[int] | None) -> Tensor:
+    """These rows, None: all."""
+    return values if rows is None else values.index_select(0, torch.tensor(rows, device=values.device))
+
+
 def guidance(cfg: float, *, patch_nums: Sequence[int], first: int, last: int) -> Tensor:
     """t of every token of scales first .. last, float64 (l,)."""
     level = levels(patch_nums)
@@ -218,10 +223,10 @@ class ScaleLoop:
         """Guided logits (B, l, V) of several scales in one pass; see the seam."""
         with self.run.standing_at(first, last, rows):
             h = self.run.advance(self.run.inputs(maps, first=first, last=last), first=first, last=last, bias=bias)
-        raw = self.run.logits(h)
-        return combine_scales(raw, guidance(self.sampling.cfg, patch_nums=self.canvas.patch_nums, first=first, last=last))
+        t = guidance(self.sampling.cfg, patch_nums=self.canvas.patch_nums, first=first, last=last)
+        return of_rows(combine_scales(self.run.logits(h), t), rows)
 
-    def draw(self, logits: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    def draw(self, logits: Tensor, scale: int, *, rows: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Tokens and codes of one scale from its guided logits."""
         return choose(
             logits,
@@ -229,7 +234,7 @@ class ScaleLoop:
             k=scale,
             scales=len(self.canvas.patch_nums),
             start=self.model.offsets[scale],
-            noise=self.noise,
+            noise=self.noise if rows is None else PhiloxRace(of_rows(self.seeds, rows)),
             sampling=self.sampling,
         )
 
@@ -239,11 +244,11 @@ class ScaleLoop:
 
     def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
         """Set a scale's tokens and the canvas behind it."""
-        if rows is not None and scale < len(self.tokens):
-            chosen = torch.tensor(rows, device=tokens.device)
-            tokens = self.tokens[scale].index_copy(0, chosen, tokens[chosen])
-        self.tokens[scale : scale + 1] = [tokens]
         self.canvas.put(scale, codes, rows=rows)
+        if rows is not None:
+            held = self.tokens[scale] if scale < len(self.tokens) else tokens.new_zeros(len(self.labels), tokens.shape[1])
+            tokens = held.index_copy(0, torch.tensor(rows, device=tokens.device), tokens)
+        self.tokens[scale : scale + 1] = [tokens]
 
     def tokens_of(self, scale: int) -> Tensor:
         """(B, l)"""

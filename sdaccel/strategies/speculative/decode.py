@@ -68,15 +68,14 @@ class Speculation:
         proposals = [self._propose(k, rows, first=cached if k == scale else k) for k in range(scale, scale + gamma)]
         logits = self._pass(self.seam, rows, first=scale, last=scale + gamma)
         self.ledger.passed(rows, first=scale, last=scale + gamma)
-        standing = rows
+        standing = list(range(len(rows)))  # places in the group, in whose order are all tensors here
         for k, (tokens, guess) in enumerate(proposals, scale):
-            standing = self._judge(k, standing, self._drafted(k, tokens, guess, logits[k]))
+            standing = self._judge(k, rows, standing, self._drafted(k, rows, tokens, guess, logits[k]))
             if not standing:
                 break
         if standing:
             last = scale + gamma
-            self._paint(last, *self.seam.draw(logits[last], last), standing)
-            self._go_on(standing, last + 1)
+            self._set(last, rows, standing, *self.seam.draw(logits[last], last, rows=self._some(rows)))
         for row in rows:
             accepted = min(self.next[row] - 1 - scale, gamma)
             self.gammas[row].saw(drafted=gamma, accepted=accepted)
@@ -86,43 +85,42 @@ class Speculation:
         """The draft's tokens and guided logits of a scale; it reads on the way what the target made without it."""
         logits = self._pass(self.draft, rows, first=first, last=scale)[scale]
         self.ledger.drafted(rows, first=first, last=scale)
-        tokens, codes = self.draft.draw(logits, scale)
-        self._paint(scale, tokens, codes, rows)
+        tokens, codes = self.draft.draw(logits, scale, rows=self._some(rows))
+        self.seam.paint(scale, tokens, codes, rows=self._some(rows))
         return tokens, logits
 
     def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Tensor]:
-        """Guided logits by scale, of one pass of either model over the canvas."""
+        """The rows' guided logits by scale, of one pass of either model over the canvas."""
         logits = model.guided(self.seam.canvas.inputs_of(first, last), first=first, last=last, rows=self._some(rows))
         return dict(enumerate(logits.split(self.lengths[first : last + 1], 1), first))
 
-    def _drafted(self, scale: int, tokens: Tensor, draft: Tensor, target: Tensor) -> Drafted:
+    def _drafted(self, scale: int, rows: list[int], tokens: Tensor, draft: Tensor, target: Tensor) -> Drafted:
         return Drafted(
             start=self.offsets[scale],
             tokens=tokens,
             draft=draft,
             target=target,
             sampling=self.seam.sampling,
-            seeds=self.seam.seeds,
-            draw=lambda: self.seam.draw(target, scale),
+            seeds=self.seam.seeds[rows],
+            draw=lambda: self.seam.draw(target, scale, rows=self._some(rows)),
             codes=self.seam.codes,
         )
 
-    def _judge(self, scale: int, rows: list[int], drafted: Drafted) -> list[int]:
-        """The rows whose draft stands; the others are painted anew and go on behind this scale."""
+    def _judge(self, scale: int, rows: list[int], standing: list[int], drafted: Drafted) -> list[int]:
+        """Of those that stood so far the ones that still do; the others are painted anew and go on behind this scale."""
         verdict = self.judge(drafted)
-        self.ledger.judged(rows, scale, drafted, verdict.stood)
+        self.ledger.judged(rows, standing, scale, drafted, verdict.stood)
         stood = verdict.stood.tolist()
-        if fallen := [row for row in rows if not stood[row]]:
-            self._paint(scale, *verdict.replace(), fallen)
-            self._go_on(fallen, scale + 1)
-        return [row for row in rows if stood[row]]
+        if fallen := [place for place in standing if not stood[place]]:
+            self._set(scale, rows, fallen, *verdict.replace())
+        return [place for place in standing if stood[place]]
 
-    def _paint(self, scale: int, tokens: Tensor, codes: Tensor, rows: list[int]) -> None:
-        self.seam.paint(scale, tokens, codes, rows=self._some(rows))
-
-    def _go_on(self, rows: list[int], scale: int) -> None:
-        for row in rows:
-            self.next[row] = scale
+    def _set(self, scale: int, rows: list[int], places: list[int], tokens: Tensor, codes: Tensor) -> None:
+        """What the target said of a scale, for some places of the group, which go on behind it."""
+        chosen = [rows[place] for place in places]
+        self.seam.paint(scale, tokens[places], codes[places], rows=self._some(chosen))
+        for row in chosen:
+            self.next[row] = scale + 1
 
     def _some(self, rows: list[int]) -> list[int] | None:
         """None for a group of all rows, which needs no protection of others."""

@@ -32,13 +32,13 @@ class Ledger:
         self.runs["target_runs"][list(rows), first : last + 1] += 1
         self.counts["target_calls"][list(rows)] += 1
 
-    def judged(self, rows: Sequence[int], scale: int, drafted: Drafted, stood: Tensor) -> None:
-        rows, held = list(rows), stood.cpu()
-        self.counts["accepted"][rows] += held[rows].long()
-        if self.distances:
-            for name, values in distances(drafted).items():
-                self.distances[name][rows, scale] = values.cpu().float()[rows]
-            self.distances["stood"][rows, scale] = held[rows].float()
+    def judged(self, rows: Sequence[int], places: Sequence[int], scale: int, drafted: Drafted, stood: Tensor) -> None:
+        """The verdict on those places of a group of rows whose earlier scales stood."""
+        chosen, places = [rows[place] for place in places], list(places)
+        found = {"stood": stood.float()} | (distances(drafted) if self.distances else {})
+        self.counts["accepted"][chosen] += stood.long().cpu()[places]
+        for name in self.distances:
+            self.distances[name][chosen, scale] = found[name].cpu().float()[places]
 
     def stats(self) -> dict[str, Tensor]:
         wasted = {"wasted": self.counts["drafted"] - self.counts["accepted"]}

@@ -13,7 +13,17 @@ from sdaccel.strategies.two_models import Equipped
 
 SIDES = [1, 2, 3, 4]
 TARGET = Var(
-    depth=2, num_classes=5, vocab=32, Cvae=4, ch=32, image_size=64, patch_nums=SIDES, init_unit_scale=True, top_k=0, top_p=0.9
+    depth=2,
+    num_classes=5,
+    vocab=32,
+    Cvae=4,
+    ch=32,
+    ch_mult=[1],
+    image_size=4,
+    patch_nums=SIDES,
+    init_unit_scale=True,
+    top_k=0,
+    top_p=0.9,
 )
 """Random, and everything in it matters. Its tokenizer follows from init_seed, so that a draft has to share it."""
 DRAFT = replace(TARGET, depth=1)

@@ -25,7 +25,7 @@ def guided(seam: ScaleSeam, first: int, last: int, **options: Any) -> Tensor:
 def by_hand(seam: ScaleSeam, first: int, last: int, rows: list[int] | None = None) -> None:
     """Scales one by one through the primitives."""
     for k in range(first, last + 1):
-        tokens, codes = seam.draw(guided(seam, k, k, rows=rows), k)
+        tokens, codes = seam.draw(guided(seam, k, k, rows=rows), k, rows=rows)
         seam.paint(k, tokens, codes, rows=rows)
 
 
@@ -94,7 +94,8 @@ def test_without_naming_rows_a_pass_overwrites_those_that_ran_ahead() -> None:
     plain, ragged = (runtime.start(LABELS, SEEDS) for _ in range(2))
     by_hand(plain, 0, 3)
     by_hand(ragged, 0, 3, rows=None)
-    ragged.paint(0, (finished(plain)[:, :1] + 1) % 32, plain.codes(finished(plain)[:, :1]) * 2, rows=[0])
+    first = finished(plain)[:1, :1]
+    ragged.paint(0, (first + 1) % 32, plain.codes(first) * 2, rows=[0])
     guided(ragged, 1, 1)
     kv = [loop.run.kv for loop in (plain, ragged)]  # type: ignore[attr-defined]
     assert not torch.equal(kv[0].keys[:, 0], kv[1].keys[:, 0])
