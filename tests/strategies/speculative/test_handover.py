@@ -198,8 +198,14 @@ def test_taking_over_from_itself_notices_every_bug_that_was_shipped(eager: tuple
     seam, draft = loops(target, target)
     if bug:
         seam.guided = partial(bug, seam)  # type: ignore[method-assign]
-    drawn, draw = [], seam.draw
-    seam.draw = lambda logits, scale: drawn.append(logits) or draw(logits, scale)  # type: ignore[method-assign,func-returns-value]
+    drawn: list[Tensor] = []
+    draw = seam.draw
+
+    def watched(logits: Tensor, scale: int, **options: Any) -> tuple[Tensor, Tensor]:
+        drawn.append(logits)
+        return draw(logits, scale, **options)
+
+    seam.draw = watched  # type: ignore[method-assign]
     HandoverRule(seam, draft, entry=entry, sd_mask=CORRECT, kinds=Handover(entry_num=entry).plan(SCALES)).decode()
     off = (drawn[0][:, -(SIDES[entry] ** 2) :] - plain[entry]).abs().max()
     assert off < 1e-5 if bug is None else off > 1e-3
