@@ -8,6 +8,7 @@ import pytest
 
 from sdaccel.compat.hicache import FLAGS, MODES, overrides
 from sdaccel.errors import BadInput
+from sdaccel.generators.flux.official.generator import OfficialFlux
 from sdaccel.studies import compose
 from tests.conftest import CONF
 
@@ -91,6 +92,17 @@ def test_what_cannot_be_meant_is_one_line(line: str, says: str) -> None:
 def test_every_mode_composes(mode: str) -> None:
     plan = compose.plan([*overrides(["--mode", mode]), "data.prompts=[a cat]"], conf=CONF)
     assert plan.arms[-1].config["strategy"]["_target_"].startswith("sdaccel.strategies.")
+
+
+def test_the_models_of_the_launcher_are_the_official_ones() -> None:
+    line = "--model_name flux-dev --mode HiCache --interval 5 --max_order 2 --width 512 --num_steps 28 --guidance 4"
+    made = compose.plan([*overrides(line.split()), "data.prompts=[a cat]"], conf=CONF).arms[-1]
+    assert made.generator == OfficialFlux(width=512, num_steps=28, guidance=4.0)
+    assert made.strategy.plan(28)[:8] == ["full"] * 3 + ["forecast"] * 4 + ["full"]
+    schnell = compose.plan([*overrides(["--model_name", "flux-schnell"]), "data.prompts=[a cat]"], conf=CONF).arms[-1].generator
+    assert (schnell.num_steps, schnell.guidance_embeds, schnell.shifted) == (4, False, False)
+    with pytest.raises(BadInput, match=r"generator\.num_steps=4 is too few to forecast"):
+        compose.plan([*overrides(["--model_name", "flux-schnell", "--mode", "HiCache"]), "data.prompts=[a cat]"], conf=CONF)
 
 
 def test_every_flag_is_in_the_readme() -> None:
