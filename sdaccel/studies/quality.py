@@ -3,6 +3,7 @@
     {at_least: [real], metric: judge.mean, bound: 0.97}             also at_most; every arm named
     {ratio: [real, target], metric: judge.class, at_least: 0.9}     metric(target) / metric(real); also at_most
     {disjoint: [target, draft], metric: fid}                        draft's interval lies wholly above target's
+    {equivalent: [target, fast], metric: fid, within: 0.05}         fast's fid_difference, interval and all, within 5 % of fid
     {monotone: [s50, s20, s5], metric: judge.mean, within: 0}       no arm is better than the one before, by more than `within`
     {macs: [target, draft], at_least: 4}                            macs(target) / macs(draft); also at_most
 
@@ -12,7 +13,7 @@ Where there are too few samples for a metric or its interval the check stays ope
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sdaccel.errors import BadInput
@@ -25,13 +26,14 @@ BOUNDS = {"at_least": ">=", "at_most": "<="}
 OPTIONS: dict[str, tuple[str, ...]] = {
     "ratio": ("metric", *BOUNDS),
     "disjoint": ("metric",),
+    "equivalent": ("metric", "within"),
     "monotone": ("metric", "within"),
     "macs": tuple(BOUNDS),
     "at_least": ("metric", "bound"),
     "at_most": ("metric", "bound"),
 }
 """Check -> its options. The first of these names in a specification is the check."""
-PAIRS = ("ratio", "disjoint", "macs")
+PAIRS = ("ratio", "disjoint", "equivalent", "macs")
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ def _bound(name: str, options: Mapping[str, Any], where: str) -> tuple[str, Any]
         return BOUNDS[name], options.get("bound")
     if name == "disjoint":
         return ">=", 0
-    if name == "monotone":
-        return "<=", options.get("within", 0)
+    if name in ("monotone", "equivalent"):
+        return "<=", options.get("within", 0 if name == "monotone" else None)
     given = [key for key in BOUNDS if key in options]
     if len(given) != 1:
         raise BadInput(f"{where} needs one bound: {' or '.join(f'{key}: NUMBER' for key in BOUNDS)}.")
@@ -96,11 +98,15 @@ def validate(specs: Sequence[Any], arms: Sequence[Arm], *, metrics: Sequence[str
             raise BadInput(f"{where}: metric {rule.metric} is unknown; {choices}.")
         if rule.name == "disjoint" and not meaning.has_interval(rule.metric):
             raise BadInput(f"{where}: metric {rule.metric} has no interval; choose another.")
+        if rule.name == "equivalent" and f"{rule.metric}_difference" not in metrics:
+            raise BadInput(f"{where}: metric {rule.metric} has no difference with an interval; choose fid or kid.")
         named = [arm for arm in arms if not arm.mutant and arm.template in rule.arms]
         for arm in named:
             _check_measured(arm, rule.metric, arms, baseline, where)
             if rule.name in PAIRS and arm.template != rule.arms[0]:
-                partner(arm, rule.arms[0], arms)
+                reference = partner(arm, rule.arms[0], arms)
+                if rule.name == "equivalent" and arm.baseline(baseline, arms) != reference:
+                    raise BadInput(f"{where}: {arm.name} is compared with {reference.name}, which is not its baseline.")
         if rule.name == "monotone" and len(named) < 2:
             raise BadInput(f"{where} needs two or more arms in order.")
 
@@ -143,6 +149,20 @@ def _disjoint(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
         yield _verdict(rule, result, reference, lambda own, other: own[0] - other[1], _interval)
 
 
+def _equivalent(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
+    """Open where the interval reaches over the bound without leaving it behind."""
+    for reference, result in _pairs(rule, results):
+        found, own = result.metrics.aggregates[f"{rule.metric}_difference"], reference.metrics.aggregates[rule.metric]
+        ends = _interval(found)
+        if ends is None or not own.estimate:
+            yield _decided(rule, result, reference, None, found.note or own.note or "there is no interval")
+            continue
+        size = abs(own.estimate)
+        furthest, nearest = max(map(abs, ends)) / size, 0.0 if ends[0] <= 0 <= ends[1] else min(map(abs, ends)) / size
+        verdict = _decided(rule, result, reference, furthest, f"difference {_shown(found)} of {own.estimate:.4g}")
+        yield verdict if verdict.passed or nearest > rule.bound else replace(verdict, passed=None)
+
+
 def _monotone(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
     """One verdict: the step that rises most."""
     sign = -1 if meaning.lower_is_better(rule.metric) else 1
@@ -156,6 +176,7 @@ def _monotone(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
 JUDGES: dict[str, Callable[[Rule, Sequence[Result]], Iterator[Verdict]]] = {
     "ratio": _ratio,
     "disjoint": _disjoint,
+    "equivalent": _equivalent,
     "monotone": _monotone,
     "macs": _macs,
     "at_least": _bounded,
