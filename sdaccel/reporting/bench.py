@@ -33,6 +33,16 @@ def bench(record: Record) -> Table:
     return Table("bench", columns, rows)
 
 
+def agreement(record: Record) -> Table:
+    """What engines that are beside a reference drew otherwise on the same canvas."""
+    found = (record["timing"] or {}).get("agreement", {})
+    columns = ("arm", "relative L2 of the logits", "tokens", "different", "not explained by rounding")
+    rows: list[tuple[Cell, ...]] = [
+        (name, a["relative_l2"], a["tokens"], a["different"], a["unexplained"]) for name, a in found.items()
+    ]
+    return Table("agreement", columns, rows)
+
+
 def bench_times(record: Record) -> "Figure":
     """A panel per case: a bar per arm, its phases stacked where they were measured, and the floor as a line."""
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sdaccel.reporting import strip, tables
-from sdaccel.reporting.bench import bench
+from sdaccel.reporting.bench import agreement, bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.models import Model
 from sdaccel.reporting.models import models as tabulated
@@ -48,7 +48,7 @@ def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path, models:
 
 def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
     links = [path.relative_to(reports).as_posix() for path in paths]
-    time = [_titled("Time", table(t)) for t in [tables.timing(record), bench(record)] if t.rows]
+    time = [_titled("Time", table(t)) for t in [tables.timing(record), bench(record), agreement(record)] if t.rows]
     pictures = [_titled(*found) for found in [strip.strip(record, reports / "thumbnails")] if found[1]]
     quality = [*pictures, _titled("Quality", table(tables.quality(record), container="bleed"))] if measured(record) else []
     parts = [

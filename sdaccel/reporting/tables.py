@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sdaccel.reporting.bench import bench
+from sdaccel.reporting.bench import agreement, bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.quality import metrics, quality
 from sdaccel.reporting.sdvar_claims import claims
@@ -110,7 +110,18 @@ def timing(record: Record) -> Table:
     return Table("timing", columns, rows)
 
 
-TABLES: tuple[Callable[[Record], Table], ...] = (summary, verdicts, arms, timing, bench, quality, winners, claims, metrics)
+TABLES: tuple[Callable[[Record], Table], ...] = (
+    summary,
+    verdicts,
+    arms,
+    timing,
+    bench,
+    agreement,
+    quality,
+    winners,
+    claims,
+    metrics,
+)
 
 
 def tables(record: Record) -> list[Table]:

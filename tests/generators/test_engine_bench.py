@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from sdaccel.generators.var.engine_bench import VarEngine, phases, work
+from sdaccel.generators.var.engine_bench import VarEngine, agreements, phases, work
 from sdaccel.generators.var.generator import Var
 from sdaccel.measure.compiles import compiled_graphs
 from sdaccel.measure.energy import joules
@@ -89,6 +89,21 @@ def test_a_benchmark_writes_a_record_whose_content_no_clock_decides(
     assert records.load(again)["content"] == record["content"]
 
 
+def test_the_record_says_how_far_the_fast_engine_is_from_eager(record: dict[str, Any]) -> None:
+    (found,) = record["timing"]["agreement"].values()
+    assert found["tokens"] == 2 * 30
+    assert found["unexplained"] == 0
+    assert found["relative_l2"] < 1e-5
+
+
+def test_another_number_format_is_compared_with_the_reference_of_the_first() -> None:
+    half = replace(TINY, engine="fast", dtype="bfloat16").build(CPU)
+    found = agreements({"eager": TINY.build(CPU), "half": half}, CPU)
+    assert 1e-4 < found["half"]["relative_l2"] < 2e-2
+    assert found["half"]["unexplained"] == 0
+    assert agreements({"half": half}, CPU) == {}
+
+
 def test_verifying_runs_no_clock_and_sees_another_configuration_or_other_work(record: dict[str, Any]) -> None:
     assert benches.is_bench(record)
     assert benches.verify(record, conf=CONF) == []
@@ -104,7 +119,15 @@ def test_a_promoted_benchmark_has_its_table_and_its_figure_in_the_report(output:
     target = promote(path, samples=output / "samples", reports=tmp_path)
     assert target.parent == tmp_path / "results" / "bench_var_engine"
     written = {made.name for made in build(tmp_path)}
-    assert written == {"bench.csv", "bench.tex", "bench_times.pdf", "bench_times.png", "index.html"}
+    assert written == {
+        "agreement.csv",
+        "agreement.tex",
+        "bench.csv",
+        "bench.tex",
+        "bench_times.pdf",
+        "bench_times.png",
+        "index.html",
+    }
     page = (tmp_path / "index.html").read_text()
     assert "bench.py +bench=var_engine" in page and "bench_times.png" in page
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from sdaccel.generators.nextscale.canvas import as_tokens, shrink
 from sdaccel.generators.nextscale.tokens import PhiloxRace, combine, keep
 from sdaccel.generators.var.engine_fast import FastRun
+from sdaccel.generators.var.model import VAR
 from sdaccel.generators.var.sampler import GuidedRun, Sampling, ScaleLoop
 from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.kernels import race
@@ -51,15 +52,17 @@ class Agreement:
 
 
 @torch.no_grad()
-def agreement(run: FastRun, vae: VQVAE, labels: Tensor, seeds: Tensor, *, sampling: Sampling) -> Agreement:
-    """Compare the loaded fast run with the eager reference on the same models, scale by scale."""
+def agreement(
+    run: FastRun, vae: VQVAE, labels: Tensor, seeds: Tensor, *, sampling: Sampling, model: VAR | None = None
+) -> Agreement:
+    """Compare the loaded fast run with the eager reference scale by scale; the run's own model unless another is given."""
     seen: list[Tensor] = []
 
     def record(name: str, value: Tensor) -> None:
         if name == "logits_raw_2B":
             seen.append(value)
 
-    model = run.model
+    model = run.model if model is None else model
     loop = ScaleLoop(model, vae, labels, noise=PhiloxRace(seeds), sampling=sampling, record=record)
     differences: list[Difference] = []
     squares = [0.0, 0.0]

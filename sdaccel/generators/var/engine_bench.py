@@ -20,6 +20,8 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
+from sdaccel.generators.var.engine import Eager
+from sdaccel.generators.var.engine_agreement import agreement
 from sdaccel.generators.var.engine_fast import Fast, FastLoop
 from sdaccel.generators.var.engine_graphs import Graphs
 from sdaccel.generators.var.generator import Var, VarRuntime
@@ -29,6 +31,8 @@ from sdaccel.measure.memory import held
 
 PHASES = {"block0_input": "canvas", "last_block_output": "blocks", "tokens": "head and sampling", "f_hat": "canvas"}
 """The phase that ends where a loop records a name."""
+COMPARED = 2
+"""Images that engines are compared on, token by token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,7 @@ class VarEngine:
         ceiling = before.raised(ceilings(device, dtype))  # other work on the machine lowers either
         stages = self.work(generator)
         cases = {case: with_floor(found, stages[case], ceiling) for case, found in zip(stages, measured, strict=True)}
-        return {"ceilings": asdict(ceiling), "cases": cases}
+        return {"ceilings": asdict(ceiling), "cases": cases, "agreement": agreements(runtimes, device)}
 
     def _batch(
         self, runtimes: dict[str, VarRuntime], built: dict[str, int], generator: Var, size: int, device: torch.device
@@ -112,6 +116,29 @@ def work(config: Var, size: int) -> list[Work]:
 
 def decoder_parameters(config: Var) -> int:
     return sum(p.numel() for p in config.models_without_storage()[1].decoder.parameters())
+
+
+@torch.no_grad()
+def agreements(runtimes: dict[str, VarRuntime], device: torch.device) -> dict[str, dict[str, Any]]:
+    """Every fast arm beside the first eager one on its canvas: how far the logits are off, and whether that explains each token
+    that differs. Filters are off: at their edge a rounding decides whether a code may win at all."""
+    reference = next((r for r in runtimes.values() if isinstance(r.engine, Eager)), None)
+    fast = {name: r for name, r in runtimes.items() if isinstance(r.engine, Fast)}
+    if reference is None:
+        return {}
+    labels, seeds = torch.arange(COMPARED, device=device) % reference.config.num_classes, torch.arange(COMPARED, device=device)
+    out: dict[str, dict[str, Any]] = {}
+    for name, runtime in fast.items():
+        sampling = replace(runtime.config.sampling, top_k=0, top_p=0.0, more_smooth=False)
+        loop: Any = runtime.engine.start(labels, seeds, sampling=sampling)
+        found = agreement(loop.run, reference.vae, labels, seeds, sampling=sampling, model=reference.var)
+        out[name] = {
+            "relative_l2": float(f"{found.relative_l2:.3g}"),
+            "tokens": found.tokens,
+            "different": len(found.differences),
+            "unexplained": sum(not difference.explained for difference in found.differences),
+        }
+    return out
 
 
 @torch.no_grad()
