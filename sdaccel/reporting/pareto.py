@@ -56,7 +56,7 @@ def pareto(record: Record) -> "Figure":
     handles = {name: h for axes in figure.axes for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     place_legend = (0.06 / width, 0.04 / height)
     figure.legend(handles.values(), handles, loc="lower left", ncols=IN_A_ROW, bbox_to_anchor=place_legend, borderpad=0)
-    title = "What does each method keep of quality at its cost? Black: the same model with fewer steps"
+    title = "What does each method keep of quality at its cost? Black: rivals that merely compute less"
     figure.suptitle(title, x=0.01, y=1 - 0.06 / height, ha="left", va="top")
     return figure
 
