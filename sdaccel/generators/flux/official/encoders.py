@@ -5,6 +5,7 @@ CLIP gives the pooled vector and cuts a prompt at its 77 tokens; T5 gives the hi
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from sdaccel.errors import BadInput
 from sdaccel.generators.files import check_shapes, shapes_of
 from sdaccel.generators.flux.official.sources import Source, opened
+from sdaccel.shipped import sha256
 
 CLIP, T5 = "text_encoder", "text_encoder_2"
 WORDS = (("tokenizer_config.json", "tokenizer.json"), ("tokenizer_config.json", "vocab.json", "merges.txt"))
@@ -103,6 +105,11 @@ def files(source: Source) -> list[Path]:
     weights = [file for name in (CLIP, T5) for file in [source.file(f"{name}/config.json"), *source.weights(f"{name}/model")]]
     words = [path for name in ("tokenizer", "tokenizer_2") for path in sorted((source.path / name).iterdir()) if path.is_file()]
     return weights + words
+
+
+def made_by() -> list[str]:
+    """The code that makes embeddings of files and prompts: ours, and the libraries' versions."""
+    return [sha256(Path(__file__)), *(version(library) for library in ("torch", "transformers"))]
 
 
 def _classes() -> dict[str, tuple[Any, Any]]:

@@ -191,7 +191,7 @@ class OfficialFlux(Flux):
         )
         return PromptReader(
             lambda: Encoders(source, tokens=self.text_tokens, device=device, dtype=dtype),
-            key=[self._text_identity(), self.text_tokens, self.dtype, machine, torch.__version__],
+            key=[self._text_identity(), self.text_tokens, self.dtype, machine, *encoders.made_by()],
         )
 
 
