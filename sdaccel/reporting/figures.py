@@ -17,6 +17,7 @@ from sdaccel.reporting.quality_cost import available, quality_cost
 from sdaccel.reporting.sample_sheet import Find, kept, sample_sheet
 from sdaccel.reporting.sdvar_figure import sdvar_claims
 from sdaccel.reporting.series import Series
+from sdaccel.reporting.stack_sizes import stack_sizes
 from sdaccel.reporting.sweep import sweep
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ FIGURES: dict[str, Callable[[Record], "Figure"]] = {
     f.__name__: f
     for f in (
         *(step_differences, would_be_forecasts, timing, bench_times, quality_cost, pareto),
-        *(forecast_gain, damping, difference_laws, feature_sizes, sweep),
+        *(forecast_gain, damping, difference_laws, feature_sizes, sweep, stack_sizes),
         *(entry_sweep, sdvar_claims),
     )
 }

@@ -33,9 +33,10 @@ def measured(record: Record) -> dict[str, dict[str, Any]]:
 
 
 def named(record: Record) -> dict[str, str]:
-    """Arm -> the shortest name that tells it from the others."""
+    """Arm -> the shortest name that tells it from the others; of a control, that a bug was planted."""
     arms = record["content"]["arms"]
-    return series.labels({name: arms[name] for name in measured(record)})
+    labels = series.labels({name: arms[name] for name in measured(record)})
+    return {name: f"planted: {label}" if arms[name]["control"] else label for name, label in labels.items()}
 
 
 def quality(record: Record, *, shown: Sequence[str] = SHOWN) -> Table:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from sdaccel.errors import BadInput
 from sdaccel.reporting import series, style
+from sdaccel.reporting.quality import named
 from sdaccel.world.attributes import CLASSES
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ Find = Callable[[str, dict[str, Any]], Path]
 
 CRISP = 128
 """Pixels: a smaller picture is enlarged to about this."""
+FEW = 24
+"""Arms up to which eight pictures of each are kept, and not four."""
 GAP = 6
 SIDE = 0.95
 """Inches for the names of arms."""
@@ -56,13 +59,13 @@ def said(record: Record, row: int) -> str:
 
 
 def sample_sheet(record: Record, find: Find) -> "Figure":
-    """Honest arms with distinct pictures, in the order of the study."""
-    arms = {name: arm for name, arm in record["content"]["arms"].items() if not arm["control"]}
+    """Arms with distinct pictures, in the order of the study; of controls only those whose pictures were measured."""
+    arms = {name: arm for name, arm in record["content"]["arms"].items() if not arm["control"] or arm.get("metrics")}
     rows = kept(record, find)
     if not rows:
         raise BadInput("figure sample_sheet needs the pictures of every arm; run the study again, then promote.")
     groups = series.coinciding({name: [arm["samples"][i]["image"] for i in rows] for name, arm in arms.items()})
-    names = series.labels(arms)
+    names = series.labels(arms) | named(record)
     lines = [
         (", ".join(names[name] for name in own), [_read(find(own[0], arms[own[0]]["samples"][i])) for i in rows])
         for own, _ in groups

@@ -24,8 +24,13 @@ def labels(arms: Mapping[str, Any]) -> dict[str, str]:
     for name, arm in arms.items():
         values = [f"{short(k)}={arm['point'][k]}" for k in keys if k in arm["point"]]
         first = values[0].partition("=")[0] if values else ""
-        out[name] = " ".join(values if first == arm["template"] else [arm["template"], *values])
+        out[name] = marked(" ".join(values if first == arm["template"] else [arm["template"], *values]), arm)
     return out
+
+
+def marked(name: str, arm: Mapping[str, Any]) -> str:
+    """The name, and what has to be known wherever it is read."""
+    return f"{name} (experimental)" if arm.get("experimental") else name
 
 
 def short(option: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sdaccel.reporting import series
-from sdaccel.reporting.quality import measured
+from sdaccel.reporting.quality import measured, named
 from sdaccel.reporting.sample_sheet import kept, said
 
 Record = dict[str, Any]
@@ -21,12 +21,12 @@ def strip(record: Record, thumbnails: Path) -> tuple[str, str]:
 
 def by_arm(record: Record, thumbnails: Path) -> str:
     """For studies of quality: what differs between arms stands below one another."""
-    arms = {name: arm for name, arm in record["content"]["arms"].items() if not arm["control"]}
+    arms = {name: arm for name, arm in record["content"]["arms"].items() if not arm["control"] or arm.get("metrics")}
     rows = kept(record, lambda name, sample: thumbnails / thumbnail(sample["image"]))
     if not rows:
         return ""
     heads = "".join(f"<th>{escape(said(record, i))}</th>" for i in rows)
-    names, lines = series.labels(arms), ""
+    names, lines = series.labels(arms) | named(record), ""
     for own, images in series.coinciding({name: [arm["samples"][i]["image"] for i in rows] for name, arm in arms.items()}):
         cells = "".join(f"<td>{_image(image, thumbnails)}</td>" for image in images)
         lines += f"<tr><th>{'<br>'.join(escape(names[name]) for name in own)}</th>{cells}</tr>\n"

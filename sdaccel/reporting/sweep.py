@@ -47,7 +47,7 @@ def sweep(record: Record) -> "Figure":
         if meaning.lower_is_better(metric):
             _logarithmic(panels[i])
     handles = {name: h for axes in panels.flat for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles, loc="outside lower left", ncols=4, handlelength=2.6)
+    figure.legend(handles.values(), handles, loc="outside lower left", ncols=3, handlelength=2.6)
     style.question(figure, "Which σ, order, clock and granularity keep pictures closest to the unaccelerated ones?")
     return figure
 

@@ -11,6 +11,7 @@ from sdaccel.reporting.bench import agreement, bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.quality import metrics, quality
 from sdaccel.reporting.sdvar_claims import claims
+from sdaccel.reporting.series import marked
 from sdaccel.reporting.winners import winners
 
 Record = dict[str, Any]
@@ -91,7 +92,7 @@ def arms(record: Record) -> Table:
         mutant = arm["control"]["mutant"] if arm["control"] else ""
         counts = [arm["kinds"].get(kind, 0) for kind in kinds]
         pixels = (paired["against"], paired["psnr"], paired["identical"], paired["n"])
-        rows.append((name, arm["mode"], mutant, *counts, arm["mac_ceiling"], *pixels))
+        rows.append((marked(name, arm), arm["mode"], mutant, *counts, arm["mac_ceiling"], *pixels))
     return Table("arms", columns, rows)
 
 
@@ -106,7 +107,8 @@ def timing(record: Record) -> Table:
         times = (arm["seconds"][q] for q in quantiles)
         ceiling = record["content"]["arms"][name]["mac_ceiling"]
         memory = arm.get("peak_bytes")  # not in records made before it was measured
-        rows.append((name, arm["baseline"], *times, *(speed[q] for q in quantiles), ceiling, memory, arm["seconds"]["n"]))
+        shown = marked(name, record["content"]["arms"][name])
+        rows.append((shown, arm["baseline"], *times, *(speed[q] for q in quantiles), ceiling, memory, arm["seconds"]["n"]))
     return Table("timing", columns, rows)
 
 

@@ -20,7 +20,7 @@ Load = Callable[[str, str], DictConfig]
 
 GROUPS = {"generator": "generator", "backend": "backend", "mode": "strategy"}
 """Keys of an arm that choose an option of a group, and the group."""
-RESERVED = (*GROUPS, "audit", "images_before", "against", "mutant", "for", "fails")
+RESERVED = (*GROUPS, "calibration", "experimental", "audit", "watch", "images_before", "against", "mutant", "for", "fails")
 """Keys of an arm that are not options of its strategy; `generator.*` and `backend.*` keys are options of those."""
 BESIDE_BASELINE: dict[str, Any] = {"baseline": {"backend": "dense", "mode": "original"}, "run": {}}
 """The arms of a study that names none: the unaccelerated run, and what was chosen on the command line."""
@@ -40,6 +40,9 @@ class Arm:
     config: dict[str, Any]
     """The resolved options: what the samples are a function of, beside data and code."""
     audit: bool = False
+    watch: bool = False
+    experimental: bool = False
+    """Its settings are a calibration that has not passed its gate yet."""
     images_before: int = 0
     against: str | None = None
     """What it is compared with in place of the study's baseline."""
@@ -60,7 +63,7 @@ class Arm:
 
     @property
     def timed(self) -> bool:
-        return not (self.mutant or self.audit or self.real)
+        return not (self.mutant or self.audit or self.watch or self.real)
 
     @property
     def beside(self) -> dict[str, Any]:
@@ -136,7 +139,11 @@ def expand(cfg: DictConfig, load: Load) -> list[Arm]:
     return arms
 
 
-OWN_TYPES = {"audit": bool, "images_before": int} | dict.fromkeys((*GROUPS, "against", "mutant", "for", "fails"), str)
+OWN_TYPES = (
+    {"audit": bool, "watch": bool, "experimental": bool, "images_before": int}
+    | dict.fromkeys(GROUPS, str)
+    | dict.fromkeys(("calibration", "against", "mutant", "for", "fails"), str)
+)
 
 
 def _check_spec(spec: Any, where: str) -> None:
@@ -167,8 +174,9 @@ def _points(spec: dict[str, Any], vary: dict[str, list[Any]], where: str) -> Ite
 
 def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point: dict[str, Any]) -> Arm:
     where = f"study.arms.{name}" if "mutant" not in options else f"study.controls.{name}"
+    chosen = _calibrated(cfg, load, options, where)
     generator, backend, strategy = (
-        load(group, options[key]) if key in options else cfg[group] for key, group in GROUPS.items()
+        load(group, options[key]) if key in options else chosen[group] for key, group in GROUPS.items()
     )
     of_strategy = {k: v for k, v in options.items() if k not in RESERVED and short(k) == k}
     generator = _updated(generator, _of("generator", options), f"{where}.generator", _called("generator", options))
@@ -186,7 +194,7 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
         "images_before": options.get("images_before", 0),
         "mutant": mutant,
         "audit": options.get("audit", False),
-    }
+    } | ({"watch": True} if options.get("watch") else {})
     return Arm(
         template=name,
         point=point,
@@ -195,6 +203,8 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
         strategy=_instantiate(strategy),
         config=config,
         audit=config["audit"],
+        watch=options.get("watch", False),
+        experimental=options.get("experimental", chosen.experimental and not {"mode", "backend"} & set(options)),
         images_before=config["images_before"],
         against=options.get("against"),
         mutant=mutant,
@@ -202,6 +212,22 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
         fails=options.get("fails"),
         mode=str(strategy._target_).rpartition(".")[2].lower(),
     )
+
+
+def _calibrated(cfg: DictConfig, load: Load, options: dict[str, Any], where: str) -> DictConfig:
+    """The run's own choices, or with `calibration` those of that file, which chooses backend and strategy together."""
+    if "calibration" not in options:
+        return cfg
+    if twice := {"mode", "backend"} & set(options):
+        raise BadInput(
+            f"{where}.{min(twice)} is chosen by calibration={options['calibration']} already; leave one of them out."
+        )
+    found = cfg.copy()
+    OmegaConf.set_readonly(found, False)
+    calibrated = load("calibration", options["calibration"])
+    for key in ("backend", "strategy", "experimental"):
+        found[key] = calibrated[key]
+    return found
 
 
 def _is_model(strategy: DictConfig, key: str) -> bool:

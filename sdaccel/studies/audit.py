@@ -96,7 +96,7 @@ class AuditedRule:
     def velocity(self, step: int, x: Tensor) -> tuple[str, Tensor]:
         self.images = len(x)
         foreseen = self._would_be(step) if self.steps else {}
-        with self._own_hooks() as seen:
+        with own_hooks(self.seam) as seen:
             kind, v = self.rule.velocity(step, x)
         if kind == "full":
             self._log("anchor_error", self._absorb(step, seen))
@@ -159,25 +159,26 @@ class AuditedRule:
     def _log(self, name: str, value: Tensor) -> None:
         self.columns.setdefault(name, []).append(value.double().cpu().view(-1, self.images).amax(0))
 
-    @contextmanager
-    def _own_hooks(self) -> Iterator[dict[str, Tensor]]:
-        """Copies of all features of a step, by hooks that share nothing with the seam's."""
-        seen: dict[str, Tensor] = {}
-        model, text = self.seam.model, self.seam.inputs["encoder_hidden_states"].shape[1]
 
-        def keep(name: str, module: Any, args: Any, output: Any) -> None:
-            image = output[0] if isinstance(output, tuple) else output
-            seen[name] = (image[:, text:] if name.startswith("single") else image).clone()
+@contextmanager
+def own_hooks(seam: FluxSeam) -> Iterator[dict[str, Tensor]]:
+    """Copies of all features of a step, by hooks that share nothing with the seam's."""
+    seen: dict[str, Tensor] = {}
+    model, text = seam.model, seam.inputs["encoder_hidden_states"].shape[1]
 
-        places = [(f"double.{i}.attn", block.attn) for i, block in enumerate(model.transformer_blocks)]
-        places += [(f"double.{i}.mlp", block.ff) for i, block in enumerate(model.transformer_blocks)]
-        places += [(f"single.{i}", block.proj_out) for i, block in enumerate(model.single_transformer_blocks)]
-        handles = [module.register_forward_hook(partial(keep, name)) for name, module in places]
-        try:
-            yield seen
-        finally:
-            for handle in handles:
-                handle.remove()
+    def keep(name: str, module: Any, args: Any, output: Any) -> None:
+        image = output[0] if isinstance(output, tuple) else output
+        seen[name] = (image[:, text:] if name.startswith("single") else image).clone()
+
+    places = [(f"double.{i}.attn", block.attn) for i, block in enumerate(model.transformer_blocks)]
+    places += [(f"double.{i}.mlp", block.ff) for i, block in enumerate(model.transformer_blocks)]
+    places += [(f"single.{i}", block.proj_out) for i, block in enumerate(model.single_transformer_blocks)]
+    handles = [module.register_forward_hook(partial(keep, name)) for name, module in places]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _relative(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:

@@ -147,7 +147,11 @@ def _parse(spec: Any, others: Sequence[str] = ()) -> tuple[str, list[str]]:
     return name, templates
 
 
-def validate(specs: Sequence[Any], arms: Sequence[Arm], *, others: Sequence[str] = ()) -> None:
+Aims = Sequence[tuple[str, list[str]]]
+"""(check, arms that a control may stand for) of checks that are judged elsewhere."""
+
+
+def validate(specs: Sequence[Any], arms: Sequence[Arm], *, others: Sequence[str] = (), aims: Aims = ()) -> None:
     """Unknown checks, unknown arms, comparisons without a pair, controls nothing would catch: all before the run."""
     known = [arm.template for arm in arms if not arm.mutant]
     parsed = [_parse(spec, others) for spec in specs]
@@ -163,7 +167,7 @@ def validate(specs: Sequence[Any], arms: Sequence[Arm], *, others: Sequence[str]
                 if arm.template in templates[1:]:
                     partner(arm, templates[0], arms)
     for control in (arm for arm in arms if arm.mutant):
-        if not any(name == control.fails and control.stands_for in templates for name, templates in parsed):
+        if not any(name == control.fails and control.stands_for in templates for name, templates in [*parsed, *aims]):
             raise BadInput(
                 f"study.controls.{control.template}: no check {control.fails} looks at arm {control.stands_for}, "
                 "so nothing could catch it."

@@ -50,6 +50,8 @@ def main(conf: Path) -> int:
         if {"-m", "--multirun"} & names:
             return _multirun(overrides, conf, console if "--dry-run" in flags else None)
         plan = compose.plan(overrides, conf=conf)
+        if unproven := [arm.name for arm in plan.arms if arm.experimental]:
+            console.print(f"experimental, the gate of its calibration has not passed: {', '.join(unproven)}")
         if "--dry-run" in flags:
             from sdaccel.studies.estimate import describe
 

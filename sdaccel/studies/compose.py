@@ -26,7 +26,7 @@ from sdaccel.studies.arms import Arm, expand
 from sdaccel.studies.data import conditions_of
 from sdaccel.studies.schema import Study
 
-GROUPS = ("exp", "generator", "backend", "strategy", "metrics", "data", "trainer", "logger")
+GROUPS = ("exp", "generator", "backend", "strategy", "calibration", "metrics", "data", "trainer", "logger")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     _check_pairs(cfg, arms)
     metrics.check(conditions)
     specs: Any = OmegaConf.to_container(cfg.study.checks)
-    checks.validate([spec for spec in specs if not quality.is_rule(spec)], arms, others=list(quality.OPTIONS))
+    own = [spec for spec in specs if not quality.is_rule(spec)]
+    checks.validate(own, arms, others=list(quality.OPTIONS), aims=quality.aims(specs))
     quality.validate(specs, arms, metrics=metrics.names(conditions), baseline=cfg.study.baseline)
     figures.validate(list(cfg.study.figures))
     if "step_differences" in cfg.study.figures and not cfg.study.keep:
@@ -96,6 +97,8 @@ def _loader(overrides: Sequence[str]) -> Any:
     def load(group: str, name: str) -> DictConfig:
         known = GlobalHydra.instance().config_loader().get_group_options(group)
         try:
+            if group == "calibration":  # a delta of the whole configuration, which chooses from several groups
+                return compose("config", overrides=[*search, f"+calibration={name}"])
             return compose(f"{group}/{name}", overrides=search)[group]
         except MissingConfigException:
             raise BadInput(f"{group} {name} does not exist; there are: {', '.join(known)}.") from None

@@ -4,7 +4,7 @@ Each is a context manager (runtime, strategy) -> strategy that plants one bug an
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -155,6 +155,54 @@ def aliased_cache(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
     yield _remake(Aliased, strategy)
 
 
+@contextmanager
+def sparse_deltas(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
+    """Anchors of sparse steps are differenced like any other: what sparsity left out is extrapolated."""
+
+    class Careless(type(strategy)):  # type: ignore[misc]
+        def ring(self, names: Sequence[str]) -> AnchorRing:
+            ring: AnchorRing = super().ring(names)
+            honest = ring.close
+
+            def close(*, exact: bool) -> None:
+                honest(exact=True)
+
+            ring.close = close  # type: ignore[method-assign]
+            return ring
+
+    yield _remake(Careless, strategy)
+
+
+@contextmanager
+def leaked_state(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
+    """The counter is not reset and the caches are not cleared: the next image begins sparse, on those of the last one."""
+    last: list[SparseOperators] = []
+
+    class Leaking(type(strategy)):  # type: ignore[misc]
+        def start(self, seam: FluxSeam, *, steps: int) -> Any:
+            operators = seam.operators
+            if isinstance(operators, SparseOperators):
+                for before in last:
+                    operators.plan, operators.attention, operators.mlp = before.plan, before.attention, before.mlp
+                last[:] = [operators]
+            return super().start(seam, steps=steps)
+
+    yield _remake(Leaking, strategy)
+
+
+@contextmanager
+def naive_stack(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
+    """HiCache put onto Chipmunk as it was: every one of these bugs at once."""
+    with ExitStack() as stack:
+        for mutant in (missed_ticks, leaked_state, aliased_cache, sparse_deltas):  # the last one's `start` runs first
+            strategy = stack.enter_context(mutant(runtime, strategy))
+        yield strategy
+
+
 MUTANTS: dict[str, Callable[[Any, Forecast], AbstractContextManager[Forecast]]] = {
-    mutant.__name__: mutant for mutant in (sign_flip, aliased_anchor, stale_anchor, dropped_norm, missed_ticks, aliased_cache)
+    mutant.__name__: mutant
+    for mutant in (
+        *(sign_flip, aliased_anchor, stale_anchor, dropped_norm),
+        *(missed_ticks, aliased_cache, sparse_deltas, leaked_state, naive_stack),
+    )
 }

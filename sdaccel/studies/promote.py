@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sdaccel.errors import BadInput
-from sdaccel.reporting.sample_sheet import chosen
+from sdaccel.reporting.sample_sheet import FEW, chosen
 from sdaccel.studies import records
 
 
@@ -34,7 +34,8 @@ def promote(path: Path, *, samples: Path, reports: Path) -> Path:
     thumbnails.mkdir(parents=True, exist_ok=True)
     for name, arm in record["content"]["arms"].items():
         folder = samples / record["samples"][name]
-        rows = chosen(len(arm["samples"]), many="metrics" in record["content"]["config"])
+        many = "metrics" in record["content"]["config"] and len(record["content"]["arms"]) <= FEW
+        rows = chosen(len(arm["samples"]), many=many)
         for sample in (arm["samples"][i] for i in rows):
             image = folder / f"{sample['index']:06d}.png"
             if not image.is_file():

@@ -5,8 +5,10 @@
     {disjoint: [target, draft], metric: fid}                        draft's interval lies wholly above target's
     {equivalent: [target, fast], metric: fid, within: 0.05}         fast's fid_difference, interval and all, within 5 % of fid
     {monotone: [s50, s20, s5], metric: judge.mean, within: 0}       no arm is better than the one before, by more than `within`
+    {no_worse: [dense, stack], metric: judge.mean}                  stack is not beyond the worse end of dense's interval
     {macs: [target, draft], at_least: 4}                            macs(target) / macs(draft); also at_most
 
+A control may stand for an arm with a bound or the second of a pair; the check that it fails is named `no_worse judge.mean`.
 Where there are too few samples for a metric or its interval the check stays open: it neither holds nor fails.
 """
 
@@ -27,13 +29,14 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "ratio": ("metric", *BOUNDS),
     "disjoint": ("metric",),
     "equivalent": ("metric", "within"),
+    "no_worse": ("metric",),
     "monotone": ("metric", "within"),
     "macs": tuple(BOUNDS),
     "at_least": ("metric", "bound"),
     "at_most": ("metric", "bound"),
 }
 """Check -> its options. The first of these names in a specification is the check."""
-PAIRS = ("ratio", "disjoint", "equivalent", "macs")
+PAIRS = ("ratio", "disjoint", "no_worse", "equivalent", "macs")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def parse(spec: Mapping[str, Any]) -> Rule:
 def _bound(name: str, options: Mapping[str, Any], where: str) -> tuple[str, Any]:
     if name in BOUNDS:
         return BOUNDS[name], options.get("bound")
-    if name == "disjoint":
+    if name in ("disjoint", "no_worse"):
         return ">=", 0
     if name in ("monotone", "equivalent"):
         return "<=", options.get("within", 0 if name == "monotone" else None)
@@ -96,11 +99,12 @@ def validate(specs: Sequence[Any], arms: Sequence[Arm], *, metrics: Sequence[str
                 f"there are {', '.join(metrics)}" if metrics else "none is measured; choose metrics=world or metrics=files"
             )
             raise BadInput(f"{where}: metric {rule.metric} is unknown; {choices}.")
-        if rule.name == "disjoint" and not meaning.has_interval(rule.metric):
+        if rule.name in ("disjoint", "no_worse") and not meaning.has_interval(rule.metric):
             raise BadInput(f"{where}: metric {rule.metric} has no interval; choose another.")
         if rule.name == "equivalent" and f"{rule.metric}_difference" not in metrics:
             raise BadInput(f"{where}: metric {rule.metric} has no difference with an interval; choose fid or kid.")
         named = [arm for arm in arms if not arm.mutant and arm.template in rule.arms]
+        named += [arm for arm in arms if arm.fails == rule.title and arm.stands_for in _subjects(rule)]
         for arm in named:
             _check_measured(arm, rule.metric, arms, baseline, where)
             if rule.name in PAIRS and arm.template != rule.arms[0]:
@@ -122,14 +126,23 @@ def _check_measured(arm: Arm, metric: str, arms: Sequence[Arm], baseline: str, w
         raise BadInput(f"{where}: {metric} compares pictures in pairs, and those of {arm.name} and {other.name} are none.")
 
 
+def aims(specs: Sequence[Any]) -> list[tuple[str, list[str]]]:
+    """(check, arms that a control may stand for) of every rule."""
+    return [(rule.title, _subjects(rule)) for rule in map(parse, filter(is_rule, specs))]
+
+
+def _subjects(rule: Rule) -> list[str]:
+    """Arms that are judged, not those they are compared with; a row of arms has no room for a bug."""
+    return [] if rule.name == "monotone" else rule.arms[1:] if rule.name in PAIRS else rule.arms
+
+
 def judge(specs: Sequence[Any], results: Sequence[Result]) -> list[Verdict]:
-    """Every rule on every arm or pair of arms that it names."""
-    honest = [result for result in results if not result.arm.mutant]
-    return [verdict for rule in map(parse, filter(is_rule, specs)) for verdict in JUDGES[rule.name](rule, honest)]
+    """Every rule on every arm or pair of arms that it names, and on the controls that must fail it."""
+    return [verdict for rule in map(parse, filter(is_rule, specs)) for verdict in JUDGES[rule.name](rule, results)]
 
 
 def _bounded(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
-    for result in _named(rule.arms, results):
+    for result in _named(rule, rule.arms, results):
         yield _verdict(rule, result, None, lambda own: own, _estimate)
 
 
@@ -149,6 +162,21 @@ def _disjoint(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
         yield _verdict(rule, result, reference, lambda own, other: own[0] - other[1], _interval)
 
 
+def _no_worse(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
+    """How far the estimate lies on the better side of the worse end of the reference's interval."""
+    sign = -1 if meaning.lower_is_better(rule.metric) else 1
+    for reference, result in _pairs(rule, results):
+        own, other = (each.metrics.aggregates[rule.metric] for each in (result, reference))
+        worse = other.low if sign > 0 else other.high
+        if own.estimate is None or worse is None:
+            short = result if own.estimate is None else reference
+            why = short.metrics.aggregates[rule.metric].note or "it has no interval"
+            yield _decided(rule, result, reference, None, f"{rule.metric} of {short.arm.name}: {why}")
+            continue
+        where = f"{result.arm.name} {_shown(own)} and {reference.arm.name} {_shown(other)}"
+        yield _decided(rule, result, reference, sign * (own.estimate - worse), where)
+
+
 def _equivalent(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
     """Open where the interval reaches over the bound without leaving it behind."""
     for reference, result in _pairs(rule, results):
@@ -159,7 +187,8 @@ def _equivalent(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
             continue
         size = abs(own.estimate)
         furthest, nearest = max(map(abs, ends)) / size, 0.0 if ends[0] <= 0 <= ends[1] else min(map(abs, ends)) / size
-        verdict = _decided(rule, result, reference, furthest, f"difference {_shown(found)} of {own.estimate:.4g}")
+        where = f"difference {_shown(found)} of {own.estimate:.4g}"
+        verdict = _decided(rule, result, reference, furthest, where)
         yield verdict if verdict.passed or nearest > rule.bound else replace(verdict, passed=None)
 
 
@@ -168,7 +197,7 @@ def _monotone(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
     sign = -1 if meaning.lower_is_better(rule.metric) else 1
     steps = [
         _verdict(rule, after, before, lambda own, other: sign * (own - other), _estimate)
-        for before, after in itertools.pairwise(_named(rule.arms, results))
+        for before, after in itertools.pairwise(_named(rule, rule.arms, results))
     ]
     yield max(steps, key=lambda v: math.inf if v.measured is None else v.measured)
 
@@ -177,6 +206,7 @@ JUDGES: dict[str, Callable[[Rule, Sequence[Result]], Iterator[Verdict]]] = {
     "ratio": _ratio,
     "disjoint": _disjoint,
     "equivalent": _equivalent,
+    "no_worse": _no_worse,
     "monotone": _monotone,
     "macs": _macs,
     "at_least": _bounded,
@@ -184,15 +214,21 @@ JUDGES: dict[str, Callable[[Rule, Sequence[Result]], Iterator[Verdict]]] = {
 }
 
 
-def _named(templates: Sequence[str], results: Sequence[Result]) -> list[Result]:
-    """In the order of the templates, and of the values where one stands for several arms."""
-    return [result for template in templates for result in results if result.arm.template == template]
+def _named(rule: Rule, templates: Sequence[str], results: Sequence[Result]) -> list[Result]:
+    """In the order of the templates, and of the values where one stands for several arms; then their controls."""
+    honest = [result for template in templates for result in results if _is(result.arm, template)]
+    aimed = [result for result in results if result.arm.fails == rule.title and result.arm.stands_for in _subjects(rule)]
+    return honest + aimed
+
+
+def _is(arm: Arm, template: str) -> bool:
+    return arm.template == template and not arm.mutant
 
 
 def _pairs(rule: Rule, results: Sequence[Result]) -> Iterator[tuple[Result, Result]]:
     """(reference, subject) for every arm after the first."""
     arms, by_name = [result.arm for result in results], {result.arm.name: result for result in results}
-    for result in _named(rule.arms[1:], results):
+    for result in _named(rule, rule.arms[1:], results):
         yield by_name[partner(result.arm, rule.arms[0], arms).name], result
 
 
@@ -237,6 +273,6 @@ def _decided(rule: Rule, result: Result, other: Result | None, value: float | No
         passed=holds,
         where=where,
         series=None,
-        control=False,
+        control=result.arm.mutant is not None,
         relation=rule.relation,
     )

@@ -23,7 +23,7 @@ from sdaccel.studies.checks import Result, Verdict, failures
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.diagnostics import diagnostics
 
-NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy", "metrics")
+NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy", "metrics", "experimental")
 """Top-level options that do not decide a study's content, or that its arms hold in resolved form."""
 OF_SAMPLE = ("index", "image", "arrays", "stats")
 """What the record repeats of every sample, arrays and stats where it has any; its condition stands in the configuration."""
@@ -88,6 +88,7 @@ def _arm_content(result: Result) -> dict[str, Any]:
         "macs": result.macs,
         "samples": [{key: entry[key] for key in OF_SAMPLE if entry.get(key) not in ({}, None)} for entry in result.entries()],
         "per_step": {name: _worst(result.arrays(name)) for name in PER_STEP if name in result.entries()[0]["arrays"]},
+        **({"experimental": True} if arm.experimental else {}),
         **diagnostics(result),
     }
 

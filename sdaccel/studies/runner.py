@@ -35,6 +35,7 @@ from sdaccel.studies.compose import Plan
 from sdaccel.studies.models import Models
 from sdaccel.studies.mutants import MUTANTS
 from sdaccel.studies.provenance import code_fingerprint, numerics, provenance
+from sdaccel.studies.watch import Watched
 
 
 def device_of(cfg: Any) -> torch.device:
@@ -78,9 +79,8 @@ def generate(plan: Plan, *, console: Console) -> list[Result] | None:
     _die_with_parent()
     _end_when_asked()
     folders = sample_folders(plan)
-    if device_of(cfg).type == "cpu":
-        os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
-        torch.set_num_threads(cfg.trainer.threads)
+    os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
+    torch.set_num_threads(cfg.trainer.threads)  # beside a GPU too: real pictures are drawn on the CPU
     with _quiet():
         rank_zero = _fill(plan, folders, _trainer(cfg), console)
     if not rank_zero:
@@ -169,8 +169,8 @@ def _fill(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console:
 
 
 def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result]:
-    """The metrics of every honest arm, from its pictures on disk."""
-    arms, device = [result.arm for result in results if not result.arm.mutant], device_of(plan.cfg)
+    """The metrics of every arm, from its pictures on disk; those of controls too, which a check on quality must fail."""
+    arms, device = [result.arm for result in results], device_of(plan.cfg)
     scorers = plan.metrics.scorers(
         plan.conditions, size=arms[0].generator.height, device=device, cache=Path(plan.cfg.output) / "features"
     )
@@ -178,7 +178,7 @@ def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result
         return results
     console.print(f"measuring {len(arms)} arms on {device}")
     pictures = []
-    for result in (result for result in results if result.arm in arms):
+    for result in results:
         other = result.arm.baseline(plan.cfg.study.baseline, arms)
         against = other.name if other and other.name != result.arm.name else None
         paired = other is not None and result.arm.shares_noise(other)
@@ -196,7 +196,10 @@ def as_configured(arm: Arm, models: Models) -> Iterator[Any]:
         MUTANTS[arm.mutant](models.runtime(arm), equipped) if arm.mutant else nullcontext(equipped)
     )
     with planted as strategy:
-        yield Audited(strategy, honest=arm.strategy) if arm.audit else strategy
+        if arm.audit:
+            yield Audited(strategy, honest=arm.strategy)
+        else:
+            yield Watched(strategy) if arm.watch else strategy
 
 
 def _time(plan: Plan, console: Console) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class Config:
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)
     study: Study = field(default_factory=Study)
+    experimental: bool = False
+    """The chosen backend and strategy are a calibration whose gate has not passed: runs warn, and tables say so."""
     seed: int = 0
     """Every random number of the study follows from this and the sample's index."""
     output: str = "runs"
