@@ -20,6 +20,8 @@ COLOURS = dict(
     zip((3, 2, 5, 1, 4, 0), (style.BLUE, style.ORANGE, style.SKY, style.VERMILLION, style.PURPLE, style.GREY), strict=True)
 )
 """By mask, the correct one first."""
+APART = 0.13
+"""Between two masks at one entry_num, so that their intervals stand side by side."""
 
 
 def handed_over(record: Record) -> dict[str, tuple[int, int]]:
@@ -57,7 +59,7 @@ def entry_sweep(record: Record) -> "Figure":
     _price(panels[-1], record, shown)
     for axes in panels:
         axes.set_xticks(range(scales_of(record) + 1))
-        axes.set_xlabel("scales that the draft makes (entry_num)")
+        axes.set_xlabel("entry_num: draft scales")
     handles = {name: h for axes in panels for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower left", ncols=5)
     style.question(figure, "How many scales may a draft make, and through which mask must the target read them?")
@@ -66,21 +68,22 @@ def entry_sweep(record: Record) -> "Figure":
 
 def _quality(axes: "Axes", record: Record, shown: dict[str, tuple[int, int]], metric: str) -> None:
     arms = measured(record)
-    for sd_mask, colour in COLOURS.items():
+    for place, (sd_mask, colour) in enumerate(COLOURS.items()):
         own = sorted((entry, name) for name, (entry, mask) in shown.items() if mask == sd_mask and _inside(record, entry))
         if not own:
             continue
-        for entry, name in own:
-            low, high = arms[name][metric]["low"], arms[name][metric]["high"]
-            if low is not None and high is not None:
-                axes.plot([entry, entry], [low, high], color=colour, linewidth=1.2, alpha=0.6, solid_capstyle="butt")
+        x = [entry + APART * (place - (len(COLOURS) - 1) / 2) for entry, _ in own]
+        found = [arms[name][metric] for _, name in own]
+        for at, each in zip(x, found, strict=True):
+            if each["low"] is not None and each["high"] is not None:
+                axes.plot([at, at], [each["low"], each["high"]], color=colour, linewidth=1, alpha=0.6, solid_capstyle="butt")
         axes.plot(
-            [entry for entry, _ in own],
-            [arms[name][metric]["estimate"] for _, name in own],
+            x,
+            [each["estimate"] for each in found],
             color=colour,
             marker="o",
-            markersize=3,
-            linewidth=1.6 if sd_mask == 3 else 0.9,
+            markersize=2.6,
+            linewidth=1.6 if sd_mask == 3 else 0.8,
             label=f"mask {sd_mask}{' (correct)' if sd_mask == 3 else ''}",
         )
     for name, (entry, _) in shown.items():
