@@ -8,6 +8,7 @@ from sdaccel.errors import BadInput
 from sdaccel.reporting import series, style
 from sdaccel.reporting.axis import LogWithZero
 from sdaccel.reporting.bench import bench_times
+from sdaccel.reporting.code_speed import code_speed
 from sdaccel.reporting.difference_laws import difference_laws, feature_sizes
 from sdaccel.reporting.entry_sweep import entry_sweep
 from sdaccel.reporting.forecast_errors import damping, forecast_gain
@@ -197,7 +198,7 @@ FIGURES: dict[str, Callable[[Record], "Figure"]] = {
     for f in (
         *(step_differences, would_be_forecasts, timing, bench_times, quality_cost, pareto),
         *(forecast_gain, damping, difference_laws, feature_sizes, sweep, stack_sizes),
-        *(entry_sweep, sdvar_claims),
+        *(entry_sweep, sdvar_claims, code_speed),
     )
 }
 PICTURED: dict[str, Callable[[Record, Find], "Figure"]] = {"sample_sheet": sample_sheet}

@@ -34,8 +34,8 @@ def stack_sizes(record: Record) -> "Figure":
     for axes in (features, slopes):
         axes.axhline(1, color=style.GREY, linewidth=0.8, zorder=0)
         axes.set_xlabel("step")
-        axes.set_yscale("log")
-        _plain(axes)
+    slopes.set_yscale("log")
+    _plain(slopes)
     features.set_title("size of features / the baseline's at the same step")
     slopes.set_title("size of slopes between anchors / the baseline's")
     handles = dict(zip(*reversed(features.get_legend_handles_labels()), strict=True))

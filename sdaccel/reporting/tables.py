@@ -9,6 +9,7 @@ from typing import Any
 
 from sdaccel.reporting.bench import agreement, bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
+from sdaccel.reporting.code_speed import code_speed_table
 from sdaccel.reporting.quality import metrics, quality
 from sdaccel.reporting.sdvar_claims import claims
 from sdaccel.reporting.series import marked
@@ -122,6 +123,7 @@ TABLES: tuple[Callable[[Record], Table], ...] = (
     quality,
     winners,
     claims,
+    code_speed_table,
     metrics,
 )
 
