@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
-from torch import nn
 
 from sdaccel.conditions import Batch
 from sdaccel.generators.base import Generation
@@ -13,9 +12,9 @@ from sdaccel.generators.base import Generation
 class Predict(pl.LightningModule):
     """Generate every batch it is given."""
 
-    def __init__(self, runtime: nn.Module, *, backend: Any, strategy: Any, keep: list[str], images_before: int) -> None:
+    def __init__(self, runtime: Any, *, backend: Any, strategy: Any, keep: list[str], images_before: int) -> None:
         super().__init__()
-        self.runtime: Any = runtime
+        self.held = (runtime,)  # no submodule: Lightning would carry its weights to the host after every arm
         self.backend = backend
         self.strategy = strategy
         self.keep = keep
@@ -28,4 +27,4 @@ class Predict(pl.LightningModule):
         return self._generate(batch)
 
     def _generate(self, batch: Batch) -> Generation:
-        return self.runtime.generate(batch, backend=self.backend, strategy=self.strategy, keep=self.keep)
+        return self.held[0].generate(batch, backend=self.backend, strategy=self.strategy, keep=self.keep)
