@@ -14,7 +14,7 @@ class Data:
     prompts: list[str] | None = None
     """Prompts for text-to-image generators."""
     prompt_file: str | None = None
-    """A text file with one prompt per line, in place of `prompts`."""
+    """A text file with one prompt per line, or a .csv, .tsv or .jsonl with a column `prompt`, in place of `prompts`."""
     world: str | None = None
     """In place of all these, `limit` conditions of the small world: `classes`, all labels in turn, or `captions`, complete
     captions of its test scenes."""

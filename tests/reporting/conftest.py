@@ -7,9 +7,9 @@ import pytest
 
 from sdaccel.studies.promote import promote
 from tests.metrics.tiny import world_clip
-from tests.studies.frame import run
+from tests.studies.frame import INTERVAL1, run
 
-HEADLINE = ("+exp=interval1_equivalence", "data.limit=1", "study.arms.B.first_enhance=[1,3]")
+HEADLINE = (*INTERVAL1, "data.limit=1", "study.arms.B.first_enhance=[1,3]")
 TIMED = ("strategy=hicache", "strategy.interval=3", "data.limit=1", "study.timing.repeats=2")
 SCORED = (
     "generator=var_tiny",

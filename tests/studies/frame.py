@@ -16,6 +16,14 @@ from tests.conftest import CONF
 
 SMALL = ("generator.num_steps=6", "generator.height=16", "generator.width=16", "study.timing.repeats=0")
 
+MINI = [f"study.arms.mini{steps}_{arm}" for steps in ("", "50") for arm in "ABCD"]
+INTERVAL1 = (
+    "+exp=interval1_equivalence",
+    *(f"{arm}.generator=flux_tiny" for arm in MINI),
+    *(f"study.arms.mini_{arm}.mode=[taylor,delta]" for arm in "BD"),
+)
+"""The headline study without its trained model, which takes a minute."""
+
 
 def plan(*overrides: str, output: Path) -> compose.Plan:
     """A study of FLUX at six steps, or of the generator that the overrides choose."""
