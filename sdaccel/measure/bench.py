@@ -21,6 +21,8 @@ from sdaccel.measure.floor import Ceilings, Work, floor
 from sdaccel.measure.memory import bytes_left
 from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
 
+FIGURES = ("bench_times",)
+"""Of a benchmark that names none."""
 Cases = dict[str, list[Work]]
 """Case, such as a batch size or a kernel -> the stages of its work."""
 
@@ -130,7 +132,8 @@ def total(stages: Sequence[Work]) -> dict[str, float]:
 
 def content(benchmark: Benchmark, generator: Any, *, config: dict[str, Any], device: dict[str, Any]) -> dict[str, Any]:
     """What can be made anew on any machine; `device` is where it was measured."""
-    study = {"name": f"bench_{benchmark.name}", "question": benchmark.question, "baseline": "", "figures": ["bench_times"]}
+    figures = list(getattr(benchmark, "figures", FIGURES))
+    study = {"name": f"bench_{benchmark.name}", "question": benchmark.question, "baseline": "", "figures": figures}
     return {
         "config": {"study": study} | config,
         "device": device,

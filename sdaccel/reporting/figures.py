@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdaccel.errors import BadInput
 from sdaccel.reporting import series, style
+from sdaccel.reporting.acceptance import acceptance_profile
 from sdaccel.reporting.axis import LogWithZero
 from sdaccel.reporting.bench import bench_times
 from sdaccel.reporting.code_speed import code_speed
@@ -18,6 +19,7 @@ from sdaccel.reporting.quality_cost import available, quality_cost
 from sdaccel.reporting.sample_sheet import Find, kept, sample_sheet
 from sdaccel.reporting.sdvar_figure import sdvar_claims
 from sdaccel.reporting.series import Series
+from sdaccel.reporting.speculation_bound import speculation_bound
 from sdaccel.reporting.stack_sizes import stack_sizes
 from sdaccel.reporting.sweep import sweep
 
@@ -198,7 +200,7 @@ FIGURES: dict[str, Callable[[Record], "Figure"]] = {
     for f in (
         *(step_differences, would_be_forecasts, timing, bench_times, quality_cost, pareto),
         *(forecast_gain, damping, difference_laws, feature_sizes, sweep, stack_sizes),
-        *(entry_sweep, sdvar_claims, code_speed),
+        *(entry_sweep, sdvar_claims, code_speed, acceptance_profile, speculation_bound),
     )
 }
 PICTURED: dict[str, Callable[[Record, Find], "Figure"]] = {"sample_sheet": sample_sheet}

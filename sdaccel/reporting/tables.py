@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sdaccel.reporting.acceptance import acceptance_table, calls_table
 from sdaccel.reporting.bench import agreement, bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.code_speed import code_speed_table
 from sdaccel.reporting.quality import metrics, quality
 from sdaccel.reporting.sdvar_claims import claims
 from sdaccel.reporting.series import marked
+from sdaccel.reporting.speculation_bound import bound_table, fit_table, memory_table, parts_table
 from sdaccel.reporting.winners import winners
 
 Record = dict[str, Any]
@@ -124,6 +126,12 @@ TABLES: tuple[Callable[[Record], Table], ...] = (
     winners,
     claims,
     code_speed_table,
+    acceptance_table,
+    calls_table,
+    bound_table,
+    parts_table,
+    fit_table,
+    memory_table,
     metrics,
 )
 

@@ -13,7 +13,7 @@ from sdaccel.strategies.speculative.judge import Drafted
 
 COUNTS = ("target_calls", "drafted", "accepted")
 RUNS = ("target_runs", "draft_runs")
-DISTANCES = ("stood", "match", "same", "tv", "kl")
+DISTANCES = ("stood", "match", "same", "tv", "kl", "whole")
 
 
 class Ledger:
@@ -46,16 +46,17 @@ class Ledger:
 
 
 def distances(drafted: Drafted) -> dict[str, Tensor]:
-    """Means over the tokens of a scale, (B,).
+    """Of one scale, (B,): means over its tokens, and at last a product.
 
     match: the draft's token is the target's likeliest (SDVAR's measure) · same: it is what the target draws on the same noise
-    · tv: total variation after the filters · kl: KL(p || q) before them
+    · tv: total variation after the filters · kl: KL(p || q) before them · whole: rejection keeps every token, prod (1 - tv)
     """
     p, q = (probabilities(logits, drafted.sampling) for logits in (drafted.target, drafted.draft))
+    tv = total_variation(p, q)
     values = {
         "match": drafted.tokens == drafted.target.argmax(-1),
         "same": drafted.tokens == drafted.own[0],
-        "tv": total_variation(p, q),
+        "tv": tv,
         "kl": kl(drafted.target, drafted.draft),
     }
-    return {name: value.double().mean(-1) for name, value in values.items()}
+    return {name: value.double().mean(-1) for name, value in values.items()} | {"whole": (1 - tv).clamp_min(0).prod(-1)}

@@ -1,0 +1,204 @@
+"""How often a draft says what the target says, scale by scale, and what speculation can make of it at best."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdaccel.errors import BadInput
+from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.metrics.intervals import mean_interval
+from sdaccel.reporting import style
+from sdaccel.reporting.cells import Cell, Range, Table
+from sdaccel.strategies.speculative.expectation import CALLS, expected, rounds_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+RESAMPLES = 1000
+GAMMAS = (1, 2, 3, 4)
+RULES = {"coupled": "-", "rejection": (0, (3, 1.2))}
+"""The exact rules, and how their lines are drawn."""
+MARKS = {"coupled": "o", "rejection": "s"}
+COLOURS = (style.BLUE, style.VERMILLION, style.GREEN)
+"""By draft."""
+MEASURES = {
+    "match": "draft = argmax of the target",
+    "same": "draft = target's draw, same noise",
+    "tv": "total variation",
+    "kl": "KL (nats)",
+    "coupled": "scale stands, coupled",
+    "rejection": "scale stands, rejection",
+}
+
+
+def profiles(record: Record) -> dict[str, list[dict[str, Any]]]:
+    """Draft -> the stats of every sample, of the arms that watched."""
+    content = record["content"]
+    return {
+        draft_of(record, name): [sample["stats"] for sample in arm["samples"]]
+        for name, arm in content["arms"].items()
+        if content["config"]["arms"][name]["strategy"]["_target_"].endswith(".Profile")
+    }
+
+
+def draft_of(record: Record, arm: str) -> str:
+    """The option that tells drafts from each other; without one, `draft`."""
+    return str(record["content"]["arms"][arm]["point"].get("draft", "draft"))
+
+
+def by_scale(stats: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Measure -> (samples, K - 1): the last scale is never drafted."""
+    found = {name: np.array([s[name][:-1] for s in stats], dtype=float) for name in ("match", "same", "tv", "kl", "whole")}
+    whole = found.pop("whole")
+    return found | {"coupled": (found["same"] == 1).astype(float), "rejection": whole}
+
+
+def calls(rule: str, stood: np.ndarray, *, gamma: int) -> np.ndarray:
+    """Target calls of every sample: of a coupled one exactly, of rejection the mean over its draws.
+
+    What stands under coupling is the target's own, so what follows is as on the target's path. Rejection may go another way;
+    its later chances are taken from the target's.
+    """
+    if rule == "coupled":
+        return np.array([len(rounds_of(list(row == 1), gamma=gamma)) for row in stood], dtype=float)
+    return np.array([expected(CALLS, row.tolist(), gamma=gamma) for row in stood])
+
+
+def counted(record: Record, rule: str) -> dict[str, dict[int, np.ndarray]]:
+    """Draft -> gamma -> target calls of every sample, of the arms that ran this rule with a fixed gamma."""
+    content = record["content"]
+    out: dict[str, dict[int, np.ndarray]] = {}
+    for name, arm in content["arms"].items():
+        config = content["config"]["arms"][name]["strategy"]
+        if config["_target_"].endswith(f".{rule.capitalize()}") and config["policy"] == "fixed":
+            found = np.array([sample["stats"]["target_calls"] for sample in arm["samples"]], dtype=float)
+            out.setdefault(draft_of(record, name), {})[config["gamma"]] = found
+    return out
+
+
+def interval(values: np.ndarray) -> Range:
+    """Mean and bootstrap interval of samples."""
+    if len(values) < 2:
+        return Range(float(values.mean()))
+    found = mean_interval(values, resamples=RESAMPLES)
+    return Range(found.estimate, found.low, found.high)
+
+
+def sides(record: Record) -> list[int]:
+    """Of the scales."""
+    from hydra.utils import instantiate
+
+    config = next(iter(record["content"]["config"]["arms"].values()))["generator"]
+    return list(instantiate(config, _convert_="all").scales)
+
+
+def acceptance_table(record: Record) -> Table:
+    """Studies with a profile: a row per draft and scale."""
+    columns = ("draft", "scale", "tokens", *MEASURES.values())
+    rows: list[tuple[Cell, ...]] = []
+    for draft, stats in profiles(record).items():
+        found, tokens = by_scale(stats), lengths(sides(record))
+        rows += [(draft, k, tokens[k], *(interval(found[m][:, k]) for m in MEASURES)) for k in range(len(tokens) - 1)]
+    return Table("acceptance", columns, rows)
+
+
+def calls_table(record: Record) -> Table:
+    """Studies with a profile: target calls per image as foretold, and as counted where an arm ran."""
+    columns = ("draft", "rule", "gamma", "target calls, foretold", "target calls, counted", "accepted scales per call")
+    rows: list[tuple[Cell, ...]] = []
+    for draft, stats in profiles(record).items():
+        found = by_scale(stats)
+        for rule in RULES:
+            ran = counted(record, rule).get(draft, {})
+            for gamma in GAMMAS:
+                each = calls(rule, found[rule], gamma=gamma)
+                scales = found[rule].shape[1] + 1
+                measured = interval(ran[gamma]) if gamma in ran else None
+                rows.append((draft, rule, gamma, interval(each), measured, scales / float(each.mean()) - 1))
+    return Table("target_calls", columns, rows)
+
+
+def acceptance_profile(record: Record) -> "Figure":
+    """Agreement per token and per scale, then calls of the target over gamma: foretold as lines, counted as marks."""
+    from matplotlib.figure import Figure
+
+    found = {draft: by_scale(stats) for draft, stats in profiles(record).items()}
+    if not found:
+        raise BadInput("figure acceptance_profile needs an arm with mode speculative_profile.")
+    figure = Figure(figsize=(style.PAGE, 4.7))
+    panels = figure.subplots(2, 3).flatten()
+    for colour, (draft, measures) in zip(COLOURS, found.items(), strict=False):
+        for axes, measure, dashes in (
+            (panels[0], "match", "-"),
+            (panels[0], "same", (0, (3, 1.2))),
+            (panels[1], "tv", "-"),
+            (panels[2], "kl", "-"),
+            (panels[3], "coupled", RULES["coupled"]),
+            (panels[3], "rejection", RULES["rejection"]),
+        ):
+            _line(axes, measures[measure], colour, dashes, f"{draft}: {MEASURES[measure]}")
+        for rule, dashes in RULES.items():
+            _over_gamma(panels[4], panels[5], record, draft, rule, measures[rule], colour, dashes)
+    _name(panels, lengths(sides(record)))
+    drafts = [panels[1].plot([], [], color=c, label=d)[0] for c, d in zip(COLOURS, found, strict=False)]
+    said: list[tuple[str, dict[str, Any]]] = [
+        ("argmax; coupled", {"linestyle": "-"}),
+        ("same draw; rejection", {"linestyle": RULES["rejection"]}),
+        *((f"counted, {rule}", {"linestyle": "none", "marker": mark, "markersize": 3.6}) for rule, mark in MARKS.items()),
+    ]
+    handles = [panels[1].plot([], [], color="black", label=label, **how)[0] for label, how in said]
+    figure.legend(handles=[*drafts, *handles], loc="outside lower left", ncols=3)
+    style.question(figure, record["content"]["config"]["study"]["question"])
+    return figure
+
+
+def _line(axes: "Axes", values: np.ndarray, colour: str, dashes: Any, label: str) -> None:
+    """Means by scale with their intervals."""
+    ends = [interval(column) for column in values.T]
+    axes.plot([e.estimate for e in ends], color=colour, linestyle=dashes, marker="o", markersize=2.4, label=label)
+    _bars(axes, list(range(len(ends))), ends, colour)
+
+
+def _bars(axes: "Axes", places: Sequence[float], ends: Sequence[Range], colour: str) -> None:
+    for place, e in zip(places, ends, strict=True):
+        if e.low is not None and e.high is not None:
+            axes.plot([place, place], [e.low, e.high], color=colour, linewidth=2, alpha=0.35, solid_capstyle="butt")
+
+
+def _over_gamma(
+    accepted: "Axes", called: "Axes", record: Record, draft: str, rule: str, stood: np.ndarray, colour: str, dashes: Any
+) -> None:
+    scales = stood.shape[1] + 1
+    ends = [interval(calls(rule, stood, gamma=gamma)) for gamma in GAMMAS]
+    called.plot(GAMMAS, [e.estimate for e in ends], color=colour, linestyle=dashes)
+    accepted.plot(GAMMAS, [scales / e.estimate - 1 for e in ends], color=colour, linestyle=dashes)
+    _bars(called, GAMMAS, ends, colour)
+    for gamma, ran in counted(record, rule).get(draft, {}).items():
+        mark: dict[str, Any] = {"color": colour, "marker": MARKS[rule], "markersize": 3.6, "fillstyle": "none"}
+        called.plot(gamma, ran.mean(), **mark)
+        accepted.plot(gamma, scales / ran.mean() - 1, **mark)
+
+
+def _name(panels: Sequence["Axes"], tokens: Sequence[int]) -> None:
+    titles = ("tokens that agree", "total variation", "KL(target, draft), nats", "scales that stand")
+    for axes, title in zip(panels, (*titles, "accepted scales per target call", "target calls per image"), strict=True):
+        axes.set_title(title)
+    for axes in panels[:4]:
+        axes.set_xticks(range(len(tokens) - 1), [str(n) for n in tokens[:-1]])
+        axes.set_xlabel("scale, by its tokens")
+    for axes in panels[4:]:
+        axes.set_xticks(GAMMAS)
+        axes.set_xlabel("γ, scales proposed")
+    for i in (0, 1, 3):
+        panels[i].set_ylim(-0.03, 1.03)
+    panels[2].set_ylim(bottom=0)
+    panels[4].set_ylim(bottom=0)
+    panels[5].set_ylim(0, 1.08 * len(tokens))
+    panels[5].axhline(len(tokens), color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)))
+    panels[5].annotate(
+        "target alone", (1, len(tokens)), xytext=(0, 2), textcoords="offset points", fontsize=6, color=style.GREY
+    )
