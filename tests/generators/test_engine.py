@@ -9,10 +9,13 @@ import torch
 from sdaccel.conditions import Batch
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Generation
+from sdaccel.generators.nextscale.canvas import enlarge
 from sdaccel.generators.var.engine import ENGINES
 from sdaccel.generators.var.engine_agreement import Difference, agreement, compare
 from sdaccel.generators.var.engine_autocast import Autocast, GrowingCache
+from sdaccel.generators.var.engine_decode import suited
 from sdaccel.generators.var.engine_fast import Fast, FastLoop
+from sdaccel.generators.var.engine_parts import bicubic
 from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.generators.var.sampler import GuidedRun
 from sdaccel.kernels.race import guided_race, knobs
@@ -291,3 +294,23 @@ def test_a_study_may_vary_the_engine(tmp_path: Path) -> None:
     record = frame.runner.run(plan, console=frame.Console(quiet=True))
     assert record is not None
     assert record["content"]["arms"]["fast"]["paired"]["identical"] == 1
+
+
+def test_the_decoder_that_suits_a_gpu_holds_the_same_weights_and_makes_the_same_picture() -> None:
+    vae = replace(TINY, dtype="float64").build(torch.device("cpu")).vae
+    f_hat = torch.randn(2, vae.Cvae, 4, 4, dtype=torch.float64)
+    other = suited(vae.decoder)
+    shared = {p.data_ptr() for p in vae.decoder.parameters()}
+    assert sum(p.data_ptr() in shared for p in other.parameters()) == len(shared) - 2, "all but the padded convolution's"
+    assert isinstance(vae.decoder.norm_out, torch.nn.GroupNorm), "the reference keeps its own modules"
+    with torch.no_grad():
+        assert (vae.decode(f_hat, decoder=other) - vae.decode(f_hat)).abs().max() < 1e-12
+        compiled = torch.compile(lambda x: vae.decode(x, decoder=other), dynamic=False, fullgraph=True, backend="eager")
+        assert torch.equal(compiled(f_hat), vae.decode(f_hat, decoder=other))
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 13])
+def test_enlarging_by_products_is_bicubic(side: int) -> None:
+    features = torch.randn(2, 3, side, side, dtype=torch.float64)
+    matrix = bicubic(side, like=features.new_zeros(1, 1, 16, 16))
+    assert (matrix @ features @ matrix.T - enlarge(features, 16)).abs().max() < 1e-14

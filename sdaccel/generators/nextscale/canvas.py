@@ -80,8 +80,11 @@ class Canvas:
 
     def contribution(self, codes: Tensor, *, scale: int | None = None) -> Tensor:
         """What the codes of a scale add, the next one unless another is named: phi_k(bicubic(codes)), (B, Cvae, p_K, p_K)."""
-        features = enlarge(as_map(wide(codes)), self.patch_nums[-1])
+        features = self.enlarged(as_map(wide(codes)))
         return self.phi(features, scale=self.scale if scale is None else scale, scales=len(self.patch_nums))
+
+    def enlarged(self, features: Tensor) -> Tensor:
+        return enlarge(features, self.patch_nums[-1])
 
     def commit(self, contribution: Tensor) -> None:
         """Add the next scale."""

@@ -18,6 +18,8 @@ from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.nextscale.seam import ScaleSeam
 from sdaccel.generators.nextscale.tokens import PhiloxRace, combine, combine_scales
+from sdaccel.generators.var.autoencoder import Decoder
+from sdaccel.generators.var.engine_decode import suited
 from sdaccel.generators.var.engine_graphs import Graphs, Place, working_place
 from sdaccel.generators.var.engine_parts import Prepared, StaticCanvas, hidden, split_heads
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
@@ -108,6 +110,7 @@ class FastLoop:
         *,
         rows: int,
         sampling: Sampling,
+        decoder: Decoder | None,
         place: Place | None,
         done: Callable[["FastLoop"], None],
     ) -> None:
@@ -128,7 +131,7 @@ class FastLoop:
         self.sampling = sampling
         # One kernel set per batch shape: with a free batch size the compiler would leave the layout of convolutions alone.
         compiled = partial(torch.compile, dynamic=False, fullgraph=True)
-        self.decode = compiled(vae.decode) if device.type == "cuda" else vae.decode
+        self.decode = compiled(lambda f_hat: vae.decode(f_hat, decoder=decoder)) if decoder else vae.decode
         # A smoothing run bakes its options into what is launched, and float64 reads its options on the host.
         fit = not sampling.more_smooth and prepared.positions.dtype == torch.float32
         self.graphs = Graphs(enabled=place is not None and fit, place=place)
@@ -292,6 +295,7 @@ class Fast:
         self.graphs = self.reuse = var.pos_start.device.type == "cuda"  # without graphs a finished loop is worth nothing
         self.place = working_place() if self.graphs else None
         vae.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.decoder = suited(vae.decoder) if self.graphs else None
         self.free: dict[tuple[int, bool], list[FastLoop]] = {}
 
     def start(self, labels: Tensor, seeds: Tensor, *, sampling: Sampling) -> FastLoop:
@@ -305,7 +309,9 @@ class Fast:
         # Memory made in inference mode could not be written outside of it, where a later generation may run.
         with torch.inference_mode(False), torch.no_grad():
             place = self.place if self.graphs else None
-            return FastLoop(self.prepared, self.vae, rows=rows, sampling=sampling, place=place, done=self._take_back)
+            return FastLoop(
+                self.prepared, self.vae, rows=rows, sampling=sampling, decoder=self.decoder, place=place, done=self._take_back
+            )
 
     def forget(self) -> None:
         """Give back the memory of every batch shape that was used."""

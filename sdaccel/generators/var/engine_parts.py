@@ -62,6 +62,12 @@ def split_heads(x: Tensor) -> Tensor:
     return x.unflatten(-1, (3, -1, HEAD_DIM))
 
 
+def bicubic(side: int, *, like: Tensor) -> Tensor:
+    """What `enlarge` does to the rows of a (side, side) map, as a matrix (full, side)."""
+    columns = torch.eye(side, dtype=like.dtype, device=like.device).view(1, side, side, 1)
+    return F.interpolate(columns, size=(like.shape[-1], 1), mode="bicubic")[0, :, :, 0].T.contiguous()
+
+
 class StaticCanvas(Canvas):
     """`Canvas` whose states are slots of one buffer, so that a captured graph finds each where it was."""
 
@@ -70,6 +76,12 @@ class StaticCanvas(Canvas):
         self.slots = self.f_hat.new_empty(len(patch_nums) + 1, *empty.shape)
         self.slots[0] = self.f_hat
         self.states = [self.slots[0]]
+        self.bicubic = {side: bicubic(side, like=self.f_hat) for side in patch_nums if side != patch_nums[-1]}
+
+    def enlarged(self, features: Tensor) -> Tensor:
+        """Two small products: the kernel of `interpolate` lets one thread walk over all maps of a batch."""
+        matrix = self.bicubic.get(features.shape[-1])
+        return features if matrix is None else matrix @ features @ matrix.T
 
     def paint(self, codes: Tensor) -> None:
         """Write the slot behind the current one; `count` makes it the current one."""

@@ -74,10 +74,10 @@ class VQVAE(nn.Module):
             canvas.add(self.quantize.embedding(part))
         return canvas, inputs(canvas)
 
-    def decode(self, f_hat: Tensor) -> Tensor:
-        """Images in [-1, 1], at least float32."""
+    def decode(self, f_hat: Tensor, *, decoder: nn.Module | None = None) -> Tensor:
+        """Images in [-1, 1], at least float32; another `decoder` computes the same."""
         features = self.post_quant_conv(f_hat.to(self.post_quant_conv.weight.dtype))
-        return wide(self.decoder(features)).clamp(-1, 1)
+        return wide((decoder or self.decoder)(features)).clamp(-1, 1)
 
 
 def inputs(canvas: Canvas) -> Tensor:
