@@ -13,6 +13,7 @@ from sdaccel.reporting.code_speed import code_speed
 from sdaccel.reporting.difference_laws import difference_laws, feature_sizes
 from sdaccel.reporting.entry_sweep import entry_sweep
 from sdaccel.reporting.forecast_errors import damping, forecast_gain
+from sdaccel.reporting.gamma_sweep import gamma_sweep
 from sdaccel.reporting.pareto import pareto
 from sdaccel.reporting.quality import measured
 from sdaccel.reporting.quality_cost import available, quality_cost
@@ -200,7 +201,7 @@ FIGURES: dict[str, Callable[[Record], "Figure"]] = {
     for f in (
         *(step_differences, would_be_forecasts, timing, bench_times, quality_cost, pareto),
         *(forecast_gain, damping, difference_laws, feature_sizes, sweep, stack_sizes),
-        *(entry_sweep, sdvar_claims, code_speed, acceptance_profile, speculation_bound),
+        *(entry_sweep, sdvar_claims, code_speed, acceptance_profile, speculation_bound, gamma_sweep),
     )
 }
 PICTURED: dict[str, Callable[[Record, Find], "Figure"]] = {"sample_sheet": sample_sheet}

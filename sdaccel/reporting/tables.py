@@ -11,6 +11,7 @@ from sdaccel.reporting.acceptance import acceptance_table, calls_table
 from sdaccel.reporting.bench import agreement, bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.code_speed import code_speed_table
+from sdaccel.reporting.gamma_sweep import gamma_table
 from sdaccel.reporting.quality import metrics, quality
 from sdaccel.reporting.sdvar_claims import claims
 from sdaccel.reporting.series import marked
@@ -128,6 +129,7 @@ TABLES: tuple[Callable[[Record], Table], ...] = (
     code_speed_table,
     acceptance_table,
     calls_table,
+    gamma_table,
     bound_table,
     parts_table,
     fit_table,

@@ -13,7 +13,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
 from sdaccel.reporting.series import short
-from sdaccel.studies.mutants import MUTANTS
+from sdaccel.studies.bugs import BUGS
 
 Load = Callable[[str, str], DictConfig]
 """(group, name) -> the composed config of one option of a group."""
@@ -185,8 +185,8 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
     strategy = _updated(strategy, {k: load("generator", v) for k, v in models.items()}, where, "")
     of_strategy = {k: v for k, v in of_strategy.items() if k not in models}
     strategy = _updated(strategy, of_strategy, where, f"strategy {options.get('mode', '')}".strip())
-    if (mutant := options.get("mutant")) is not None and mutant not in MUTANTS:
-        raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(MUTANTS)}.")
+    if (mutant := options.get("mutant")) is not None and mutant not in BUGS:
+        raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(BUGS)}.")
     config = {
         "generator": _content(generator),
         "backend": _content(backend),

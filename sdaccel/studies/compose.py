@@ -21,10 +21,13 @@ from sdaccel import registry
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
+from sdaccel.strategies.speculative.base import Speculative
 from sdaccel.studies import checks, quality, schema
 from sdaccel.studies.arms import Arm, expand
 from sdaccel.studies.data import conditions_of
+from sdaccel.studies.mutants import MUTANTS
 from sdaccel.studies.schema import Study
+from sdaccel.studies.speculation_mutants import SPECULATION_MUTANTS
 
 GROUPS = ("exp", "generator", "backend", "strategy", "calibration", "metrics", "data", "trainer", "logger")
 
@@ -145,8 +148,10 @@ def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:
     arm.strategy.check(arm.generator.steps)
     if hasattr(arm.strategy, "check_models"):
         arm.strategy.check_models(arm.generator, conditions)
-    if (arm.audit or arm.mutant) and arm.strategy.seam != "denoise":
-        raise BadInput(f"arm {arm.name}: audit and mutant need a forecasting strategy, not {type(arm.strategy).__name__}.")
+    if (arm.audit or arm.mutant in MUTANTS) and arm.strategy.seam != "denoise":
+        raise BadInput(f"arm {arm.name}: its audit or mutant needs a forecasting strategy, not {type(arm.strategy).__name__}.")
+    if arm.mutant in SPECULATION_MUTANTS and not isinstance(arm.strategy, Speculative):
+        raise BadInput(f"arm {arm.name}: mutant {arm.mutant} needs a speculative strategy, not {type(arm.strategy).__name__}.")
 
 
 def _check_pairs(cfg: DictConfig, arms: Sequence[Arm]) -> None:

@@ -30,10 +30,10 @@ from sdaccel.samples import Samples
 from sdaccel.studies import checks, quality, records
 from sdaccel.studies.arms import Arm, plain, prices
 from sdaccel.studies.audit import Audited
+from sdaccel.studies.bugs import BUGS
 from sdaccel.studies.checks import Result
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.models import Models
-from sdaccel.studies.mutants import MUTANTS
 from sdaccel.studies.provenance import code_fingerprint, numerics, provenance
 from sdaccel.studies.watch import Watched
 
@@ -193,7 +193,7 @@ def as_configured(arm: Arm, models: Models) -> Iterator[Any]:
     """The arm's strategy with its further models, its bug planted and its watch set, where it has them."""
     equipped = models.equip(arm)
     planted: AbstractContextManager[Any] = (
-        MUTANTS[arm.mutant](models.runtime(arm), equipped) if arm.mutant else nullcontext(equipped)
+        BUGS[arm.mutant](models.runtime(arm), equipped) if arm.mutant else nullcontext(equipped)
     )
     with planted as strategy:
         if arm.audit:

@@ -1,0 +1,259 @@
+"""Which setting of speculation is best within SDVAR's budget of target calls, and what the same draft does without asking."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdaccel.errors import BadInput
+from sdaccel.metrics import meaning
+from sdaccel.reporting import style
+from sdaccel.reporting.cells import Cell, Range, Table
+from sdaccel.reporting.quality import measured
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+BUDGET = 5
+"""Target calls that SDVAR's documents promise at most."""
+EXACT = ("coupled", "rejection")
+RULES = {
+    "Coupled": "coupled",
+    "Rejection": "rejection",
+    "Divergence": "kl",
+    "Neighbourhood": "neighbourhood",
+    "TopK": "topk",
+    "Top1": "top1",
+}
+COLOURS = dict(
+    zip(RULES.values(), (style.BLUE, style.SKY, style.GREEN, style.ORANGE, style.PURPLE, style.VERMILLION), strict=True)
+)
+MARKS = ("o", "s", "^", "D")
+"""By draft."""
+DISTANCES = ("fid", "kid")
+"""What settings are ranked by: the second where there are too few samples for the first."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One arm with a draft, on average over its samples."""
+
+    arm: str
+    rule: str
+    draft: str
+    gamma: int
+    """Of handover, the scales that the draft makes."""
+    policy: str
+    calls: float
+    kept: float
+    """Scales of the draft that stay in the picture, whole."""
+    share: float | None
+    """Drafted scales that stood."""
+
+
+def settings(record: Record) -> list[Setting]:
+    """All arms that speculate or hand over."""
+    content, out = record["content"], []
+    for name, arm in content["arms"].items():
+        config, draft = content["config"]["arms"][name]["strategy"], str(arm["point"].get("draft", "draft"))
+        kind = config["_target_"].rpartition(".")[2]
+        if arm["control"] or kind not in (*RULES, "Handover"):
+            continue
+        calls = _mean(arm, "target_calls")
+        if kind == "Handover":
+            entry = config["entry_num"]
+            out.append(Setting(name, "handover", draft, entry, "", calls, entry, None))
+        else:
+            drafted, kept = _mean(arm, "drafted"), _mean(arm, "accepted")
+            share = kept / drafted if drafted else None
+            out.append(Setting(name, RULES[kind], draft, config["gamma"], config["policy"], calls, kept, share))
+    return out
+
+
+def _mean(arm: dict[str, Any], stat: str) -> float:
+    return float(np.mean([sample["stats"][stat] for sample in arm["samples"]]))
+
+
+def ranked_by(record: Record) -> str | None:
+    """The distance that every setting has."""
+    found = [measured(record).get(s.arm, {}) for s in settings(record)]
+    return next((d for d in DISTANCES if found and all(_estimate(arm, d) is not None for arm in found)), None)
+
+
+def _estimate(found: dict[str, Any], metric: str) -> float | None:
+    value: float | None = found.get(metric, {}).get("estimate")
+    return value
+
+
+def best(record: Record) -> Setting | None:
+    """Of those that verify, the lowest distance within the budget; None: none keeps to it."""
+    metric, found = ranked_by(record), measured(record)
+    affordable = [s for s in settings(record) if s.rule != "handover" and s.calls <= BUDGET]
+    return min(affordable, key=lambda s: found[s.arm][metric]["estimate"], default=None) if metric else None
+
+
+def beside(record: Record, setting: Setting) -> Setting | None:
+    """The handover of the same draft that keeps as many of its scales, to the nearest."""
+    same = [s for s in settings(record) if s.rule == "handover" and s.draft == setting.draft]
+    return min(same, key=lambda s: abs(s.kept - setting.kept), default=None)
+
+
+def smaller(record: Record) -> list[str]:
+    """Arms that are another model alone."""
+    content = record["content"]
+    depth = content["config"]["arms"][content["config"]["study"]["baseline"]]["generator"].get("depth")
+    return [
+        name
+        for name in measured(record)
+        if content["config"]["arms"][name]["strategy"]["_target_"].endswith(".Original")
+        and content["config"]["arms"][name]["generator"].get("depth", depth) != depth
+    ]
+
+
+def gamma_table(record: Record) -> Table:
+    """Studies that ask for the figure `gamma_sweep`: a row per arm, the best setting and what it stands beside marked."""
+    asked = "gamma_sweep" in record["content"]["config"]["study"]["figures"] and ranked_by(record) is not None
+    columns = (
+        "arm",
+        "rule",
+        "draft",
+        "gamma",
+        "policy",
+        "target calls",
+        "accepted",
+        "MACs",
+        "FID",
+        "KID",
+        "judge: class",
+        "mark",
+    )
+    rows: list[tuple[Cell, ...]] = []
+    arms, found = record["content"]["arms"], measured(record)
+    for s in settings(record) if asked else []:
+        name: str | None = s.rule if s.rule != "handover" else None
+        macs = 1 / arms[s.arm]["mac_ceiling"]
+        quality = [_range(found[s.arm], metric) for metric in (*DISTANCES, "judge.class")]
+        rows.append((s.arm, name or "handover", s.draft, s.gamma, s.policy, s.calls, s.share, macs, *quality, _mark(record, s)))
+    for arm in smaller(record) if asked else []:
+        quality = [_range(found[arm], metric) for metric in (*DISTANCES, "judge.class")]
+        rows.append((arm, "draft alone", arm, None, "", 0.0, None, 1 / arms[arm]["mac_ceiling"], *quality, ""))
+    return Table("gamma_sweep", columns, rows)
+
+
+def _mark(record: Record, setting: Setting) -> str:
+    top = best(record)
+    if setting == top:
+        return f"best within {BUDGET} calls"
+    if top is not None and setting == beside(record, top):
+        return "as many draft scales as the best"
+    return ""
+
+
+def _range(found: dict[str, Any], metric: str) -> Cell:
+    value = found.get(metric, {})
+    return None if value.get("estimate") is None else Range(value["estimate"], value["low"], value["high"])
+
+
+def gamma_sweep(record: Record) -> "Figure":
+    """Quality over target calls with the budget shaded; below, what gamma does to calls and to acceptance."""
+    from matplotlib.figure import Figure
+
+    metric, every = ranked_by(record), settings(record)
+    if metric is None or not any(s.rule != "handover" for s in every):
+        raise BadInput("figure gamma_sweep needs arms with speculative modes, and metrics; set metrics=world.")
+    figure = Figure(figsize=(style.PAGE, 5.4))
+    panels = figure.subplots(2, 2)
+    drafts = list(dict.fromkeys(s.draft for s in every))
+    for axes, shown in zip(panels[0], (metric, "judge.class"), strict=True):
+        _over_calls(axes, record, every, drafts, shown)
+    _over_gamma(panels[1][0], every, drafts, "calls")
+    _over_gamma(panels[1][1], every, drafts, "share")
+    _explain(panels[1][0], record, every)
+    handles = {name: h for axes in panels.flat for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    for draft, mark in zip(drafts, MARKS, strict=False):
+        handles[draft] = panels[0][0].plot([], [], linestyle="none", marker=mark, color="black", markersize=3)[0]
+    figure.legend(handles.values(), handles, loc="outside lower left", ncols=5)
+    style.question(figure, record["content"]["config"]["study"]["question"])
+    return figure
+
+
+def _over_calls(axes: "Axes", record: Record, every: list[Setting], drafts: list[str], metric: str) -> None:
+    found, baseline = measured(record), record["content"]["config"]["study"]["baseline"]
+    axes.axvspan(0, BUDGET, color=style.PALE, linewidth=0, zorder=-1)
+    axes.axhline(
+        found[baseline][metric]["estimate"], color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)), label="target alone"
+    )
+    for (rule, draft, policy), own in _lines(every).items():
+        colour = COLOURS.get(rule, "black")
+        mark, hollow = MARKS[drafts.index(draft) % len(MARKS)], policy not in ("", "fixed")
+        for s in own:
+            value = found[s.arm][metric]
+            if value["low"] is not None and value["high"] is not None:
+                axes.plot([s.calls] * 2, [value["low"], value["high"]], color=colour, linewidth=1, alpha=0.4)
+        axes.plot(
+            [s.calls for s in own],
+            [found[s.arm][metric]["estimate"] for s in own],
+            color=colour,
+            linewidth=0.7,
+            linestyle="none" if hollow else "-" if draft == drafts[0] else (0, (3, 1.2)),
+            marker=mark,
+            markersize=4.4 if hollow else 2.8,
+            fillstyle="none" if hollow else "full",
+        )
+    for name, mark in zip(smaller(record), MARKS, strict=False):
+        axes.plot(
+            0, found[name][metric]["estimate"], mark, color=style.GREY, markersize=4.4, label="draft alone", clip_on=False
+        )
+    if (top := best(record)) is not None:
+        place = (top.calls, found[top.arm][metric]["estimate"])
+        axes.plot(*place, "*", color="black", markersize=9, fillstyle="none", label=f"best within {BUDGET} calls")
+        if (other := beside(record, top)) is not None:
+            place = (other.calls, found[other.arm][metric]["estimate"])
+            axes.plot(*place, "P", color="black", markersize=6, fillstyle="none", label="handover, as many draft scales")
+    axes.set_xlim(left=0)
+    axes.set_xlabel("target calls per image")
+    axes.set_ylabel(f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
+
+
+def _lines(every: list[Setting]) -> dict[tuple[str, str, str], list[Setting]]:
+    """Settings that differ in gamma alone."""
+    out: dict[tuple[str, str, str], list[Setting]] = {}
+    for s in sorted(every, key=lambda s: s.gamma):
+        out.setdefault((s.rule, s.draft, s.policy), []).append(s)
+    return out
+
+
+def _over_gamma(axes: "Axes", every: list[Setting], drafts: list[str], what: str) -> None:
+    """Of fixed gammas; handover has none."""
+    for (rule, draft, policy), own in _lines(every).items():
+        known = [s for s in own if getattr(s, what) is not None]
+        if policy != "fixed" or not known:
+            if rule == "handover":
+                axes.plot([], [], color="black", label="handover, nothing asked")
+            continue
+        axes.plot(
+            [s.gamma for s in known],
+            [getattr(s, what) for s in known],
+            color=COLOURS[rule],
+            linestyle="-" if draft == drafts[0] else (0, (3, 1.2)),
+            marker=MARKS[drafts.index(draft) % len(MARKS)],
+            markersize=2.8,
+            label=f"{rule} (exact)" if rule in EXACT else rule,
+        )
+    axes.set_xticks(sorted({s.gamma for s in every if s.policy == "fixed"}))
+    axes.set_xlabel("γ, scales proposed")
+    axes.set_ylabel({"calls": "target calls per image", "share": "drafted scales that stood"}[what])
+    axes.set_ylim(bottom=0)
+
+
+def _explain(axes: "Axes", record: Record, every: list[Setting]) -> None:
+    """The budget, and how near the exact rules come to it."""
+    axes.axhspan(0, BUDGET, color=style.PALE, linewidth=0, zorder=-1)
+    exact = [s.calls for s in every if s.rule in EXACT]
+    if exact:
+        says = "within" if min(exact) <= BUDGET else "beyond"
+        text = f"exact rules: {min(exact):.1f} calls at best, {says} the promised {BUDGET}"
+        axes.set_title(text + ("" if best(record) else "; no rule keeps to them"))
