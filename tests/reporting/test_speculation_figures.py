@@ -1,0 +1,104 @@
+"""Figures and tables of speculation, on one small study that watches, speculates and hands over; its draft is the target."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sdaccel.errors import BadInput
+from sdaccel.reporting import gamma_sweep as sweep
+from sdaccel.reporting import style
+from sdaccel.reporting.acceptance import acceptance_profile, acceptance_table, by_scale, calls, calls_table, counted, profiles
+from tests.studies import frame
+
+ARMS = (
+    "{target: {mode: original}, smaller: {mode: original, generator.depth: 1}, "
+    "profile: {mode: speculative_profile, draft: [var_tiny]}, "
+    "speculative: {mode: [speculative_coupled, speculative_top1], gamma: [1, 3], draft: [var_tiny]}, "
+    "handover: {mode: handover, entry_num: [1, 3], draft: [var_tiny]}}"
+)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return frame.run(
+        "generator=var_tiny",
+        "generator.dtype=float64",
+        "data.limit=3",
+        "data.batch_size=3",
+        f"+study.arms={ARMS}",
+        "study.baseline=target",
+        "study.checks=[{equal: [target, profile]}]",
+        "study.keep=[tokens]",
+        "study.timing.repeats=0",
+        "study.figures=[gamma_sweep]",
+        output=tmp_path_factory.mktemp("speculation"),
+    )
+
+
+def scored(record: dict[str, Any], **fid: float) -> dict[str, Any]:
+    """With a distance by mode or template."""
+    made = copy.deepcopy(record)
+    for name, arm in made["content"]["arms"].items():
+        values = {metric: {"estimate": fid.get(arm["template"], fid.get(arm["mode"], 9.0)), "low": 1.0, "high": 10.0, "n": 3}
+                  for metric in ("fid", "judge.class")}  # fmt: skip
+        arm["metrics"] = values | {"kid": {"estimate": None, "low": None, "high": None, "n": 3, "note": "few"}}
+        if name == "target":
+            arm["metrics"]["fid"]["estimate"] = 1.0
+    return made
+
+
+def test_the_profile_foretells_what_was_counted(record: dict[str, Any]) -> None:
+    assert record["content"]["verdict"] == "pass"
+    found = by_scale(profiles(record)["var_tiny"])
+    assert (found["coupled"] == 1).all() and (found["tv"] < 1e-6).all()
+    for gamma, ran in counted(record, "coupled")["var_tiny"].items():
+        assert np.array_equal(calls("coupled", found["coupled"], gamma=gamma), ran)
+        assert ran.tolist() == [{1: 4, 3: 2}[gamma]] * 3
+    assert len(acceptance_table(record).rows) == 6
+    rows: dict[Any, Any] = {(row[1], row[2]): row for row in calls_table(record).rows}
+    assert rows["coupled", 3][3].estimate == rows["coupled", 3][4].estimate == 2
+    assert rows["coupled", 3][5] == 7 / 2 - 1
+    assert rows["rejection", 3][4] is None, "no arm ran it"
+    with style.styled():
+        assert len(acceptance_profile(record).axes) == 6
+
+
+def test_the_best_setting_keeps_to_the_budget_and_stands_beside_its_handover(record: dict[str, Any]) -> None:
+    found = scored(record, coupled=4.0, top1=3.0)
+    assert sweep.ranked_by(found) == "fid"
+    top = sweep.best(found)
+    assert top is not None and top.rule == "coupled" and top.calls <= sweep.BUDGET
+    other = sweep.beside(found, top)
+    assert other is not None and other.rule == "handover"
+    assert abs(other.kept - top.kept) == min(abs(entry - top.kept) for entry in (1, 3))
+    marks = [row[-1] for row in sweep.gamma_table(found).rows]
+    assert marks.count("best within 5 calls") == marks.count("as many draft scales as the best") == 1
+    assert sweep.gamma_table(found).rows[-1][1] == "draft alone" and sweep.smaller(found) == ["smaller"]
+    with style.styled():
+        assert "within the promised 5" in sweep.gamma_sweep(found).axes[2].get_title("left")
+
+
+def test_when_no_setting_keeps_to_the_budget_the_figure_says_so(record: dict[str, Any]) -> None:
+    found = scored(record)
+    for arm in found["content"]["arms"].values():
+        for sample in arm["samples"]:
+            if "drafted" in sample.get("stats", {}):
+                sample["stats"]["target_calls"] = 7
+    assert sweep.best(found) is None
+    assert all(not row[-1] for row in sweep.gamma_table(found).rows)
+    with style.styled():
+        title = sweep.gamma_sweep(found).axes[2].get_title("left")
+    assert "beyond the promised 5; no rule keeps to them" in title
+
+
+def test_who_did_not_watch_or_measure_gets_one_line(record: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="figure gamma_sweep needs"):
+        sweep.gamma_sweep(record)
+    assert sweep.gamma_table(record).rows == []
+    less = copy.deepcopy(record)
+    del less["content"]["arms"]["profile[draft=var_tiny]"]
+    assert acceptance_table(less).rows == []
+    with pytest.raises(BadInput, match="speculative_profile"):
+        acceptance_profile(less)
