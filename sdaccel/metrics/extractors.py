@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.samples import array_digest
+from sdaccel.threads import mapped
 
 
 class FeatureExtractor(nn.Module):
@@ -38,7 +39,7 @@ def clean_resize(images: Tensor, size: int) -> Tensor:
     from cleanfid.resize import make_resizer
 
     resize = make_resizer("PIL", False, "bicubic", (size, size))
-    rows = [resize(image) for image in images.permute(0, 2, 3, 1).cpu().numpy()]
+    rows = list(mapped(resize, images.permute(0, 2, 3, 1).cpu().numpy()))
     return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).to(images.device)
 
 

@@ -1,6 +1,6 @@
 """Write every wanted row of a prediction under its sample's own index, whatever process or batch it came from.
 
-A thread writes one batch while the next one is made: waiting for the disk is most of what writing costs.
+Threads write one batch while the next one is made: waiting for the disk is most of what writing costs.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from torch import Tensor
 from sdaccel.conditions import Batch
 from sdaccel.generators.base import Generation
 from sdaccel.samples import Samples
+from sdaccel.threads import mapped
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -52,7 +53,8 @@ class SampleWriter(BasePredictionWriter):
     def _write(
         self, batch: Batch, images: np.ndarray, kinds: list[str], arrays: dict[str, np.ndarray], stats: dict[str, Tensor]
     ) -> None:
-        for row, index in batch.wanted.items():
+        def write(of: tuple[int, int]) -> None:
+            row, index = of
             self.samples.write(
                 index,
                 condition=batch.conditions[row],
@@ -61,6 +63,9 @@ class SampleWriter(BasePredictionWriter):
                 arrays={name: array[row] for name, array in arrays.items()},
                 stats={name: rounded(values[row]) for name, values in stats.items()},
             )
+
+        for _ in mapped(write, batch.wanted.items()):
+            pass
 
     def _wait(self) -> None:
         """The batch before is on disk; what went wrong with it is raised here."""

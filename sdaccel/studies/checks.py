@@ -16,6 +16,7 @@ from sdaccel.errors import BadInput
 from sdaccel.metrics.aggregate import Scores
 from sdaccel.samples import Samples
 from sdaccel.studies.arms import Arm, Price
+from sdaccel.threads import mapped
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Result:
         return [self.samples.array(i, name) for i in range(self.count)]
 
     def images(self) -> Iterator[np.ndarray]:
-        return (np.asarray(Image.open(self.samples.image(i))) for i in range(self.count))
+        return mapped(lambda i: np.asarray(Image.open(self.samples.image(i))), range(self.count))
 
     def entries(self) -> list[dict[str, Any]]:
         return [self.samples.entry(i) for i in range(self.count)]
