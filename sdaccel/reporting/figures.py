@@ -23,6 +23,7 @@ from sdaccel.reporting.series import Series
 from sdaccel.reporting.speculation_bound import speculation_bound
 from sdaccel.reporting.stack_sizes import stack_sizes
 from sdaccel.reporting.sweep import sweep
+from sdaccel.reporting.token_equality import token_equality
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -201,7 +202,7 @@ FIGURES: dict[str, Callable[[Record], "Figure"]] = {
     for f in (
         *(step_differences, would_be_forecasts, timing, bench_times, quality_cost, pareto),
         *(forecast_gain, damping, difference_laws, feature_sizes, sweep, stack_sizes),
-        *(entry_sweep, sdvar_claims, code_speed, acceptance_profile, speculation_bound, gamma_sweep),
+        *(entry_sweep, sdvar_claims, code_speed, acceptance_profile, speculation_bound, gamma_sweep, token_equality),
     )
 }
 PICTURED: dict[str, Callable[[Record, Find], "Figure"]] = {"sample_sheet": sample_sheet}

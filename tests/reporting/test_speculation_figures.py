@@ -10,6 +10,7 @@ from sdaccel.errors import BadInput
 from sdaccel.reporting import gamma_sweep as sweep
 from sdaccel.reporting import style
 from sdaccel.reporting.acceptance import acceptance_profile, acceptance_table, by_scale, calls, calls_table, counted, profiles
+from sdaccel.reporting.token_equality import differing, token_equality
 from tests.studies import frame
 
 ARMS = (
@@ -102,3 +103,15 @@ def test_who_did_not_watch_or_measure_gets_one_line(record: dict[str, Any]) -> N
     assert acceptance_table(less).rows == []
     with pytest.raises(BadInput, match="speculative_profile"):
         acceptance_profile(less)
+
+
+def test_equality_is_told_by_scale_and_a_difference_shows_where_it_is(record: dict[str, Any]) -> None:
+    assert {name: share.tolist() for name, share in differing(record).items()} == {"profile[draft=var_tiny]": [0.0] * 7}
+    off = copy.deepcopy(record)
+    off["content"]["checks"][0]["series"][2] = 5.0  # one of the four tokens of scale 1
+    assert differing(off)["profile[draft=var_tiny]"].tolist() == [0, 0.25, 0, 0, 0, 0, 0]
+    with style.styled():
+        assert [text.get_text() for text in token_equality(off).axes[0].texts].count("0.25") == 1
+    del off["content"]["checks"][0]
+    with pytest.raises(BadInput, match="the check `equal` on tokens"):
+        token_equality(off)

@@ -1,8 +1,9 @@
 """What the parts of speculation cost, and whether they add up: `python experiments/bench.py +bench=speculation`.
 
-Cases time whole generations, decoder included: the target, the draft, and both under coupled speculation. Parts are those that
-`Speculation` runs, each in turn on one generation that holds every scale: proposals, passes of the target over several scales,
-verdicts, painting; beside them the target alone at a scale, taken back and redone. Target and draft share a tokenizer.
+Cases time whole generations, decoder included: the target, and with its draft under coupled speculation; beside them the
+draft's scales. Parts are those that `Speculation` runs, each in turn on one generation that holds every scale: proposals,
+passes of the target over several scales, verdicts, painting; beside them the target alone at a scale, taken back and redone.
+Target and draft share a tokenizer.
 
 The check is on a trained pair, one image at a time: the sum of parts, for the rounds that the run's own counts tell, beside the
 time that the run took.
@@ -120,7 +121,7 @@ class SpeculationCosts:
         calls: Calls = {
             "target": lambda: pair.target.generate(batch, backend=None, strategy=None),
             f"target + draft, coupled gamma={GAMMA}": lambda: pair.speculate(batch, gamma=GAMMA),
-            "draft": lambda: pair.draft.generate(batch, backend=None, strategy=None),
+            "draft, not decoded": lambda: pair.sketch(batch),
         }
         alone, both = list(calls)[:2]
         left = {name: bytes_left(calls[name], pair.device) for name in (alone, both)}
@@ -169,6 +170,13 @@ class Pair:
         """A generation; its tokens are those of the target alone."""
         strategy = Equipped(Coupled(draft=self.draft_config, gamma=gamma), {"draft": self.draft})
         return self.target.generate(batch, backend=None, strategy=strategy)
+
+    def sketch(self, batch: Batch) -> None:
+        """The draft's scales without a picture, which would be the target's decoder again."""
+        loop = self.draft.start(torch.tensor(batch.conditions, device=self.device), batch.seeds.to(self.device))
+        for k in range(self.config.steps):
+            loop.full(k)
+        loop.release()
 
     def forget(self) -> None:
         """Give back the memory of batch shapes."""

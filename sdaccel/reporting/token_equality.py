@@ -1,0 +1,60 @@
+"""Claims of equality, token by token: a row per arm, and at every scale the share of places where any sample differs."""
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdaccel.errors import BadInput
+from sdaccel.generators.nextscale.scales import lengths, offsets
+from sdaccel.reporting import series, style
+from sdaccel.reporting.acceptance import sides
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Record = dict[str, Any]
+
+
+def differing(record: Record) -> dict[str, np.ndarray]:
+    """Arm -> share of differing tokens by scale, of the verdicts `equal` on tokens; controls last."""
+    content, o = record["content"], offsets(sides(record))
+    found = [v for v in content["checks"] if v["check"] == "equal" and len(v["series"] or ()) == o[-1]]
+    return {
+        v["arm"]: np.array([np.mean([x != 0 for x in v["series"][a:b]]) for a, b in itertools.pairwise(o)])
+        for v in sorted(found, key=lambda v: v["control"])
+    }
+
+
+def token_equality(record: Record) -> "Figure":
+    """Honest arms above the line, planted bugs, which must show, below."""
+    from matplotlib.figure import Figure
+
+    shares, arms = differing(record), record["content"]["arms"]
+    if not shares:
+        raise BadInput("figure token_equality needs the check `equal` on tokens; set study.keep=[tokens].")
+    honest = series.labels({name: arms[name] for name in shares if not arms[name]["control"]})
+    names = [honest.get(name, f"planted: {arms[name]['template']}") for name in shares]
+    against = {v["arm"]: v["against"] for v in record["content"]["checks"]}
+    figure = Figure(figsize=(style.PAGE, 1.2 + 0.17 * len(shares)))
+    axes = figure.subplots()
+    values = np.stack(list(shares.values()))
+    image = axes.imshow(values, cmap="Oranges", vmin=0, vmax=1, aspect="auto")
+    for (row, scale), share in np.ndenumerate(values):
+        axes.annotate(
+            _said(share), (scale, row), ha="center", va="center", fontsize=5.5, color="white" if share > 0.6 else "black"
+        )
+    axes.set_yticks(range(len(names)), [f"{name} = {against[arm]}?" for name, arm in zip(names, shares, strict=True)])
+    tokens = lengths(sides(record))
+    axes.set_xticks(range(len(tokens)), [str(n) for n in tokens])
+    axes.set_xlabel("scale, by its tokens")
+    axes.axhline(len(honest) - 0.5, color="black", linewidth=0.8)
+    axes.tick_params(length=0)
+    figure.colorbar(image, ax=axes, label="share of places that differ in any sample", fraction=0.04)
+    style.question(figure, record["content"]["config"]["study"]["question"])
+    return figure
+
+
+def _said(share: float) -> str:
+    """Only what is exactly 0 reads as 0."""
+    return "0" if share == 0 else f"{share:.2g}"
