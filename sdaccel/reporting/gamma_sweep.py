@@ -167,15 +167,20 @@ def gamma_sweep(record: Record) -> "Figure":
     figure = Figure(figsize=(style.PAGE, 5.4))
     panels = figure.subplots(2, 2)
     drafts = list(dict.fromkeys(s.draft for s in every))
-    for axes, shown in zip(panels[0], (metric, "judge.class"), strict=True):
+    judged = all(_estimate(found, "judge.class") is not None for found in measured(record).values())
+    for axes, shown in zip(panels[0], (metric, *(["judge.class"] if judged else [])), strict=False):
         _over_calls(axes, record, every, drafts, shown)
+    panels[0][1].set_visible(judged)
     _over_gamma(panels[1][0], every, drafts, "calls")
     _over_gamma(panels[1][1], every, drafts, "share")
     _explain(panels[1][0], record, every)
     handles = {name: h for axes in panels.flat for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     for draft, mark in zip(drafts, MARKS, strict=False):
         handles[draft] = panels[0][0].plot([], [], linestyle="none", marker=mark, color="black", markersize=3)[0]
-    figure.legend(handles.values(), handles, loc="outside lower left", ncols=5)
+    if any(s.policy not in ("", "fixed") for s in every):
+        hollow: dict[str, Any] = {"linestyle": "none", "marker": "o", "fillstyle": "none", "color": "black", "markersize": 4.4}
+        handles["γ by policy: seed, adaptive"] = panels[0][0].plot([], [], **hollow)[0]
+    figure.legend(handles.values(), handles, loc="outside lower left", ncols=4)
     style.question(figure, record["content"]["config"]["study"]["question"])
     return figure
 
@@ -241,7 +246,7 @@ def _over_gamma(axes: "Axes", every: list[Setting], drafts: list[str], what: str
             linestyle="-" if draft == drafts[0] else (0, (3, 1.2)),
             marker=MARKS[drafts.index(draft) % len(MARKS)],
             markersize=2.8,
-            label=f"{rule} (exact)" if rule in EXACT else rule,
+            label=("_" if draft != drafts[0] else "") + (f"{rule} (exact)" if rule in EXACT else rule),
         )
     axes.set_xticks(sorted({s.gamma for s in every if s.policy == "fixed"}))
     axes.set_xlabel("γ, scales proposed")

@@ -119,6 +119,6 @@ def speculation_bound(record: Record) -> "Figure":
     panels[0].set_ylabel("speed-up (×)")
     panels[0].set_ylim(bottom=0)
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower left", ncols=5)
+    figure.legend(handles, names, loc="outside lower left", ncols=5 if len(found) > 1 else 3)
     style.question(figure, "Which acceptance would speculation need, at the prices that its parts have?")
     return figure
