@@ -120,7 +120,7 @@ class SpeculationCosts:
         """Whole generations, and what they need: models, what a first batch leaves behind, and a batch at its worst moment."""
         calls: Calls = {
             "target": lambda: pair.target.generate(batch, backend=None, strategy=None),
-            f"target + draft, coupled gamma={GAMMA}": lambda: pair.speculate(batch, gamma=GAMMA),
+            f"coupled, gamma={GAMMA}": lambda: pair.speculate(batch, gamma=GAMMA),
             "draft, not decoded": lambda: pair.sketch(batch),
         }
         alone, both = list(calls)[:2]
