@@ -14,6 +14,8 @@ def find(identifier: str, roots: list[Path]) -> Path:
     """A record by its path, its id, or the beginning of its id; of several, the one made on this kind of machine."""
     if Path(identifier).is_file():
         return Path(identifier)
+    if "/" in identifier:
+        raise BadInput(f"record {identifier} is no file; give the path of a record.json or an id.")
     paths = [p for root in roots for p in [*root.glob(f"{identifier}*/record.json"), *root.glob(f"*/{identifier}*.json")]]
     found = {record["id"]: (path, record) for path in sorted(paths) for record in [records.load(path)]}
     if len(found) > 1:
