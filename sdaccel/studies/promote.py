@@ -4,10 +4,14 @@ import shutil
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from sdaccel.errors import BadInput
 from sdaccel.reporting.sample_sheet import FEW, chosen
 from sdaccel.studies import records
+
+SIDE = 256
+"""Pixels; of the small models every picture is kept as it is."""
 
 
 def find(identifier: str, roots: list[Path]) -> Path:
@@ -27,6 +31,16 @@ def find(identifier: str, roots: list[Path]) -> Path:
     return next(iter(found.values()))[0]
 
 
+def thumbnail(image: Path, target: Path) -> None:
+    """A copy, smaller where the picture is larger than a page shows it."""
+    with Image.open(image) as picture:
+        if max(picture.size) <= SIDE:
+            shutil.copyfile(image, target)
+            return
+        picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+        picture.save(target)
+
+
 def promote(path: Path, *, samples: Path, reports: Path) -> Path:
     """Copy the record and the thumbnails of its first samples; every image is named by the hash that stands in the record."""
     record = records.load(path)
@@ -42,6 +56,6 @@ def promote(path: Path, *, samples: Path, reports: Path) -> Path:
             image = folder / f"{sample['index']:06d}.png"
             if not image.is_file():
                 raise BadInput(f"sample {image} of arm {name} is gone; run the study again, then promote.")
-            shutil.copyfile(image, thumbnails / f"{sample['image'][:16]}.png")
+            thumbnail(image, thumbnails / f"{sample['image'][:16]}.png")
     records.save(record, target)
     return target
