@@ -16,6 +16,7 @@ from sdaccel.errors import BadInput
 from sdaccel.metrics.aggregate import Scores
 from sdaccel.samples import Samples
 from sdaccel.studies.arms import Arm, Price
+from sdaccel.studies.held import Held
 from sdaccel.threads import mapped
 
 
@@ -31,6 +32,8 @@ class Result:
     macs_in_full: float = 0.0
     """Of all its generator's steps."""
     metrics: Scores = field(default_factory=Scores)
+    held: Held = field(default_factory=Held, compare=False)
+    """Pictures in memory, of all results of a run."""
 
     def priced(self, price: Price) -> "Result":
         """With what it did, on average where samples differ, and what all steps would have been."""
@@ -38,14 +41,21 @@ class Result:
         if price.beside:
             each = [self.arm.strategy.macs(price.generator, price.beside, entry["stats"]) for entry in self.entries()]
             return replace(self, macs=sum(each) / len(each), macs_in_full=whole)
-        done = self.arm.backend.macs(self.arm.generator, price.generator, self.samples.entry(0)["kinds"])
+        done = self.arm.backend.macs(self.arm.generator, price.generator, self.first()["kinds"])
         return replace(self, macs=sum(done), macs_in_full=whole)
 
     def arrays(self, name: str) -> list[np.ndarray]:
         return [self.samples.array(i, name) for i in range(self.count)]
 
     def images(self) -> Iterator[np.ndarray]:
-        return mapped(lambda i: np.asarray(Image.open(self.samples.image(i))), range(self.count))
+        files = range(self.count)
+        return self.held.read(
+            str(self.samples.folder), lambda: mapped(lambda i: np.asarray(Image.open(self.samples.image(i))), files)
+        )
+
+    def first(self) -> dict[str, Any]:
+        """The entry of the first sample, where all are alike."""
+        return self.samples.entry(0)
 
     def entries(self) -> list[dict[str, Any]]:
         return [self.samples.entry(i) for i in range(self.count)]
@@ -84,12 +94,12 @@ class Verdict:
 def all_full(result: Result) -> Measured:
     """Steps of any image that did not run in full."""
     skipped = [sum(kind != "full" for kind in entry["kinds"]) for entry in result.entries()]
-    return Measured(max(skipped), 0, f"{len(result.entries()[0]['kinds'])} steps")
+    return Measured(max(skipped), 0, f"{len(result.first()['kinds'])} steps")
 
 
 def equal(result: Result, reference: Result) -> Measured:
     """Largest absolute difference of the arrays both kept, and of the pixels; equal means torch.equal."""
-    names = sorted(set(result.entries()[0]["arrays"]) & set(reference.entries()[0]["arrays"]))
+    names = sorted(set(result.first()["arrays"]) & set(reference.first()["arrays"]))
     rows = [
         np.stack([_difference(a, b) for a, b in zip(result.arrays(name), reference.arrays(name), strict=True)]).max(0)
         for name in names

@@ -12,7 +12,7 @@ PREFIX = "diagnostics."
 
 def diagnostics(result: Result) -> dict[str, Any]:
     """Nothing where nothing was looked at; None where no sample has a finite value."""
-    names = [name for name in result.entries()[0]["arrays"] if name.startswith(PREFIX)]
+    names = [name for name in result.first()["arrays"] if name.startswith(PREFIX)]
     if not names:
         return {}
     return {"diagnostics": {name.removeprefix(PREFIX): rounded(_mean(result.arrays(name))) for name in names}}

@@ -78,7 +78,7 @@ def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict]) 
 
 def _arm_content(result: Result) -> dict[str, Any]:
     arm = result.arm
-    kinds = result.entries()[0]["kinds"]
+    kinds = result.first()["kinds"]
     return {
         "template": arm.template,
         "point": arm.point,
@@ -87,7 +87,7 @@ def _arm_content(result: Result) -> dict[str, Any]:
         "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
         "macs": result.macs,
         "samples": [{key: entry[key] for key in OF_SAMPLE if entry.get(key) not in ({}, None)} for entry in result.entries()],
-        "per_step": {name: _worst(result.arrays(name)) for name in PER_STEP if name in result.entries()[0]["arrays"]},
+        "per_step": {name: _worst(result.arrays(name)) for name in PER_STEP if name in result.first()["arrays"]},
         **({"experimental": True} if arm.experimental else {}),
         **diagnostics(result),
     }

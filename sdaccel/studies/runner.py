@@ -33,6 +33,7 @@ from sdaccel.studies.audit import Audited
 from sdaccel.studies.bugs import BUGS
 from sdaccel.studies.checks import Result
 from sdaccel.studies.compose import Plan
+from sdaccel.studies.held import Held
 from sdaccel.studies.models import Models
 from sdaccel.studies.provenance import code_fingerprint, numerics, provenance
 from sdaccel.studies.watch import Watched
@@ -85,8 +86,8 @@ def generate(plan: Plan, *, console: Console) -> list[Result] | None:
         rank_zero = _fill(plan, folders, _trainer(cfg), console)
     if not rank_zero:
         return None
-    priced = prices(plan.arms)
-    return [Result(arm, folders[arm.name], len(plan.conditions)).priced(priced[arm.name]) for arm in plan.arms]
+    priced, held = prices(plan.arms), Held()
+    return [Result(arm, folders[arm.name], len(plan.conditions), held=held).priced(priced[arm.name]) for arm in plan.arms]
 
 
 def run_folder(plan: Plan) -> Path:
