@@ -1,4 +1,4 @@
-"""Golden cases of one round of speculation: what the draft proposes behind the target's prefix, and the target's one pass over it."""
+"""Golden cases of one round of speculation: the draft's proposals behind the target's prefix, and the target's one pass."""
 
 from typing import Any
 
