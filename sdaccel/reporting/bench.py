@@ -33,6 +33,18 @@ def bench(record: Record) -> Table:
     return Table("bench", columns, rows)
 
 
+def kernels(record: Record) -> Table:
+    """Where an arm's time goes, busiest first; of records that profiled."""
+    columns = ("case", "arm", "kernel", "ms", "runs", "share")
+    rows: list[tuple[Cell, ...]] = [
+        (case, name, k["name"], 1e3 * k["seconds"], k["runs"], k["share"])
+        for case, found in cases(record).items()
+        for name, arm in found["arms"].items()
+        for k in arm.get("kernels", [])
+    ]
+    return Table("kernels", columns, rows)
+
+
 def agreement(record: Record) -> Table:
     """What engines that are beside a reference drew otherwise on the same canvas."""
     found = (record["timing"] or {}).get("agreement", {})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sdaccel.reporting.acceptance import acceptance_table, calls_table
-from sdaccel.reporting.bench import agreement, bench
+from sdaccel.reporting.bench import agreement, bench, kernels
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.code_speed import code_speed_table
 from sdaccel.reporting.gamma_sweep import gamma_table
@@ -122,6 +122,7 @@ TABLES: tuple[Callable[[Record], Table], ...] = (
     arms,
     timing,
     bench,
+    kernels,
     agreement,
     quality,
     winners,

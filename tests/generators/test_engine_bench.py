@@ -14,6 +14,7 @@ from sdaccel.generators.var.generator import Var
 from sdaccel.measure.compiles import compiled_graphs
 from sdaccel.measure.energy import joules
 from sdaccel.measure.floor import Ceilings, Work, ceilings, floor
+from sdaccel.measure.profile import busiest
 from sdaccel.reporting.build import build
 from sdaccel.studies import benches, records
 from sdaccel.studies.promote import promote
@@ -59,6 +60,14 @@ def test_phases_cover_the_generation_and_leave_the_engine_as_it_was(engine: str)
     assert set(found) == {"class and adaLN", "blocks", "head and sampling", "canvas", "decode"}
     assert all(value > 0 for value in found.values())
     assert torch.equal(runtime.generate(batch([1], 3), backend=None, strategy=None).images, before)
+
+
+def test_the_busiest_operators_come_first_and_their_shares_are_of_everything() -> None:
+    a = torch.randn(400, 400)
+    found = busiest(lambda: [a @ a for _ in range(5)] and a + 1, CPU, count=3)
+    assert found[0]["name"] == "aten::mm" and found[0]["runs"] == 5
+    assert [row["seconds"] for row in found] == sorted((row["seconds"] for row in found), reverse=True)
+    assert 0.5 < found[0]["share"] < sum(row["share"] for row in found) <= 1 + 1e-9
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +132,8 @@ def test_a_promoted_benchmark_has_its_table_and_its_figure_in_the_report(output:
         "agreement.csv",
         "agreement.tex",
         "bench.csv",
+        "kernels.csv",
+        "kernels.tex",
         "bench.tex",
         "bench_times.pdf",
         "bench_times.png",

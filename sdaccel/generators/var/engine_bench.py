@@ -3,7 +3,7 @@
 Arms are engines of one generator, run in turn in one process, noise and decoder inside the timer. The floor is that of the
 generator's number format: per scale, weights without adaLN and the cache are read once; adaLN and the decoder's weights once
 per batch. Phases are timed in a pass of their own, without graphs. Memory is what an arm allocated when it was built, what its
-first batch left behind, and what a batch takes beside both at its worst moment.
+first batch left behind, and what a batch takes beside both at its worst moment. Kernels are those of a further, profiled batch.
 """
 
 import time
@@ -28,9 +28,12 @@ from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.measure.bench import Cases, compare, with_floor
 from sdaccel.measure.floor import Work, ceilings, synchronize
 from sdaccel.measure.memory import held
+from sdaccel.measure.profile import busiest
 
 PHASES = {"block0_input": "canvas", "last_block_output": "blocks", "tokens": "head and sampling", "f_hat": "canvas"}
 """The phase that ends where a loop records a name."""
+LISTED = 12
+"""Kernels of every arm that the record names."""
 COMPARED = 2
 """Images that engines are compared on, token by token."""
 
@@ -94,6 +97,7 @@ class VarEngine:
         arms = compare(calls, device=device, warmup=self.warmup, repeats=self.repeats, energy=self.energy_seconds)
         for name, arm in arms.items():
             arm["phases"] = phases(runtimes[name], batch, device)
+            arm["kernels"] = busiest(calls[name], device, count=LISTED)
             arm["images"] = size
             arm["memory_bytes"] = arm["memory_bytes"] and arm["memory_bytes"] + built[name]
             if isinstance(engine := runtimes[name].engine, Fast):
