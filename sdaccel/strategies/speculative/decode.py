@@ -7,10 +7,10 @@ s next scale of a sample · g scales proposed · K scales
     judge      s, s+1, ... until one does not stand; that one is painted anew
     otherwise  all stood: scale s+g, which the pass made too, is the target's own draw
 
-Samples part ways: each round takes a group that stands at the same scale and proposes as much. It computes every row, each in
-its own place, and writes the rows of the group alone: a sample's bits depend on its own history and on the batch shape, never
-on what the other rows hold. Keys and values of a scale depend on the scales before it, so all that a pass cached up to the
-scale that was painted anew stays valid, and what lies behind is overwritten.
+Samples part ways: each round takes a group that stands at the same scale and proposes as much, those furthest behind first. It
+computes every row, each in its own place, and writes the rows of the group alone: a sample's bits depend on its own history
+and on the batch shape, never on what the other rows hold. Keys and values of a scale depend on the scales before it, so all
+that a pass cached up to the scale that was painted anew stays valid, and what lies behind is overwritten.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,8 +47,10 @@ class Speculation:
 
     def decode(self) -> list[str]:
         while groups := self._groups():
+            behind = min(scale for scale, _, _ in groups)  # whoever waits for them may go on together with them
             for (scale, gamma, cached), rows in groups.items():
-                self._round(rows, scale, gamma, cached)
+                if scale == behind:
+                    self._round(rows, scale, gamma, cached)
         self.draft.release()
         return ["full"] * self.scales
 

@@ -222,3 +222,19 @@ def test_relaxed_rules_paint_soft_codes_when_asked_to() -> None:
     made = generate(smooth, of, Divergence(draft=smooth, gamma=2))
     assert same_tokens(made, plain)
     assert (made.arrays["f_hat"] - plain.arrays["f_hat"]).abs().max() < 1e-8
+
+
+def test_those_furthest_behind_go_first_so_that_no_state_is_computed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round computes the whole batch: samples that part ways and meet again share one."""
+    rounds, sizes = list[tuple[int, int, int]](), list[int]()
+    original = Speculation._round
+
+    def noted(self: Speculation, rows: list[int], scale: int, gamma: int, cached: int) -> None:
+        rounds.append((scale, gamma, cached))
+        sizes.append(len(rows))
+        original(self, rows, scale, gamma, cached)
+
+    monkeypatch.setattr(Speculation, "_round", noted)
+    generate(TARGET, batch([i % 4 for i in range(32)], 7), Top1(draft=DRAFT, gamma=2, threshold=0.2))
+    assert min(sizes) < 32, "some should part ways"
+    assert len(set(rounds)) == len(rounds)
