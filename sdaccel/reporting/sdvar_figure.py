@@ -37,7 +37,7 @@ def sdvar_claims(record: Record) -> "Figure":
 
 
 def _panel(axes: "Axes", record: Record, promise: Promise) -> None:
-    axes.set_title(f"{promise.name}: {promise.says}", fontsize=6.5)
+    axes.set_title(f"{promise.name}\n{promise.says}", fontsize=6.5)
     points = []
     for row, name in enumerate(accelerated(record)):
         found = promise.measure(record, name)
