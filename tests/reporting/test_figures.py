@@ -71,7 +71,7 @@ def test_exact_zeros_are_drawn_in_their_band_and_no_other_value_is(headline: dic
     zero = ticks["exactly 0"]
     honest, caught = [[line for line in panel.lines if line.get_color() == c] for c in (style.BLUE, style.VERMILLION)]
     assert y_of(honest[1]) == [zero] * 51  # of the longest honest arm, fifty steps and the noise they start from
-    (dropped,) = [v for v in headline["content"]["checks"] if v["check"] == "equal" and not v["passed"]]
+    (dropped,) = [v for v in headline["content"]["checks"] if v["arm"].startswith("dropped_norm") and not v["passed"]]
     values = [10**y for y in y_of(caught[0]) if not math.isnan(y)]
     assert values == pytest.approx([v for v in dropped["series"] if v])
     assert min(values) > 10 ** min(y for name, y in ticks.items() if name != "exactly 0") > 10**zero
