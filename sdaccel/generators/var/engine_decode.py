@@ -1,8 +1,7 @@
 """VAR's decoder as the fast engine runs it on a GPU: the same weights in modules that suit channels-last half precision.
 
-What a profile at 256 px and 32 images showed (H200): the last convolution, of three output channels, misses the tensor cores
-and takes as long as a third of all others; statistics of a GroupNorm over channels that lie apart cost twice the sums of single
-channels, which lie together.
+What a profile on an H200 showed: the last convolution, of three output channels, misses the tensor cores and takes longer than
+any other; statistics of a GroupNorm over channels that lie apart take longer than sums of single channels, which lie together.
 """
 
 import copy

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from sdaccel.errors import BadInput
 from sdaccel.registry import configurable
+from sdaccel.strategies.forecast.checks import check_schedule
 from sdaccel.strategies.forecast.plan import full_steps
 
 FORECAST = (r"transformer_blocks\.\d+\.(attn|ff|ff_context)", r"single_transformer_blocks\.\d+\.proj_out")
@@ -79,9 +79,7 @@ class DiffusersTaylorSeer:
         return "denoise"
 
     def check(self, steps: int) -> None:
-        for name, least in (("interval", 1), ("max_order", 0), ("first_enhance", 1)):
-            if getattr(self, name) < least:
-                raise BadInput(f"strategy.{name}={getattr(self, name)} must be at least {least}.")
+        check_schedule(self)
 
     def plan(self, steps: int) -> list[str]:
         full = full_steps(steps, interval=self.interval, first_enhance=self.first_enhance)

@@ -1,7 +1,7 @@
 """Options of a forecasting strategy that cannot work, or can only be a mistake, are refused before anything runs."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdaccel.errors import BadInput
 from sdaccel.strategies.forecast.analytic import AnalyticRule
@@ -17,11 +17,16 @@ FEW_STEPS = 4
 ANCHOR_DTYPES = ("same", "float32", "bfloat16")
 
 
-def check_options(strategy: "Forecast") -> None:
-    """Each value on its own."""
+def check_schedule(strategy: Any) -> None:
+    """What decides the full steps, and the order."""
     for name, low in (("interval", 1), ("max_order", 0), ("first_enhance", 1)):
         if getattr(strategy, name) < low:
             raise BadInput(f"strategy.{name}={getattr(strategy, name)} must be at least {low}.")
+
+
+def check_options(strategy: "Forecast") -> None:
+    """Each value on its own."""
+    check_schedule(strategy)
     for name, known in (("granularity", GRANULARITIES), ("clock", CLOCKS), ("anchor_dtype", ANCHOR_DTYPES)):
         if getattr(strategy, name) not in known:
             raise BadInput(f"strategy.{name}={getattr(strategy, name)} is unknown; choose one of {', '.join(known)}.")

@@ -1,12 +1,14 @@
 """What all rules of speculative decoding share (SDVAR's parallel_v1, done right): a draft proposes, one target pass judges.
 
-A rule is a dataclass below this one with `judge`. An exact rule keeps the target's distribution, or its very samples; the
-others buy target calls with quality, which is for a study to tell.
+A rule is a dataclass below `Speculative` with `judge`, or below `ByShare` with `passes`. An exact rule keeps the target's
+distribution, or its very samples; the others buy target calls with quality, which is for a study to tell.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from torch import Tensor
 
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
@@ -71,6 +73,24 @@ class Speculative(TwoModels):
         per_scale = lengths(seam.canvas.patch_nums)
         gammas = [POLICIES[self.policy](self.gamma, COSTS[self.costs], per_scale) for _ in seam.labels]
         return Speculation(seam, draft, judge=self.judge, gammas=gammas, distances=self.distances)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByShare(Speculative):
+    """A scale stands, as drafted, if the share of its tokens that pass reaches the threshold."""
+
+    threshold: float = 0.8
+
+    def check(self, steps: int) -> None:
+        super().check(steps)
+        check_share("threshold", self.threshold)
+
+    def passes(self, drafted: Drafted) -> Tensor:
+        """(B, l) bool, token by token."""
+        raise NotImplementedError
+
+    def judge(self, drafted: Drafted) -> Verdict:
+        return Verdict(self.passes(drafted).double().mean(-1) >= self.threshold, lambda: drafted.own)
 
 
 def check_share(name: str, value: float) -> None:

@@ -17,9 +17,9 @@ from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.noise import Stream, uniform
 from sdaccel.registry import configurable
-from sdaccel.strategies.speculative.base import Speculative, check_share
+from sdaccel.strategies.speculative.base import ByShare
 from sdaccel.strategies.speculative.distributions import at, probabilities
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Drafted
 from sdaccel.strategies.speculative.rejection import stands
 
 ROUNDING = 1e-6
@@ -28,29 +28,23 @@ ROUNDING = 1e-6
 
 @configurable(group="strategy", name="speculative_neighbourhood")
 @dataclass(frozen=True, kw_only=True)
-class Neighbourhood(Speculative):
+class Neighbourhood(ByShare):
     """A scale stands, as drafted, if the share of its tokens that stand reaches the threshold."""
 
     neighbours: int = 10
     """Codes of a neighbourhood beside its own."""
-    threshold: float = 0.8
-
-    def check(self, steps: int) -> None:
-        super().check(steps)
-        check_share("threshold", self.threshold)
 
     def check_models(self, target: Any, conditions: Sequence[Condition]) -> None:
         super().check_models(target, conditions)
         if not 0 <= self.neighbours < target.vocab:
             raise BadInput(f"strategy.neighbours={self.neighbours} is outside 0 .. {target.vocab - 1}, the other codes.")
 
-    def judge(self, drafted: Drafted) -> Verdict:
+    def passes(self, drafted: Drafted) -> Tensor:
         p, q = (probabilities(logits, drafted.sampling) for logits in (drafted.target, drafted.draft))
         near = nearest(drafted.codebook, self.neighbours + 1)[drafted.tokens]
         mass = p.gather(-1, near).sum(-1) * (1 + ROUNDING)
         u = uniform(drafted.seeds, Stream.ACCEPT, drafted.tokens.shape[1:], start=drafted.start)
-        share = stands(u, mass, at(q, drafted.tokens)).double().mean(-1)
-        return Verdict(share >= self.threshold, lambda: drafted.own)
+        return stands(u, mass, at(q, drafted.tokens))
 
 
 def nearest(codebook: Tensor, count: int) -> Tensor:

@@ -5,22 +5,19 @@ A drafted token is a draw, the likeliest one is not: two identical models fail, 
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from sdaccel.registry import configurable
-from sdaccel.strategies.speculative.base import Speculative, check_share
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.base import ByShare
+from sdaccel.strategies.speculative.judge import Drafted
 
 
 @configurable(group="strategy", name="speculative_top1")
 @dataclass(frozen=True, kw_only=True)
-class Top1(Speculative):
+class Top1(ByShare):
     """A scale stands, as drafted, if the share of its tokens that are the target's argmax reaches the threshold."""
 
     threshold: float = 0.5
 
-    def check(self, steps: int) -> None:
-        super().check(steps)
-        check_share("threshold", self.threshold)
-
-    def judge(self, drafted: Drafted) -> Verdict:
-        match = drafted.tokens == drafted.target.argmax(-1)
-        return Verdict(match.double().mean(-1) >= self.threshold, lambda: drafted.own)
+    def passes(self, drafted: Drafted) -> Tensor:
+        return drafted.tokens == drafted.target.argmax(-1)
