@@ -20,7 +20,7 @@ from sdaccel.generators.var.vqvae import VQVAE
 
 
 class GrowingCache:
-    """`KVCache` by concatenation: K (R, H, n, d) in float32, V as it comes."""
+    """`KVCache` by concatenation, (R, H, n, d), in the formats that come: K in float32."""
 
     def __init__(self, layers: int) -> None:
         self.held: list[tuple[Tensor, Tensor] | None] = [None] * layers
@@ -31,12 +31,11 @@ class GrowingCache:
         return 0 if first is None else first[0].shape[2]
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Everything the layer holds with k and v behind it, K in the format of V."""
-        k, before = wide(k), self.held[layer]
-        if before is not None:
+        """Everything the layer holds with k and v behind it."""
+        if (before := self.held[layer]) is not None:
             k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
         self.held[layer] = k, v
-        return k.to(v.dtype), v
+        return k, v
 
     def seek(self, length: int) -> None:
         """What lies behind is forgotten, so all rows hold the same tokens."""
@@ -73,8 +72,8 @@ class AutocastRun(GuidedRun):
         shared = self.model.shared_ada_lin(self.cond).unflatten(-1, (1, 6, -1)) if self.model.geometry.shared_aln else None
         seen = partial(attend, bias=self.model.bias(first, last) if bias is None else bias)
         for layer, block in enumerate(self.model.blocks):
-            mod = cast(Block, block).modulation(self.cond, shared)
-            x = block(x, mod, layer=layer, kv=self.kv, attend=seen)
+            parts = cast(Block, block).ada_parts(self.cond, shared)
+            x = block(x, parts.movedim(2, 0), layer=layer, kv=self.kv, attend=seen)
         return x
 
     def logits(self, h: Tensor) -> Tensor:
@@ -106,6 +105,7 @@ class AutocastLoop(ScaleLoop):
             super().paint(scale, tokens, codes, rows=rows)
 
     def finish(self) -> Sample:
+        self.run.kv.truncate(0)  # the official code frees its cache before it decodes
         with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
             return super().finish()
 

@@ -54,13 +54,14 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: Tensor | None = None) -> Tensor:
-    """Every query sees every key, but for what an additive bias hides."""
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype), scale=1.0)
+    """Every query sees every key, but for what an additive bias hides; q and k are read in the format of v."""
+    bias = None if bias is None else bias.to(v.dtype)
+    return F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=bias, scale=1.0)
 
 
 def attend_by_scale(q: Tensor, k: Tensor, v: Tensor, *, ends: Sequence[int]) -> Tensor:
     """Block-causal attention of a sequence from its start: one unmasked call per scale does 0.6 of the work of a masked one."""
-    starts = (0, *ends[:-1])
+    starts, k = (0, *ends[:-1]), k.to(v.dtype)
     return torch.cat([attend(q[:, :, a:b], k[:, :, :b], v[:, :, :b]) for a, b in zip(starts, ends, strict=True)], 2)
 
 
@@ -84,12 +85,12 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """q (scaled), k, v, each (R, H, l, d)."""
+        """q (scaled), k, v, each (R, H, l, d); q and k in at least float32, as they were normalised."""
         bias = torch.cat([self.q_bias, self.zero_k_bias, self.v_bias])
         qkv = F.linear(x, self.mat_qkv.weight, bias).unflatten(-1, (3, self.heads, HEAD_DIM))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         scale = wide(self.scale_mul_1H11).clamp_max(MAX_SCALE).exp()
-        return (F.normalize(wide(q), dim=-1) * scale).to(v.dtype), F.normalize(wide(k), dim=-1).to(v.dtype), v
+        return F.normalize(wide(q), dim=-1) * scale, F.normalize(wide(k), dim=-1), v
 
     def forward(self, x: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Tensor:
         q, k, v = self.project(x)
@@ -120,10 +121,13 @@ class Block(nn.Module):
         if not shared_aln:
             self.ada_lin = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
 
+    def ada_parts(self, cond: Tensor, shared: Tensor | None) -> Tensor:
+        """(R, 1, 6, C) from the class rows (R, C), or from the shared adaLN's output (R, 1, 6, C)."""
+        return self.ada_lin(cond).unflatten(-1, (1, 6, -1)) if shared is None else self.ada_gss + shared
+
     def modulation(self, cond: Tensor, shared: Tensor | None) -> Tensor:
-        """(6, R, 1, C) from the class rows (R, C), or from the shared adaLN's output (R, 1, 6, C)."""
-        parts = self.ada_lin(cond).unflatten(-1, (1, 6, -1)) if shared is None else self.ada_gss + shared
-        return wide(parts).movedim(2, 0)
+        """(6, R, 1, C)"""
+        return wide(self.ada_parts(cond, shared)).movedim(2, 0)
 
     def attn_branch(self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Tensor:
         """Attention before its gate, (R, l, C)."""
