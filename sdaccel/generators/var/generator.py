@@ -252,7 +252,7 @@ class VarRuntime(nn.Module):
         self.vae = vae
         self.engine = make_engine(config.engine, var, vae, dtype=torch_dtype(config.dtype))
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
         config, scales = self.config, self.config.steps
         if strategy is not None and strategy.seam not in (None, config.seam):
