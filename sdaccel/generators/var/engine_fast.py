@@ -28,6 +28,9 @@ from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.kernels.adaln import add_gated, add_modulated, modulated, place
 from sdaccel.kernels.race import guided_race
 
+DECODED = 16
+"""Images that go through the decoder at once: more need more memory than all else, and gain 3 % of its time (H200, 256 px)."""
+
 
 class FastRun(GuidedRun):
     """`GuidedRun` on memory that outlives a generation: `load` starts the next one."""
@@ -274,7 +277,9 @@ class FastLoop:
         return Sample(tokens, f_hats, images)
 
     def _decode(self) -> None:
-        self.pixels.copy_(self.decode(self.canvas.f_hat).add_(1).div_(2))
+        parts = -(-len(self.pixels) // DECODED)
+        for pixels, f_hat in zip(self.pixels.tensor_split(parts), self.canvas.f_hat.tensor_split(parts), strict=True):
+            pixels.copy_(self.decode(f_hat).add_(1).div_(2))
 
 
 class Passes:
