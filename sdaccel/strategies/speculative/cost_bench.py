@@ -1,7 +1,7 @@
 """What the parts of speculation cost, and whether they add up: `python experiments/bench.py +bench=speculation`.
 
-Cases time whole generations, decoder included: the target, and with its draft under coupled speculation; beside them the
-draft's scales. Parts are those that `Speculation` runs, each in turn on one generation that holds every scale: proposals,
+Cases time whole generations, decoder included: the target, the target on an engine that never met a strategy (a strategy leaves
+no trace if both take the same time), and the target with its draft under coupled speculation; beside them the draft's scales. Parts are those that `Speculation` runs, each in turn on one generation that holds every scale: proposals,
 passes of the target over several scales, verdicts, painting; beside them the target alone at a scale, taken back and redone.
 Target and draft share a tokenizer.
 
@@ -118,10 +118,12 @@ class SpeculationCosts:
 
     def _whole(self, pair: "Pair", batch: Batch) -> dict[str, dict[str, Any]]:
         """Whole generations, and what they need: models, what a first batch leaves behind, and a batch at its worst moment."""
+        untouched = VarRuntime(pair.config, pair.target.var, pair.target.vae)
         calls: Calls = {
             "target": lambda: pair.target.generate(batch, backend=None, strategy=None),
             f"coupled, gamma={GAMMA}": lambda: pair.speculate(batch, gamma=GAMMA),
             "draft, not decoded": lambda: pair.sketch(batch),
+            "target, untouched": lambda: untouched.generate(batch, backend=None, strategy=None),
         }
         alone, both = list(calls)[:2]
         left = {name: bytes_left(calls[name], pair.device) for name in (alone, both)}
