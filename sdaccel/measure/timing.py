@@ -1,7 +1,9 @@
 """How long a call takes, arms in turn: the one timing function of the project."""
 
+import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,22 @@ def interleaved(
         for call in calls.values():
             call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            seconds[name].append(_time(call, device))
+    with long_lived():
+        for _ in range(repeats):
+            for name, call in calls.items():
+                seconds[name].append(_time(call, device))
     return seconds
+
+
+@contextmanager
+def long_lived() -> Iterator[None]:
+    """Objects that exist now are not searched for garbage inside: compilers leave millions, and a search can hit any arm."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _time(call: Callable[[], Any], device: torch.device) -> float:
