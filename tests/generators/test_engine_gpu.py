@@ -60,6 +60,21 @@ def test_other_guidance_and_filters_need_no_new_graph() -> None:
 
 
 @torch.no_grad()
+def test_graphs_own_all_memory_that_they_work_in() -> None:
+    """Lightning gives cuBLAS's workspaces back after every predict; whoever gets that memory then must not meet a replay."""
+    _, engine = fast(replace(CONFIG, depth=8))
+    of = batch([1, 2], 3)
+    first = run(engine, of, CONFIG.sampling)
+    torch._C._cuda_clearCublasWorkspaces()
+    torch.cuda.empty_cache()
+    others = [torch.full((2**18,), float(i), device=GPU) for i in range(512)]
+    for _ in range(3):
+        assert torch.equal(run(engine, of, CONFIG.sampling).tokens, first.tokens)
+    torch.cuda.synchronize()
+    assert all(bool((other == i).all()) for i, other in enumerate(others)), "a replay wrote into memory of another"
+
+
+@torch.no_grad()
 def test_truncating_and_redoing_through_graphs_changes_no_token() -> None:
     _, engine = fast(CONFIG)
     of = batch([1, 2], 3)

@@ -4,7 +4,8 @@ What is recorded reads and writes tensors that live as long as the graphs do, ma
 and takes no decision on the host. Elsewhere than on a GPU, and where such a record cannot be made, the call simply runs.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +24,17 @@ class Place(NamedTuple):
 def working_place() -> Place:
     """A new one, on the current GPU."""
     return Place(torch.cuda.graph_pool_handle(), torch.cuda.Stream())
+
+
+@contextmanager
+def products_in_place() -> Iterator[None]:
+    """Products recorded inside find their workspace in the graph's own memory, and leave it there.
+
+    That of the warm-up lies elsewhere, and others may give it back under the graph: Lightning does so after every predict.
+    """
+    torch._C._cuda_clearCublasWorkspaces()
+    yield
+    torch._C._cuda_clearCublasWorkspaces()
 
 
 class Graphs:
@@ -51,6 +63,6 @@ class Graphs:
                     call()
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool, stream=side):
+            with products_in_place(), torch.cuda.graph(graph, pool=pool, stream=side):
                 call()
         return graph

@@ -1,9 +1,10 @@
 """What the parts of speculation cost, and whether they add up: `python experiments/bench.py +bench=speculation`.
 
 Cases time whole generations, decoder included: the target, the target on an engine that never met a strategy (a strategy leaves
-no trace if both take the same time), and the target with its draft under coupled speculation; beside them the draft's scales. Parts are those that `Speculation` runs, each in turn on one generation that holds every scale: proposals,
-passes of the target over several scales, verdicts, painting; beside them the target alone at a scale, taken back and redone.
-Target and draft share a tokenizer.
+no trace if both take the same time), and the target with its draft under coupled speculation; beside them the draft's scales.
+Parts are those that `Speculation` runs, each in turn on one generation that holds every scale: proposals, passes of the target
+over several scales, verdicts, painting; beside them the target alone at a scale, taken back and redone. Target and draft share
+a tokenizer.
 
 The check is on a trained pair, one image at a time: the sum of parts, for the rounds that the run's own counts tell, beside the
 time that the run took.
