@@ -12,6 +12,9 @@ LETTER, LINE = 0.58, 1.2
 GAP = 7.0
 """From a point to its name."""
 
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1"""
+
 
 @dataclass(frozen=True)
 class Label:
@@ -22,8 +25,8 @@ class Label:
     text: str
     colour: str
 
-    def box(self, left: float, middle: float, size: float) -> tuple[float, float, float, float]:
-        """x0, y0, x1, y1 of the name when it starts at `left` around the height `middle`."""
+    def box(self, left: float, middle: float, size: float) -> "Box":
+        """The name's when it starts at `left` around the height `middle`."""
         return left, middle - LINE * size / 2, left + LETTER * size * len(self.text), middle + LINE * size / 2
 
 
@@ -56,34 +59,48 @@ def crowds(labels: Sequence[Label], *, near: float) -> list[list[Label]]:
     return [sorted(crowd, key=lambda label: label.y) for crowd in out]
 
 
-def arrange(
-    labels: Sequence[Label], *, size: float, frame: tuple[float, float, float, float]
-) -> list[tuple[Label, float, float]]:
-    """(label, left, middle) of every name: right of its crowd, or left of it where that hides less."""
+def arrange(labels: Sequence[Label], *, size: float, frame: Box) -> list[tuple[Label, float, float]]:
+    """(label, left, middle) of every name: right of its crowd; left of it, or a line higher or lower, where that hides less."""
     taken = [(label.x - 3, label.y - 3, label.x + 3, label.y + 3) for label in labels]
     placed: list[tuple[Label, float, float]] = []
     for crowd in crowds(labels, near=LETTER * size * 2):
-        apart = LINE * size
-        middles = spread([label.y for label in crowd], apart=apart, low=frame[1] + apart / 2, high=frame[3] - apart / 2)
-        sides = []
-        for right in (True, False):
-            beside = [
-                [label.x, *(other.x for other in crowd if abs(other.y - y) < apart)]
-                for label, y in zip(crowd, middles, strict=True)
-            ]
-            edges = [max(near) + GAP if right else min(near) - GAP for near in beside]
-            lefts = [e if right else e - LETTER * size * len(label.text) for e, label in zip(edges, crowd, strict=True)]
-            boxes = [label.box(left, y, size) for label, left, y in zip(crowd, lefts, middles, strict=True)]
-            cost = sum(_shared(box, other) for box in boxes for other in taken)
-            cost += sum(max(frame[0] - box[0], 0) + max(box[2] - frame[2], 0) for box in boxes) * size
-            sides.append((cost, not right, lefts, boxes))
-        _, _, lefts, boxes = min(sides)
+        ways = [beside(crowd, taken, right=right, size=size, frame=frame) for right in (True, False)]
+        boxes = min(ways, key=lambda boxes: sum(_hidden(b, taken) + size * _outside(b, frame) for b in boxes))
         taken += boxes
-        placed += zip(crowd, lefts, middles, strict=True)
+        placed += [(label, box[0], (box[1] + box[3]) / 2) for label, box in zip(crowd, boxes, strict=True)]
     return placed
 
 
-def _shared(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+def beside(crowd: Sequence[Label], taken: Sequence[Box], *, right: bool, size: float, frame: Box) -> list[Box]:
+    """Where the names of a crowd stand on one side of it: at the height of their points, or a line off it to hide less."""
+    apart = LINE * size
+
+    def boxes(wanted: Sequence[float]) -> list[Box]:
+        out = []
+        middles = spread(wanted, apart=apart, low=frame[1] + apart / 2, high=frame[3] - apart / 2)
+        for label, middle in zip(crowd, middles, strict=True):
+            near = [label.x, *(other.x for other in crowd if abs(other.y - middle) < apart)]
+            left = max(near) + GAP if right else min(near) - GAP - LETTER * size * len(label.text)
+            out.append(label.box(left, middle, size))
+        return out
+
+    wanted = [label.y for label in crowd]
+    for i in range(len(crowd)):
+        tries = [[*wanted[:i], wanted[i] + shift, *wanted[i + 1 :]] for shift in (0, apart, -apart)]
+        wanted = min((w for w in tries if w == sorted(w)), key=lambda w: round(_hidden(boxes(w)[i], taken)))
+    return boxes(wanted)
+
+
+def _outside(box: Box, frame: Box) -> float:
+    """Points of a name beyond the panel's sides."""
+    return max(frame[0] - box[0], 0) + max(box[2] - frame[2], 0)
+
+
+def _hidden(box: Box, taken: Sequence[Box]) -> float:
+    return sum(_shared(box, other) for other in taken)
+
+
+def _shared(a: Box, b: Box) -> float:
     """Area that two boxes share."""
     return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 

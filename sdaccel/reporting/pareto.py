@@ -21,7 +21,7 @@ Record = dict[str, Any]
 
 ROWS = ("judge.mean", "clip_score", "fid", "perceptual")
 """Panels: those of these that were measured on every arm beside the baseline."""
-DASHES = ("-", (0, (3, 1.2)), (0, (1, 1)))
+DASHES = ("-", (0, (3, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 """Methods of one template: orders, modes of a stack."""
 PALETTE = (*style.CYCLE, "#8A6D3B", "#7F3C8D", "#7FB800")
 TITLE, PANEL, BELOW, LEFT, RIGHT, LINE = 0.3, 1.75, 0.16, 0.55, 0.06, 0.13
@@ -96,7 +96,7 @@ def _panel(axes: "Axes", record: Record, metric: str, cost: Axis, lines: Sequenc
 
 def _scale(axes: "Axes", values: Sequence[float], cost: Axis, metric: str) -> None:
     """Cost is a matter of factors. A distance that a few arms lose altogether would hide what the others do."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     ticks = [t for t in (0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 500, 1000)]
     low, high = 0.9 * min(cost.of.values()), 1.1 * max(cost.of.values())
@@ -107,4 +107,6 @@ def _scale(axes: "Axes", values: Sequence[float], cost: Axis, metric: str) -> No
     axes.xaxis.set_minor_formatter(NullFormatter())
     if meaning.lower_is_better(metric) and min(values) > 0 and max(values) > 20 * min(values):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())

@@ -22,6 +22,8 @@ TITLE, PANEL, BELOW, LEFT, RIGHT = 0.3, 2.0, 0.36, 0.55, 0.06
 """Inches: the title, a panel, and the room around it."""
 MORE = ("#222222", "#8A6D3B")
 """Colours beyond the palette, for studies of many arms; every point has its name."""
+NAMED = 20
+"""Arms whose names find room."""
 WIDE = 20
 """Ratio of values from which an axis is logarithmic."""
 
@@ -35,8 +37,8 @@ class Axis:
 
 
 def available(record: Record) -> bool:
-    """Is there more than one arm with both a quality and a price?"""
-    return bool(_metrics(record)) and len(prices(record)[0].of) > 1
+    """Is there more than one arm with both a quality and a price, and room for the names of all?"""
+    return bool(_metrics(record)) and 1 < len(prices(record)[0].of) <= NAMED
 
 
 def quality_cost(record: Record) -> "Figure":
@@ -45,7 +47,9 @@ def quality_cost(record: Record) -> "Figure":
 
     rows, columns = _metrics(record), prices(record)
     if not available(record):
-        raise BadInput("figure quality_cost needs two or more arms with MACs and metrics; set metrics=world.")
+        raise BadInput(
+            f"figure quality_cost needs 2 to {NAMED} arms with MACs and metrics; metrics=world; for more, figures=[pareto]."
+        )
     figure = Figure(figsize=(style.PAGE if len(columns) > 1 else 0.62 * style.PAGE, TITLE + len(rows) * (PANEL + BELOW)))
     figure.set_layout_engine("none")
     for i, metric in enumerate(rows):

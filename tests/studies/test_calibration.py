@@ -57,7 +57,7 @@ def test_no_calibration_loses_its_label_before_its_gate_passed(name: str) -> Non
 
 STACK = (
     "+study.arms.dense={mode: original}",
-    "+study.arms.stack={calibration: stack_hicache, interval: 2}",
+    "+study.arms.stack={calibration: stack_hicache, interval: 2, experimental: true}",
     "study.baseline=dense",
 )
 
