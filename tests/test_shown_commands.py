@@ -1,0 +1,40 @@
+"""Every command that heads a configuration is one that runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sdaccel.studies import benches
+from tests.conftest import CONF
+from tests.studies.frame import run_argv
+
+SHOWN = re.compile(r"^# +python experiments/(run|bench)\.py (.*)$")
+"""Two blanks or more end a command; what follows says what it is for."""
+
+
+def shown() -> list[tuple[str, str]]:
+    """(script, arguments) of every command, continued lines joined."""
+    out = []
+    for path in sorted(CONF.glob("**/*.yaml")):
+        text = re.sub(r"\\\n# +", "", path.read_text())
+        found = [SHOWN.match(line) for line in text.splitlines()]
+        out += [(match[1], re.split(r" {2,}", match[2])[0]) for match in found if match]
+    return out
+
+
+def test_there_are_commands() -> None:
+    assert len(shown()) > 40 and {script for script, _ in shown()} == {"run", "bench"}
+
+
+@pytest.mark.parametrize(("script", "line"), shown())
+def test_it_composes(
+    script: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    argv = [argument for argument in shlex.split(line) if not argument.startswith(("device=", "trainer="))]
+    if script == "bench":
+        assert benches.plan(argv, conf=CONF).benchmark is not None
+    else:
+        assert run_argv([*argv, "--dry-run"]) == 0, capsys.readouterr().err
