@@ -35,8 +35,8 @@ class Table:
 
 
 def digits(value: float) -> str:
-    """Three digits."""
-    return f"{value:.3g}"
+    """Three digits, and all of those before the point."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def shown(cell: Cell, *, missing: str) -> str:

@@ -31,7 +31,7 @@ def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path, models:
     """All records with the files that were made of each, linked relative to `reports`; then the models."""
     contents = "".join(
         f'<tr><td><a href="#{escape(r["id"])}">{escape(r["id"])}</a></td><td>{escape(_question(r))}</td>'
-        f"<td>{_badge(_verdict(r))}</td></tr>"
+        f'<td class="quiet">{escape(_made(r))}</td><td>{_badge(_verdict(r))}</td></tr>'
         for r, _ in records
     )
     sections = "".join(_section(record, paths, reports) for record, paths in records)
@@ -41,7 +41,8 @@ def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path, models:
         f"<title>sdaccel: results</title>\n<style>\n{SHEET}</style></head>\n<body>\n<h1>sdaccel: results</h1>\n"
         '<p class="quiet">Every number, figure and table of this page is a function of the committed records in '
         "<code>results/</code>; <code>python experiments/report.py</code> makes them again, byte for byte.</p>\n"
-        f'<div class="wide"><table><tr><th>record</th><th>question</th><th>verdict</th></tr>{contents}</table></div>\n'
+        '<div class="wide"><table><tr><th>record</th><th>question</th><th>made of</th><th>verdict</th></tr>'
+        f"{contents}</table></div>\n"
         f"{sections}{_models(models, reports) if models else ''}</body></html>\n"
     )
 
@@ -92,6 +93,14 @@ def _models(models: Sequence[Model], reports: Path) -> str:
 def _question(record: Record) -> str:
     study = record["content"]["config"]["study"]
     return str(study["question"] or study["name"])
+
+
+def _made(record: Record) -> str:
+    """What tells records of one study apart: samples of an arm, and the machine."""
+    counts = [len(arm["samples"]) for arm in record["content"].get("arms", {}).values()]
+    number = f"{max(counts)} {'sample' if max(counts) == 1 else 'samples'}, " if counts else ""
+    source = record["provenance"]
+    return number + ("CPU" if source["device"] == "cpu" else str(source["device_name"]))
 
 
 def _verdict(record: Record) -> str:

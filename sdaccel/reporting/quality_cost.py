@@ -48,7 +48,8 @@ def quality_cost(record: Record) -> "Figure":
     rows, columns = _metrics(record), prices(record)
     if not available(record):
         raise BadInput(
-            f"figure quality_cost needs 2 to {NAMED} arms with MACs and metrics; metrics=world; for more, figures=[pareto]."
+            f"figure quality_cost needs 2 to {NAMED} arms with MACs and metrics; set metrics=world, and for more arms "
+            "figures=[pareto]."
         )
     figure = Figure(figsize=(style.PAGE if len(columns) > 1 else 0.62 * style.PAGE, TITLE + len(rows) * (PANEL + BELOW)))
     figure.set_layout_engine("none")
