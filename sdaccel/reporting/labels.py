@@ -60,7 +60,7 @@ def crowds(labels: Sequence[Label], *, near: float) -> list[list[Label]]:
 
 
 def arrange(labels: Sequence[Label], *, size: float, frame: Box) -> list[tuple[Label, float, float]]:
-    """(label, left, middle) of every name: right of its crowd; left of it, or a line higher or lower, where that hides less."""
+    """(label, left, middle) of every name: right of its crowd; left of it, or higher or lower, where that hides less."""
     taken = [(label.x - 3, label.y - 3, label.x + 3, label.y + 3) for label in labels]
     placed: list[tuple[Label, float, float]] = []
     for crowd in crowds(labels, near=LETTER * size * 2):
@@ -72,7 +72,7 @@ def arrange(labels: Sequence[Label], *, size: float, frame: Box) -> list[tuple[L
 
 
 def beside(crowd: Sequence[Label], taken: Sequence[Box], *, right: bool, size: float, frame: Box) -> list[Box]:
-    """Where the names of a crowd stand on one side of it: at the height of their points, or a line off it to hide less."""
+    """Where the names of a crowd stand on one side of it: at the height of their points, or some lines off it to hide less."""
     apart = LINE * size
 
     def boxes(wanted: Sequence[float]) -> list[Box]:
@@ -84,9 +84,10 @@ def beside(crowd: Sequence[Label], taken: Sequence[Box], *, right: bool, size: f
             out.append(label.box(left, middle, size))
         return out
 
+    shifts = [apart * lines for lines in (0, 1, -1, 2, -2, 3, -3)]
     wanted = [label.y for label in crowd]
     for i in range(len(crowd)):
-        tries = [[*wanted[:i], wanted[i] + shift, *wanted[i + 1 :]] for shift in (0, apart, -apart)]
+        tries = [[*wanted[:i], wanted[i] + shift, *wanted[i + 1 :]] for shift in shifts]
         wanted = min((w for w in tries if w == sorted(w)), key=lambda w: round(_hidden(boxes(w)[i], taken)))
     return boxes(wanted)
 

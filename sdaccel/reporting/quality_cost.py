@@ -22,7 +22,7 @@ TITLE, PANEL, BELOW, LEFT, RIGHT = 0.3, 2.0, 0.36, 0.55, 0.06
 """Inches: the title, a panel, and the room around it."""
 MORE = ("#222222", "#8A6D3B")
 """Colours beyond the palette, for studies of many arms; every point has its name."""
-NAMED = 20
+NAMED = 12
 """Arms whose names find room."""
 WIDE = 20
 """Ratio of values from which an axis is logarithmic."""

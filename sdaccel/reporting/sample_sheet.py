@@ -27,6 +27,8 @@ FEW = 24
 GAP = 6
 SIDE = 0.95
 """Inches for the names of arms."""
+LETTERS, LINES = 17, 4
+"""Of those names, in a row."""
 SIZE, HEAD = 6.0, 5.2
 """Points: names and conditions; conditions over a column."""
 SHORT = 16
@@ -67,7 +69,7 @@ def sample_sheet(record: Record, find: Find) -> "Figure":
     groups = series.coinciding({name: [arm["samples"][i]["image"] for i in rows] for name, arm in arms.items()})
     names = series.labels(arms) | named(record)
     lines = [
-        (", ".join(names[name] for name in own), [_read(find(own[0], arms[own[0]]["samples"][i])) for i in rows])
+        (_alike([names[name] for name in own]), [_read(find(own[0], arms[own[0]]["samples"][i])) for i in rows])
         for own, _ in groups
     ]
     return sheet(lines, [said(record, i) for i in rows], title="The same conditions, arm by arm")
@@ -90,7 +92,7 @@ def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], conditions: Sequence
     for i, (name, line) in enumerate(pictures):
         y = top + i * (high + GAP) / dpi
         middle = 1 - (y + high / dpi / 2) / height
-        text = "\n".join(textwrap.wrap(name, 17))
+        text = "\n".join(textwrap.wrap(name, LETTERS))
         figure.text((SIDE - 0.06) / width, middle, text, fontsize=SIZE, ha="right", va="center", ma="right")
         for j, picture in enumerate(line):
             x = SIDE + j * (wide + GAP) / dpi
@@ -106,6 +108,14 @@ def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], conditions: Sequence
         figure.text(SIDE / width, (bottom - 0.06 - 0.115 * j) / height, text, fontsize=SIZE, va="top")
     figure.suptitle(title, x=0.04 / width, y=1 - 0.05 / height, ha="left", va="top")
     return figure
+
+
+def _alike(names: Sequence[str]) -> str:
+    """The arms of one row, if its height has room for the names of all."""
+    every = ", ".join(names)
+    if len(names) == 1 or len(textwrap.wrap(every, LETTERS)) <= LINES:
+        return every
+    return f"{names[0]} and {len(names) - 1} more alike"
 
 
 def _read(path: Path) -> np.ndarray:
