@@ -11,6 +11,7 @@ from typing import Any
 from sdaccel.reporting import sdvar_bounds as bounds
 from sdaccel.reporting.cells import Range
 from sdaccel.reporting.entry_sweep import handed_over
+from sdaccel.reporting.gamma_sweep import EXACT
 from sdaccel.reporting.quality import measured
 
 Record = dict[str, Any]
@@ -108,6 +109,8 @@ def _why_speed(record: Record, name: str) -> str:
 
 
 def _why_fid(record: Record, name: str) -> str:
+    if record["content"]["arms"][name]["mode"] in EXACT:
+        return "An exact rule lets stand only what the target might have drawn, as often as it would."
     if name not in handed_over(record):
         return "What the rule lets stand is not the target's own draw."
     if handed_over(record)[name][1] == CORRECT:
