@@ -1,4 +1,4 @@
-"""Every command that heads a configuration is one that runs."""
+"""Every command that heads a configuration composes."""
 
 import re
 import shlex

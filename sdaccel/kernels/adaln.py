@@ -63,7 +63,7 @@ def place_reference(qkv: Tensor, factor: Tensor, keys: Tensor, values: Tensor) -
     q, k, v = qkv.permute(2, 0, 3, 1, 4)
     keys.copy_(_unit(k, factor[1]))
     values.copy_(v)
-    # Dense: on a CPU attention takes a third longer over a q that has k and v between its tokens.
+    # Dense: on a CPU attention takes longer over a q that has k and v between its tokens.
     return _unit(q, factor[0]).to(qkv.dtype)
 
 

@@ -1,8 +1,7 @@
 """What a GroupNorm does to every channel once its moments are known: x factor + shift (plain torch; Triton kernel beside it).
 
 A call of its own, so that a compiler which fuses the normalisation reads two numbers per channel and image, instead of working
-them out from the group's moments again at every pixel. That took 0.8 ms at 32 images of 160 channels and 256 px (H200), whose
-bytes cost 0.3.
+them out from the group's moments again at every pixel.
 """
 
 import torch

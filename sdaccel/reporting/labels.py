@@ -25,7 +25,7 @@ class Label:
     text: str
     colour: str
 
-    def box(self, left: float, middle: float, size: float) -> "Box":
+    def box(self, left: float, middle: float, size: float) -> Box:
         """The name's when it starts at `left` around the height `middle`."""
         return left, middle - LINE * size / 2, left + LETTER * size * len(self.text), middle + LINE * size / 2
 

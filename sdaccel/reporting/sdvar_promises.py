@@ -109,7 +109,7 @@ def _why_speed(record: Record, name: str) -> str:
 
 
 def _why_fid(record: Record, name: str) -> str:
-    if record["content"]["arms"][name].get("mode") in EXACT:
+    if record["content"]["arms"][name]["mode"] in EXACT:
         return "An exact rule lets stand only what the target might have drawn, as often as it would."
     if name not in handed_over(record):
         return "What the rule lets stand is not the target's own draw."

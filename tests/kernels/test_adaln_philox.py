@@ -1,10 +1,5 @@
 """Laws of the kernels around VAR's products and of the drawn noise: a kernel is its plain-torch reference."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
@@ -13,25 +8,16 @@ from sdaccel import noise
 from sdaccel.kernels import philox
 from sdaccel.kernels.adaln import add_gated, add_modulated, modulated, place
 from sdaccel.noise import Stream
+from tests.kernels.interpreter import DEVICE, laws_hold, outside, runnable
 
 pytest.importorskip("triton")
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = torch.device("cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu")
-runnable = pytest.mark.skipif(DEVICE.type == "cpu" and not INTERPRETED, reason="runs in the interpreter's process")
 SEEDS = torch.tensor([3, -5, 2**40 + 7])
 HALF = [torch.float32, torch.float16, torch.bfloat16]
 
 
-@pytest.mark.skipif(INTERPRETED, reason="this is the interpreter's process")
+@outside
 def test_the_kernels_hold_their_laws_in_the_interpreter() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__],
-        env=os.environ | {"TRITON_INTERPRET": "1"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    laws_hold(__file__)
 
 
 @runnable

@@ -1,16 +1,11 @@
 """Laws of the sums over anchors: the definition written out, and the kernel equal to its plain-torch reference."""
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
 
 from sdaccel.kernels.forecast_sums import forecast_sums, forecast_sums_reference
+from tests.kernels.interpreter import DEVICE, laws_hold, outside, runnable
 
 SHAPES = [(3, 3, 2, 6, 32, 4), (1, 1, 1, 1, 1, 1), (2, 2, 1, 5, 260, 9), (4, 2, 2, 3, 257, 3)]
 """J, F, B, L, D, S: no multiples of a tile, one step more than a pass takes, one tile, one number."""
@@ -63,38 +58,19 @@ def test_features_may_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
         assert relative(module._streamed(anchors, weights, given), forecast_sums_reference(anchors, weights, given)) < 1e-6
 
 
-KERNEL = """
-import torch
-from sdaccel.kernels.forecast_sums import forecast_sums_reference
-from sdaccel.kernels.forecast_sums_triton import forecast_sums_triton
-from tests.kernels.test_forecast_sums import SHAPES, case, relative
-for shape in SHAPES:
-    for dtype, gated in ((torch.float32, False), (torch.bfloat16, True)):
-        anchors, weights, gates = case(shape, dtype)
-        given = gates if gated else None
-        error = relative(forecast_sums_triton(anchors, weights, given), forecast_sums_reference(anchors, weights, given))
-        assert error < 1e-6, (shape, dtype, error)
-        print(error)
-"""
+@outside
+def test_the_kernel_holds_its_law_in_the_interpreter() -> None:
+    laws_hold(__file__)
 
 
-@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed; `pip install triton` on Linux")
-def test_the_kernel_is_the_reference() -> None:
-    """In Triton's interpreter, which has to be chosen before the import: a process of its own."""
-    root = Path(__file__).resolve().parents[2]
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", KERNEL], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert len(done.stdout.split()) == 2 * len(SHAPES)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@runnable
 @pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_kernel_on_a_gpu_is_the_reference(shape: tuple[int, ...], dtype: torch.dtype, gated: bool) -> None:
+def test_the_kernel_is_the_reference(shape: tuple[int, ...], dtype: torch.dtype, gated: bool) -> None:
+    from sdaccel.kernels.forecast_sums_triton import forecast_sums_triton
+
     anchors, weights, gates = case(shape, dtype)
     chosen = gates if gated else None
-    found = forecast_sums(anchors.cuda(), weights.cuda(), None if chosen is None else chosen.cuda())
+    found = forecast_sums_triton(anchors.to(DEVICE), weights.to(DEVICE), None if chosen is None else chosen.to(DEVICE))
     assert relative(found.cpu(), forecast_sums_reference(anchors, weights, chosen)) < 1e-6

@@ -1,17 +1,12 @@
 """Factor and shift of a GroupNorm: what torch's GroupNorm does, and the kernel equal to its plain-torch reference."""
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from sdaccel.kernels.group_affine import group_affine, group_affine_reference
+from tests.kernels.interpreter import DEVICE, laws_hold, outside, runnable
 
 SHAPES = [(2, 160, 32), (3, 96, 32), (1, 64, 64), (2, 6, 1)]
 """B, C, groups: groups of 5, 3, 1 and all channels; more and fewer numbers than a program has lanes."""
@@ -40,40 +35,20 @@ def test_a_constant_group_is_the_bias() -> None:
     assert (3.1 * factor + shift - 0.5).abs().max() < 1e-3
 
 
-KERNEL = """
-import torch
-from sdaccel.kernels.group_affine import group_affine_reference
-from sdaccel.kernels.group_affine_triton import group_affine_triton
-from tests.kernels.test_group_affine import SHAPES, case
-for shape in SHAPES:
-    for dtype in (torch.float32, torch.float16):
-        _, moments, weight, bias = case(shape)
-        given = moments, weight.to(dtype), bias.to(dtype)
-        found = group_affine_triton(*given, groups=shape[2], eps=1e-6)
-        wanted = group_affine_reference(*given, groups=shape[2], eps=1e-6)
-        assert found.dtype == wanted.dtype and found.shape == wanted.shape
-        error = float((found - wanted).abs().max())
-        assert error < 1e-5, (shape, dtype, error)
-        print(error)
-"""
+@outside
+def test_the_kernel_holds_its_law_in_the_interpreter() -> None:
+    laws_hold(__file__)
 
 
-@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed; `pip install triton` on Linux")
-def test_the_kernel_is_the_reference() -> None:
-    """In Triton's interpreter, which has to be chosen before the import: a process of its own."""
-    root = Path(__file__).resolve().parents[2]
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", KERNEL], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert len(done.stdout.split()) == 2 * len(SHAPES)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@runnable
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_kernel_on_a_gpu_is_the_reference(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
+def test_the_kernel_is_the_reference(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
+    from sdaccel.kernels.group_affine_triton import group_affine_triton
+
     _, moments, weight, bias = case(shape)
     given = moments, weight.to(dtype), bias.to(dtype)
-    found = group_affine(*(value.cuda() for value in given), groups=shape[2], eps=1e-6)
-    assert (found.cpu() - group_affine_reference(*given, groups=shape[2], eps=1e-6)).abs().max() < 1e-5
+    found = group_affine_triton(*(value.to(DEVICE) for value in given), groups=shape[2], eps=1e-6).cpu()
+    wanted = group_affine_reference(*given, groups=shape[2], eps=1e-6)
+    assert found.dtype == wanted.dtype and found.shape == wanted.shape
+    assert (found - wanted).abs().max() < 1e-5

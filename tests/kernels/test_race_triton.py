@@ -4,34 +4,20 @@ Triton reads TRITON_INTERPRET when a kernel is defined, so the interpreted tests
 GPU, the compiled kernel is tested here.
 """
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from scipy import stats
 
 from sdaccel.kernels.race import guided_race_reference, knobs
 from sdaccel.noise import Stream, exponential, sample_seeds
+from tests.kernels.interpreter import DEVICE, laws_hold, outside, runnable
 
 pytest.importorskip("triton")
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = torch.device("cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu")
-runnable = pytest.mark.skipif(DEVICE.type == "cpu" and not INTERPRETED, reason="runs in the interpreter's process")
 
 
-@pytest.mark.skipif(INTERPRETED, reason="this is the interpreter's process")
+@outside
 def test_the_kernel_holds_its_laws_in_the_interpreter() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__],
-        env=os.environ | {"TRITON_INTERPRET": "1"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    laws_hold(__file__)
 
 
 def draw(raw: torch.Tensor, seeds: torch.Tensor, options: torch.Tensor, *, start: int) -> torch.Tensor:

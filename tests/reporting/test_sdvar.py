@@ -37,6 +37,7 @@ def arm(template: str, fid: float, of: dict[str, Any] | None = None, *, reach: f
     }
     return {
         "template": template,
+        "mode": template,
         "point": point,
         "control": None,
         "kinds": {"full": SCALES},

@@ -29,7 +29,7 @@ from sdaccel.kernels.adaln import add_gated, add_modulated, modulated, place
 from sdaccel.kernels.race import guided_race
 
 DECODED = 16
-"""Images that go through the decoder at once: more need more memory than all else, and gain 3 % of its time (H200, 256 px)."""
+"""Images that go through the decoder at once: its working memory grows with them, its speed hardly does."""
 
 
 class FastRun(GuidedRun):
