@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from sdaccel.studies.cli import main
+from sdaccel.cli.run import main
 
 if __name__ == "__main__":
     sys.exit(main(Path(__file__).resolve().parent.parent / "conf"))

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from sdaccel.zoo.cli import main
+from sdaccel.cli.zoo import main
 
 if __name__ == "__main__":
     sys.exit(main(Path(__file__).resolve().parent.parent / "conf"))

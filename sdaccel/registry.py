@@ -15,8 +15,11 @@ from typing import TypeVar
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-PACKAGES = ("sdaccel.generators", "sdaccel.strategies", "sdaccel.metrics.suites")
+from sdaccel.errors import BadInput
 
+PACKAGES = ("sdaccel.generators", "sdaccel.strategies", "sdaccel.metrics.suites")
+NAMES: dict[str, tuple[str, str]] = {}
+"""Path of a class -> (group, name): records and sample keys hold the name, so that a class may move."""
 
 T = TypeVar("T", bound=type)
 
@@ -28,12 +31,21 @@ def configurable(*, group: str, name: str) -> Callable[[T], T]:
         node = OmegaConf.structured(cls)
         for part in [node, *(child for child in node.values() if isinstance(child, DictConfig))]:
             OmegaConf.set_readonly(part, None)  # a frozen dataclass makes a read-only node
+        path = f"{cls.__module__}.{cls.__qualname__}"
+        NAMES[path] = (group, name)
         with open_dict(node):
-            node["_target_"] = f"{cls.__module__}.{cls.__qualname__}"
+            node["_target_"] = path
         ConfigStore.instance().store(group=f"schema/{group}", name=name, node=node)
         return cls
 
     return store
+
+
+def name_of(path: str) -> str:
+    """The registered name of a class."""
+    if path not in NAMES:
+        raise BadInput(f"{path} has no registered name, by which a record could know it; write @configurable above the class.")
+    return NAMES[path][1]
 
 
 def load_all() -> None:

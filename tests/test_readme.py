@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from sdaccel.studies.promote import find
+from sdaccel.records.promote import find
 from tests.conftest import ROOT
 from tests.studies.frame import run_argv
 

@@ -3,7 +3,7 @@
     sdvar = SDVAR(target, draft)          # generator configs: Var(...), or instantiated from conf/generator
     sdvar.sdvar_autoregressive_infer_cfg_parallel_v1(B=1, label_B=281, gamma=2, cfg=1.5)
 
-`sd_test3` hands over from draft to target (mode: handover), `parallel_v1` verifies drafts (mode: speculative_top1 with
+`sd_test3` hands over from draft to target (strategy: handover), `parallel_v1` verifies drafts (strategy: speculative_top1 with
 policy: seed). Both return images (B, 3, H, W) in [0, 1] and leave what happened in `sdvar.state`. Noise follows from g_seed and
 the row alone.
 """

@@ -54,6 +54,8 @@ class Cost:
     """How many numbers a forecasting strategy keeps of one sample at one step, by granularity."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """What a step of another kind than full costs, as a share of a full one; kinds that are not named cost nothing."""
+    shared_bytes: int = 0
+    """Of weight_bytes, what a model beside it need not hold again: the tokenizer."""
 
     def macs_of(self, kinds: Sequence[str]) -> list[float]:
         """Multiply-accumulates of every step as it was or will be run."""

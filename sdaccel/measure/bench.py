@@ -11,8 +11,6 @@ from typing import Any, Protocol
 
 import torch
 from omegaconf import MISSING
-from rich.console import Console
-from rich.table import Table
 
 from sdaccel.errors import BadInput
 from sdaccel.measure.compiles import compiled_graphs
@@ -21,8 +19,6 @@ from sdaccel.measure.floor import Ceilings, Work, floor
 from sdaccel.measure.memory import bytes_left
 from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
 
-FIGURES = ("bench_times",)
-"""Of a benchmark that names none."""
 Cases = dict[str, list[Work]]
 """Case, such as a batch size or a kernel -> the stages of its work."""
 
@@ -95,6 +91,7 @@ def compare(
     return {
         name: {
             "seconds": summary(found),
+            "rounds": found,
             "speedup": speedups(first, found),
             "memory_bytes": _sum(left[name], peak_memory(calls[name], device)),
             "joules": joules(calls[name], device, seconds=energy) if energy else None,
@@ -128,56 +125,3 @@ def with_floor(arms: dict[str, dict[str, Any]], stages: Sequence[Work], ceiling:
 
 def total(stages: Sequence[Work]) -> dict[str, float]:
     return asdict(Work(sum(s.bytes for s in stages), sum(s.macs for s in stages)))
-
-
-def content(benchmark: Benchmark, generator: Any, *, config: dict[str, Any], device: dict[str, Any]) -> dict[str, Any]:
-    """What can be made anew on any machine; `device` is where it was measured."""
-    figures = list(getattr(benchmark, "figures", FIGURES))
-    study = {"name": f"bench_{benchmark.name}", "question": benchmark.question, "baseline": "", "figures": figures}
-    return {
-        "config": {"study": study} | config,
-        "device": device,
-        "work": {case: total(stages) for case, stages in benchmark.work(generator).items()},
-        "arms": {},
-        "checks": [],
-        "failures": [],
-        "verdict": "open",
-    }
-
-
-def record(
-    content: dict[str, Any], *, timing: dict[str, Any], source: dict[str, Any], digest: Callable[[dict[str, Any]], str]
-) -> dict[str, Any]:
-    """A record in the parts of every other one; what was measured anew on one machine replaces what was."""
-    found = digest(content)
-    return {
-        "id": f"{content['config']['study']['name']}-{found[:12]}",
-        "content_hash": found,
-        "content": content,
-        "timing": timing | {"arms": {}},
-        "provenance": source,
-    }
-
-
-def show(made: dict[str, Any], console: Console) -> None:
-    """One line per case and arm."""
-    columns = ("case", "arm", "p50 ms", "p10 .. p90", "speed-up", "of floor", "memory MiB", "J", "phases, ms")
-    table = Table(*columns)
-    for case, found in made["timing"]["cases"].items():
-        for name, arm in found["arms"].items():
-            seconds, held = arm["seconds"], arm["memory_bytes"]
-            table.add_row(
-                case,
-                name + (f" ({arm['recompiled']} recompiled)" if arm["recompiled"] else ""),
-                f"{1e3 * seconds['p50']:.3f}",
-                f"{1e3 * seconds['p10']:.3f} .. {1e3 * seconds['p90']:.3f}",
-                f"{arm['speedup']['p50']:.2f}",
-                f"{100 * arm['of_floor']:.0f} %",
-                "" if held is None else f"{held / 2**20:.0f}",
-                "" if arm["joules"] is None else f"{arm['joules']:.2f}",
-                ", ".join(f"{phase} {1e3 * value:.1f}" for phase, value in arm.get("phases", {}).items()),
-            )
-        work = made["content"]["work"][case]
-        says = f"{work['bytes'] / 2**20:.1f} MiB, {2 * work['macs'] / 1e9:.2f} GFLOP"
-        table.add_row(case, "floor", f"{1e3 * found['floor_seconds']:.3f}", says, "", "", "", "", "")
-    console.print(table)

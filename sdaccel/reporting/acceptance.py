@@ -8,6 +8,7 @@ import numpy as np
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.scales import lengths
 from sdaccel.metrics.intervals import mean_interval
+from sdaccel.records.view import Arm, Record, Sample
 from sdaccel.reporting import style
 from sdaccel.reporting.cells import Cell, Range, Table
 from sdaccel.strategies.speculative.expectation import CALLS, expected, rounds_of
@@ -16,13 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Record = dict[str, Any]
-
 RESAMPLES = 1000
 GAMMAS = (1, 2, 3, 4)
-RULES = {"coupled": "-", "rejection": (0, (3, 1.2))}
+COUPLED, REJECTION = "speculative_coupled", "speculative_rejection"
+RULES = {COUPLED: "-", REJECTION: (0, (3, 1.2))}
 """The exact rules, and how their lines are drawn."""
-MARKS = {"coupled": "o", "rejection": "s"}
+MARKS = {COUPLED: "o", REJECTION: "s"}
 COLOURS = (style.BLUE, style.VERMILLION, style.GREEN)
 """By draft."""
 MEASURES = {
@@ -30,31 +30,27 @@ MEASURES = {
     "same": "draft = target's draw, same noise",
     "tv": "total variation",
     "kl": "KL (nats)",
-    "coupled": "scale stands, coupled",
-    "rejection": "scale stands, rejection",
+    COUPLED: "scale stands, coupled",
+    REJECTION: "scale stands, rejection",
 }
 
 
-def profiles(record: Record) -> dict[str, list[dict[str, Any]]]:
-    """Draft -> the stats of every sample, of the arms that watched."""
-    content = record["content"]
-    return {
-        draft_of(record, name): [sample["stats"] for sample in arm["samples"]]
-        for name, arm in content["arms"].items()
-        if content["config"]["arms"][name]["strategy"]["_target_"].endswith(".Profile")
-    }
+def profiles(record: Record) -> dict[str, Sequence[Sample]]:
+    """Draft -> every sample, of the arms that watched."""
+    return {draft_of(arm): arm.samples for arm in record.arms.values() if arm.strategy.name == "speculative_profile"}
 
 
-def draft_of(record: Record, arm: str) -> str:
+def draft_of(arm: Arm) -> str:
     """The option that tells drafts from each other; without one, `draft`."""
-    return str(record["content"]["arms"][arm]["point"].get("draft", "draft"))
+    return str(arm.point.get("draft", "draft"))
 
 
-def by_scale(stats: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+def by_scale(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
     """Measure -> (samples, K - 1): the last scale is never drafted."""
-    found = {name: np.array([s[name][:-1] for s in stats], dtype=float) for name in ("match", "same", "tv", "kl", "whole")}
+    names = ("match", "same", "tv", "kl", "whole")
+    found = {name: np.array([sample.stats[name][:-1] for sample in samples], dtype=float) for name in names}
     whole = found.pop("whole")
-    return found | {"coupled": (found["same"] == 1).astype(float), "rejection": whole}
+    return found | {COUPLED: (found["same"] == 1).astype(float), REJECTION: whole}
 
 
 def calls(rule: str, stood: np.ndarray, *, gamma: int) -> np.ndarray:
@@ -63,20 +59,19 @@ def calls(rule: str, stood: np.ndarray, *, gamma: int) -> np.ndarray:
     What stands under coupling is the target's own, so what follows is as on the target's path. Rejection may go another way;
     its later chances are taken from the target's.
     """
-    if rule == "coupled":
+    if rule == COUPLED:
         return np.array([len(rounds_of(list(row == 1), gamma=gamma)) for row in stood], dtype=float)
     return np.array([expected(CALLS, row.tolist(), gamma=gamma) for row in stood])
 
 
 def counted(record: Record, rule: str) -> dict[str, dict[int, np.ndarray]]:
     """Draft -> gamma -> target calls of every sample, of the arms that ran this rule with a fixed gamma."""
-    content = record["content"]
     out: dict[str, dict[int, np.ndarray]] = {}
-    for name, arm in content["arms"].items():
-        config = content["config"]["arms"][name]["strategy"]
-        if config["_target_"].endswith(f".{rule.capitalize()}") and config["policy"] == "fixed":
-            found = np.array([sample["stats"]["target_calls"] for sample in arm["samples"]], dtype=float)
-            out.setdefault(draft_of(record, name), {})[config["gamma"]] = found
+    for arm in record.arms.values():
+        options = arm.strategy.options
+        if arm.strategy.name == rule and options["policy"] == "fixed":
+            found = np.array([sample.stats["target_calls"] for sample in arm.samples], dtype=float)
+            out.setdefault(draft_of(arm), {})[options["gamma"]] = found
     return out
 
 
@@ -89,19 +84,16 @@ def interval(values: np.ndarray) -> Range:
 
 
 def sides(record: Record) -> list[int]:
-    """Of the scales."""
-    from hydra.utils import instantiate
-
-    config = next(iter(record["content"]["config"]["arms"].values()))["generator"]
-    return list(instantiate(config, _convert_="all").scales)
+    """Side length p_k of every scale."""
+    return list(next(iter(record.arms.values())).generated.scales)
 
 
 def acceptance_table(record: Record) -> Table:
     """Studies with a profile: a row per draft and scale."""
     columns = ("draft", "scale", "tokens", *MEASURES.values())
     rows: list[tuple[Cell, ...]] = []
-    for draft, stats in profiles(record).items():
-        found, tokens = by_scale(stats), lengths(sides(record))
+    for draft, samples in profiles(record).items():
+        found, tokens = by_scale(samples), lengths(sides(record))
         rows += [(draft, k, tokens[k], *(interval(found[m][:, k]) for m in MEASURES)) for k in range(len(tokens) - 1)]
     return Table("acceptance", columns, rows)
 
@@ -110,8 +102,8 @@ def calls_table(record: Record) -> Table:
     """Studies with a profile: target calls per image as foretold, and as counted where an arm ran."""
     columns = ("draft", "rule", "gamma", "target calls, foretold", "target calls, counted", "accepted scales per call")
     rows: list[tuple[Cell, ...]] = []
-    for draft, stats in profiles(record).items():
-        found = by_scale(stats)
+    for draft, samples in profiles(record).items():
+        found = by_scale(samples)
         for rule in RULES:
             ran = counted(record, rule).get(draft, {})
             for gamma in GAMMAS:
@@ -126,9 +118,9 @@ def acceptance_profile(record: Record) -> "Figure":
     """Agreement per token and per scale, then calls of the target over gamma: foretold as lines, counted as marks."""
     from matplotlib.figure import Figure
 
-    found = {draft: by_scale(stats) for draft, stats in profiles(record).items()}
+    found = {draft: by_scale(samples) for draft, samples in profiles(record).items()}
     if not found:
-        raise BadInput("figure acceptance_profile needs an arm with mode speculative_profile.")
+        raise BadInput("figure acceptance_profile needs an arm with strategy: speculative_profile.")
     figure = Figure(figsize=(style.PAGE, 4.7))
     panels = figure.subplots(2, 3).flatten()
     for colour, (draft, measures) in zip(COLOURS, found.items(), strict=False):
@@ -137,8 +129,8 @@ def acceptance_profile(record: Record) -> "Figure":
             (panels[0], "same", (0, (3, 1.2))),
             (panels[1], "tv", "-"),
             (panels[2], "kl", "-"),
-            (panels[3], "coupled", RULES["coupled"]),
-            (panels[3], "rejection", RULES["rejection"]),
+            (panels[3], COUPLED, RULES[COUPLED]),
+            (panels[3], REJECTION, RULES[REJECTION]),
         ):
             _line(axes, measures[measure], colour, dashes, f"{draft}: {MEASURES[measure]}")
         for rule, dashes in RULES.items():
@@ -147,12 +139,12 @@ def acceptance_profile(record: Record) -> "Figure":
     drafts = [panels[1].plot([], [], color=c, label=d)[0] for c, d in zip(COLOURS, found, strict=False)]
     said: list[tuple[str, dict[str, Any]]] = [
         ("argmax; coupled", {"linestyle": "-"}),
-        ("same draw; rejection", {"linestyle": RULES["rejection"]}),
+        ("same draw; rejection", {"linestyle": RULES[REJECTION]}),
         *((f"counted, {rule}", {"linestyle": "none", "marker": mark, "markersize": 3.6}) for rule, mark in MARKS.items()),
     ]
     handles = [panels[1].plot([], [], color="black", label=label, **how)[0] for label, how in said]
     figure.legend(handles=[*drafts, *handles], loc="outside lower left", ncols=3)
-    style.question(figure, record["content"]["config"]["study"]["question"])
+    style.question(figure, record, record.study.question)
     return figure
 
 

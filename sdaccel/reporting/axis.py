@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sdaccel.records.view import Series
 from sdaccel.reporting import style
-from sdaccel.reporting.series import Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,14 +1,12 @@
 """From reports/results to everything else in reports/: the same records give the same bytes."""
 
 from pathlib import Path
-from typing import Any
 
 from sdaccel.errors import BadInput
+from sdaccel.records.read import load
+from sdaccel.records.view import Record
 from sdaccel.reporting import gallery, models, tables
 from sdaccel.reporting.figures import draw
-from sdaccel.studies import records
-
-Record = dict[str, Any]
 
 OWNED = {"figures": (".pdf", ".png"), "tables": (".csv", ".tex")}
 """What a report writes under figures/<study>/<id>/ and tables/<study>/<id>/, and so may remove there."""
@@ -18,12 +16,9 @@ def read(reports: Path) -> list[Record]:
     """All promoted records, by study and id. One that is damaged or misplaced is refused, not skipped."""
     found = []
     for path in sorted(reports.glob("results/*/*.json")):
-        record = records.load(path)
-        name = record["content"]["config"]["study"]["name"]
-        if missing := {"id", "timing", "provenance"} - record.keys():
-            raise BadInput(f"record {path} lacks {', '.join(sorted(missing))}; promote it again.")
-        if (path.parent.name, path.stem) != (name, record["id"]):
-            raise BadInput(f"record {path} is {record['id']} of study {name}; promote puts it where it belongs.")
+        record = load(path)
+        if (path.parent.name, path.stem) != (record.study.name, record.id):
+            raise BadInput(f"record {path} is {record.id} of study {record.study.name}; promote puts it where it belongs.")
         found.append(record)
     return found
 
@@ -32,7 +27,7 @@ def build(reports: Path) -> list[Path]:
     """Everything of all records and trained models; what an earlier report left and this one does not write is removed."""
     made = []
     for record in read(reports):
-        place = Path(record["content"]["config"]["study"]["name"]) / record["id"]
+        place = Path(record.study.name) / record.id
         figures = draw(record, reports / "figures" / place, find=gallery.finder(reports))
         made.append((record, figures + tables.write(record, reports / "tables" / place)))
     _remove_stale(reports, {path for _, paths in made for path in paths})

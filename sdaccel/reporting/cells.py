@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sdaccel.records.view import Metric, Quantiles
+
 
 @dataclass(frozen=True)
 class Range:
@@ -14,6 +16,16 @@ class Range:
     @property
     def interval(self) -> str:
         return "" if self.low is None or self.high is None else f"[{digits(self.low)}, {digits(self.high)}]"
+
+
+def ranged(found: Metric | None) -> Range | None:
+    """A metric with its interval; None where it has no value."""
+    return None if found is None or found.estimate is None else Range(found.estimate, found.low, found.high)
+
+
+def spanned(found: Quantiles, *, times: float = 1.0) -> Range:
+    """Median with 10th and 90th percentile, in another unit."""
+    return Range(times * found.p50, times * found.p10, times * found.p90)
 
 
 Cell = str | int | float | bool | Range | None

@@ -2,17 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import instantiate
-
 from sdaccel.errors import BadInput
+from sdaccel.records.view import Arm, Record
 from sdaccel.reporting import style
-from sdaccel.reporting.cells import Cell, Range, Table
-from sdaccel.reporting.series import labels
+from sdaccel.reporting.cells import Cell, Table, spanned
+from sdaccel.reporting.series import labels, weighted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Record = dict[str, Any]
 
 PUBLISHED = {
     64: {"d24": 1.7, "d20": 2.8, "N=9": 1.2, "N=8": 1.7, "N=7": 2.3, "N=6": 2.9},
@@ -22,37 +19,38 @@ PUBLISHED = {
 COLUMNS = ("arm", "batch", "speed-up", "published", "of published", "MAC ceiling", "ceiling without decoder", "decoder's share")
 
 
-def kind_of(record: Record, name: str) -> str:
+def kind_of(arm: Arm) -> str:
     """The published name of an arm: N scales by the large model, or a single model's depth."""
-    config = record["content"]["config"]["arms"][name]
-    if "draft_scales" in config["strategy"]:
-        return f"N={config['strategy']['draft_scales']}"
-    return f"d{config['generator']['depth']}" if config["strategy"]["_target_"].endswith(".Original") else ""
+    if "draft_scales" in arm.strategy.options:
+        return f"N={arm.strategy.options['draft_scales']}"
+    return f"d{arm.generated.depth}" if arm.strategy.name == "original" else ""
 
 
-def decoder_share(record: Record, name: str) -> float:
+def decoder_share(arm: Arm) -> float:
     """Of an arm's arithmetic, in the timer here and not in the published one."""
-    decoder = instantiate(record["content"]["config"]["arms"][name]["generator"], _convert_="all").cost().decode_macs
-    return float(decoder / (decoder + record["content"]["arms"][name]["macs"]))
+    decoder = arm.generated.decode_macs or 0.0
+    return decoder / (decoder + arm.macs)
+
+
+def compared(record: Record) -> dict[str, str]:
+    """Arm -> its name for readers, of timed arms beside a baseline, in studies that ask for the figure."""
+    timed = record.timing.arms if "code_speed" in record.study.figures else {}
+    return labels({name: record.arms[name] for name, found in timed.items() if found.speedup})
 
 
 def code_speed_table(record: Record) -> Table:
     """Studies that ask for the figure `code_speed`."""
-    asked = "code_speed" in record["content"]["config"]["study"]["figures"]
-    timed: Record = record["timing"] if asked and record["timing"] else {"arms": {}, "batch_size": 0}
-    arms = record["content"]["arms"]
-    names = labels({name: arms[name] for name in timed["arms"]})
-    published = PUBLISHED.get(timed["batch_size"], {})
+    names, batch = compared(record), record.timing.batch_size
+    published = PUBLISHED.get(batch, {})
     rows: list[tuple[Cell, ...]] = []
-    for name, found in timed["arms"].items():
-        speed, said = found["speedup"], published.get(kind_of(record, name))
-        share, base = decoder_share(record, name), decoder_share(record, found["baseline"])
-        bare = arms[name]["mac_ceiling"]
-        whole = arms[found["baseline"]]["macs"] / (1 - base) / (arms[name]["macs"] / (1 - share))
-        reached = Range(speed["p50"], speed["p10"], speed["p90"])
-        rows.append(
-            (names[name], timed["batch_size"], reached, said, said and speed["p50"] / said, whole, bare, share),
-        )
+    for name, shown in names.items():
+        arm, found = record.arms[name], record.timing.arms[name]
+        assert found.speedup and found.baseline
+        said, baseline = published.get(kind_of(arm)), record.arms[found.baseline]
+        share, base = decoder_share(arm), decoder_share(baseline)
+        whole = baseline.macs / (1 - base) / (arm.macs / (1 - share))
+        of = said and found.speedup.p50 / said
+        rows.append((weighted(shown, arm), batch, spanned(found.speedup), said, of, whole, arm.mac_ceiling, share))
     return Table("code_speed", COLUMNS, rows, missing="not published")
 
 
@@ -60,7 +58,7 @@ def code_speed(record: Record) -> "Figure":
     """Measured p50 with p10 and p90, the published ratio, and what arithmetic allows."""
     from matplotlib.figure import Figure
 
-    rows: list[Record] = [dict(zip(COLUMNS, row, strict=True)) for row in code_speed_table(record).rows]
+    rows: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in code_speed_table(record).rows]
     if not rows:
         raise BadInput("figure code_speed needs timed arms beside d30; set study.timing.repeats.")
     figure = Figure(figsize=(style.COLUMN, 1.3 + 0.2 * len(rows)))
@@ -73,11 +71,11 @@ def code_speed(record: Record) -> "Figure":
         if row["published"] is not None:
             axes.plot(row["published"], place, "s", color="black", markersize=4, label="published (no decoder)")
     axes.axvline(1, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)))
-    axes.set_yticks(range(len(rows)), [str(row["arm"]) for row in rows])
+    axes.set_yticks(range(len(rows)), list(compared(record).values()))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"speed-up over {record['content']['config']['study']['baseline']} (×), B = {rows[0]['batch']}")
+    axes.set_xlabel(f"speed-up over {record.study.baseline} (×), B = {rows[0]['batch']}")
     handles = {name: h for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower left", ncols=2)
-    style.question(figure, "Does CoDe reach the published ratios?")
+    style.question(figure, record, "Does CoDe reach the published ratios?")
     return figure

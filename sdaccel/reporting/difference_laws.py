@@ -1,10 +1,11 @@
 """What differences of features look like, by layer and order: their size, and how far from Gaussian they are."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.forecast_errors import collected
 from sdaccel.strategies.forecast.distributions import EDGES
@@ -12,8 +13,6 @@ from sdaccel.strategies.forecast.distributions import EDGES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Record = dict[str, Any]
 
 COLOURS = (style.BLUE, style.VERMILLION, style.GREEN)
 
@@ -50,7 +49,7 @@ def difference_laws(record: Record) -> "Figure":
     for axes in (tests, tails):
         _by_feature(axes, names)
     _legend(figure, densities, columns=3)
-    style.question(figure, f"Are differences Gaussian, as HiCache's polynomials assume? Anchors {interval} steps apart")
+    style.question(figure, record, f"Are differences Gaussian, as HiCache's polynomials assume? Anchors {interval} steps apart")
     return figure
 
 
@@ -93,15 +92,15 @@ def feature_sizes(record: Record) -> "Figure":
     over_time.yaxis.set_minor_formatter(FormatStrFormatter("%g"))
     over_time.legend(loc="best")
     _legend(figure, moved, columns=3)
-    style.question(figure, "How large are features, and how far do they move between full steps?")
+    style.question(figure, record, "How large are features, and how far do they move between full steps?")
     return figure
 
 
 def features(record: Record) -> list[str]:
     """As the seam names them: attention and MLP of every double block, then the single blocks."""
-    config = next(iter(record["content"]["config"]["arms"].values()))["generator"]
-    doubles = [f"double.{i}.{part}" for i in range(config["doubles"]) for part in ("attn", "mlp")]
-    return doubles + [f"single.{i}" for i in range(config["singles"])]
+    options = next(iter(record.arms.values())).generator.options
+    doubles = [f"double.{i}.{part}" for i in range(options["doubles"]) for part in ("attn", "mlp")]
+    return doubles + [f"single.{i}" for i in range(options["singles"])]
 
 
 def _by_feature(axes: "Axes", names: Sequence[str]) -> None:

@@ -1,18 +1,16 @@
 """The figure of a handover: what every number of draft scales costs and keeps, one line per mask."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdaccel.errors import BadInput
 from sdaccel.metrics import meaning
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
-from sdaccel.reporting.quality import measured
 from sdaccel.reporting.quality_cost import Axis, prices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Record = dict[str, Any]
 
 METRICS = ("fid", "kid", "judge.class")
 """Panels: those that every arm has; KID where there are too few samples for FID."""
@@ -26,31 +24,29 @@ APART = 0.13
 
 def handed_over(record: Record) -> dict[str, tuple[int, int]]:
     """Arm -> (entry_num, sd_mask), of the arms that hand over."""
-    content = record["content"]
-    found = {}
-    for name, arm in content["arms"].items():
-        strategy = content["config"]["arms"][name]["strategy"]
-        if "entry_num" in strategy and not arm["control"]:
-            found[name] = (strategy["entry_num"], strategy["sd_mask"])
-    return found
+    return {
+        name: (arm.strategy.options["entry_num"], arm.strategy.options["sd_mask"])
+        for name, arm in record.arms.items()
+        if arm.strategy.name == "handover" and not arm.control
+    }
 
 
 def scales_of(record: Record) -> int:
     """Scales of the study's generators."""
-    return int(max(sum(arm["kinds"].values()) for arm in record["content"]["arms"].values()))
+    return int(max(sum(arm.kinds.values()) for arm in record.arms.values()))
 
 
 def entry_sweep(record: Record) -> "Figure":
     """Quality with its intervals over the entry scale, then the price in MACs and in measured time."""
     from matplotlib.figure import Figure
 
-    arms, found = handed_over(record), measured(record)
-    shown = {name: point for name, point in arms.items() if name in found}
+    found = record.measured
+    shown = {name: point for name, point in handed_over(record).items() if name in found}
     if len({entry for entry, _ in shown.values()}) < 2:
         raise BadInput(
-            "figure entry_sweep needs arms with mode handover at two or more entry_num, and metrics; set metrics=world."
+            "figure entry_sweep needs arms with strategy: handover at two or more entry_num, and metrics; set metrics=world."
         )
-    metrics = [m for m in METRICS if all(found[name].get(m, {}).get("estimate") is not None for name in shown)]
+    metrics = [m for m in METRICS if all(found[name].estimate(m) is not None for name in shown)]
     metrics = [m for m in metrics if not (m == "kid" and "fid" in metrics)]
     figure = Figure(figsize=(style.PAGE, 2.9))
     panels = figure.subplots(1, len(metrics) + 1, squeeze=False)[0]
@@ -62,24 +58,24 @@ def entry_sweep(record: Record) -> "Figure":
         axes.set_xlabel("entry_num: draft scales")
     handles = {name: h for axes in panels for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower left", ncols=5)
-    style.question(figure, "How many scales may a draft make, and through which mask must the target read them?")
+    style.question(figure, record, "How many scales may a draft make, and through which mask must the target read them?")
     return figure
 
 
 def _quality(axes: "Axes", record: Record, shown: dict[str, tuple[int, int]], metric: str) -> None:
-    arms = measured(record)
+    arms = record.arms
     for place, (sd_mask, colour) in enumerate(COLOURS.items()):
         own = sorted((entry, name) for name, (entry, mask) in shown.items() if mask == sd_mask and _inside(record, entry))
         if not own:
             continue
         x = [entry + APART * (place - (len(COLOURS) - 1) / 2) for entry, _ in own]
-        found = [arms[name][metric] for _, name in own]
+        found = [arms[name].metrics[metric] for _, name in own]
         for at, each in zip(x, found, strict=True):
-            if each["low"] is not None and each["high"] is not None:
-                axes.plot([at, at], [each["low"], each["high"]], color=colour, linewidth=1, alpha=0.6, solid_capstyle="butt")
+            if each.ends:
+                axes.plot([at, at], each.ends, color=colour, linewidth=1, alpha=0.6, solid_capstyle="butt")
         axes.plot(
             x,
-            [each["estimate"] for each in found],
+            [arms[name].known(metric) for _, name in own],
             color=colour,
             marker="o",
             markersize=2.6,
@@ -88,7 +84,7 @@ def _quality(axes: "Axes", record: Record, shown: dict[str, tuple[int, int]], me
         )
     for name, (entry, _) in shown.items():
         if not _inside(record, entry):
-            axes.plot(entry, arms[name][metric]["estimate"], "D", color="black", markersize=3.5, label=_end(entry))
+            axes.plot(entry, arms[name].known(metric), "D", color="black", markersize=3.5, label=_end(entry))
     axes.set_ylabel(f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
 
 
@@ -103,7 +99,7 @@ def _end(entry: int) -> str:
 
 def _price(axes: "Axes", record: Record, shown: dict[str, tuple[int, int]]) -> None:
     """Of the correct mask: the target reads what the draft made, so its arithmetic is not saved."""
-    baseline = record["content"]["config"]["study"]["baseline"]
+    baseline = record.study.baseline
     for cost, colour, name in zip(prices(record), (style.GREEN, "black"), ("MACs", "measured time"), strict=False):
         own = _relative(cost, baseline, {arm: entry for arm, (entry, mask) in shown.items() if mask == 3})
         axes.plot(*zip(*own, strict=True), color=colour, marker="s", markersize=2.6, label=f"{name}, mask 3")

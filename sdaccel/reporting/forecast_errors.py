@@ -1,10 +1,11 @@
-"""Errors that forecasts would have had along the unaccelerated run, from what mode `collect` keeps of it."""
+"""Errors that forecasts would have had along the unaccelerated run, from what strategy `collect` keeps of it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sdaccel.errors import BadInput
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.strategies.forecast.collect import squared_error
 from sdaccel.strategies.forecast.weights import (
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Record = dict[str, Any]
 Weigh = Callable[[Sequence[float], float], list[float]]
 """(positions of the anchors, newest first; position of the step) -> their weights."""
 
@@ -59,16 +59,12 @@ LOOKS = (
 )
 
 
-def collected(record: Record) -> dict[int, dict[str, Any]]:
+def collected(record: Record) -> dict[int, Mapping[str, Any]]:
     """Interval -> what was collected."""
-    arms, configs = record["content"]["arms"], record["content"]["config"]["arms"]
-    found = {
-        configs[name]["strategy"]["interval"]: arm["diagnostics"]
-        for name, arm in arms.items()
-        if "products" in arm.get("diagnostics", {})
-    }
+    arms = [arm for arm in record.arms.values() if "products" in arm.diagnostics]
+    found = {arm.strategy.options["interval"]: arm.diagnostics for arm in arms}
     if not found:
-        raise BadInput("this figure needs arms with mode: collect.")
+        raise BadInput("this figure needs arms with strategy: collect.")
     return dict(sorted(found.items()))
 
 
@@ -98,7 +94,7 @@ def overall(found: Mapping[str, Any], interval: int, weigh: Weigh) -> float:
 def forecast_gain(record: Record) -> "Figure":
     """Error over reuse's, by steps since the last full one: below 1 a forecast pays."""
     found = collected(record)
-    figure, panels = _panels(found, "Is a forecast closer to the step's features than reuse, and for how long?")
+    figure, panels = _panels(record, found, "Is a forecast closer to the step's features than reuse, and for how long?")
     for axes, (interval, some) in zip(panels, found.items(), strict=True):
         steps = range(1, 1 + len(some["products"]))  # a run may end before the last k is ever seen
         axes.axhline(1, color=style.GREY, linewidth=0.8, label="reuse")
@@ -115,7 +111,7 @@ def forecast_gain(record: Record) -> "Figure":
 def damping(record: Record) -> "Figure":
     """Error over all k by how much of the slope is taken: HiCache beside the control that only damps."""
     found = collected(record)
-    figure, panels = _panels(found, "How much of HiCache's gain is damping alone?")
+    figure, panels = _panels(record, found, "How much of HiCache's gain is damping alone?")
     families = {
         "order 1: hicache = damped_taylor": (style.BLUE, "-", 1, hermite_coefficients),
         "order 2: hicache": (style.BLUE, "--", 2, hermite_coefficients),
@@ -139,14 +135,14 @@ def damping(record: Record) -> "Figure":
     return figure
 
 
-def _panels(found: Mapping[int, Any], question: str) -> tuple["Figure", list["Axes"]]:
+def _panels(record: Record, found: Mapping[int, Any], question: str) -> tuple["Figure", list["Axes"]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(style.PAGE, 2.9))
     panels = list(figure.subplots(1, len(found), sharey=True, squeeze=False)[0])
     for axes, interval in zip(panels, found, strict=True):
         axes.set_title(f"interval {interval}")
-    style.question(figure, question)
+    style.question(figure, record, question)
     return figure, panels
 
 

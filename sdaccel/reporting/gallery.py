@@ -4,18 +4,16 @@ import shlex
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
+from sdaccel.records.view import Git, Record
 from sdaccel.reporting import strip, tables
 from sdaccel.reporting.bench import agreement, bench
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.models import Model
 from sdaccel.reporting.models import models as tabulated
-from sdaccel.reporting.quality import measured
 from sdaccel.reporting.sample_sheet import Find
 from sdaccel.reporting.sheet import SHEET
-
-Record = dict[str, Any]
+from sdaccel.reporting.style import titled
 
 DENSITY = 1.8
 """Pixels of a figure per pixel of the page: sharp on a dense screen, text as large as the page's small print."""
@@ -24,14 +22,14 @@ BADGES = ("pass", "fail", "open", "caught", "NOT CAUGHT", "FAIL")
 
 def finder(reports: Path) -> Find:
     """Pictures as promoted: under the beginning of their hash."""
-    return lambda arm, sample: reports / "thumbnails" / strip.thumbnail(sample["image"])
+    return lambda arm, sample: reports / "thumbnails" / strip.thumbnail(sample.image)
 
 
 def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path, models: Sequence[Model] = ()) -> str:
     """All records with the files that were made of each, linked relative to `reports`; then the models."""
     contents = "".join(
-        f'<tr><td><a href="#{escape(r["id"])}">{escape(r["id"])}</a></td><td>{escape(_question(r))}</td>'
-        f'<td class="quiet">{escape(_made(r))}</td><td>{_badge(_verdict(r))}</td></tr>'
+        f'<tr><td><a href="#{escape(r.id)}">{escape(r.id)}</a></td><td>{escape(_question(r))}</td>'
+        f'<td class="quiet">{escape(_made(r))}</td><td>{_badge(r.verdict)}</td></tr>'
         for r, _ in records
     )
     sections = "".join(_section(record, paths, reports) for record, paths in records)
@@ -51,12 +49,12 @@ def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
     links = [path.relative_to(reports).as_posix() for path in paths]
     time = [_titled("Time", table(t)) for t in [tables.timing(record), bench(record), agreement(record)] if t.rows]
     pictures = [_titled(*found) for found in [strip.strip(record, reports / "thumbnails")] if found[1]]
-    quality = [*pictures, _titled("Quality", table(tables.quality(record), container="bleed"))] if measured(record) else []
+    quality = [*pictures, _titled("Quality", table(tables.quality(record), container="bleed"))] if record.measured else []
     parts = [
-        f'<section id="{escape(record["id"])}">\n{_badge(_verdict(record))} <span class="quiet">{escape(record["id"])}</span>',
+        f'<section id="{escape(record.id)}">\n{_badge(record.verdict)} <span class="quiet">{escape(record.id)}</span>',
         f"<h2>{escape(_question(record))}</h2>",
         _run(record),
-        *(f'<p class="badge fail">{escape(reason)}</p>' for reason in record["content"]["failures"]),
+        *(f'<p class="badge fail">{escape(reason)}</p>' for reason in record.failures),
         *(_titled("Verdict", table(t)) for t in [tables.summary(record)] if t.rows),
         *(quality if quality else time),
         *(_titled("Who wins at which cost", table(t, container="bleed")) for t in [tables.winners(record)] if t.rows),
@@ -91,20 +89,14 @@ def _models(models: Sequence[Model], reports: Path) -> str:
 
 
 def _question(record: Record) -> str:
-    study = record["content"]["config"]["study"]
-    return str(study["question"] or study["name"])
+    return record.study.question or record.study.name
 
 
 def _made(record: Record) -> str:
-    """What tells records of one study apart: samples of an arm, and the machine."""
-    counts = [len(arm["samples"]) for arm in record["content"].get("arms", {}).values()]
-    number = f"{max(counts)} {'sample' if max(counts) == 1 else 'samples'}, " if counts else ""
-    source = record["provenance"]
-    return number + ("CPU" if source["device"] == "cpu" else str(source["device_name"]))
-
-
-def _verdict(record: Record) -> str:
-    return str(record["content"]["verdict"]) if record["content"]["checks"] else "no checks"
+    """What tells records of one study apart: samples of an arm, and the machine; and that weights are random."""
+    count, source = len(record.conditions), record.provenance
+    number = f"{count} {'sample' if count == 1 else 'samples'}, " if record.arms else ""
+    return titled(record, number + ("CPU" if source.device == "cpu" else source.device_name))
 
 
 def _badge(text: str) -> str:
@@ -142,17 +134,18 @@ def _cell(cell: Cell, missing: str) -> str:
 
 def _run(record: Record) -> str:
     """What ran, and on what."""
-    source = record["provenance"]
-    command = shlex.join(["python", *source["command"]])
-    threads = f", threads: {source['threads']}" if "threads" in source else ""
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(source["libraries"].items()))
-    git = source["git"] or {"commit": "not in git", "dirty": None}
-    changed = " with uncommitted changes" if git["dirty"] else ""
+    source = record.provenance
+    command = shlex.join(["python", *source.command])
+    threads = f", threads: {source.threads}" if source.threads is not None else ""
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(source.libraries.items()))
+    git = source.git or Git("not in git")
+    changed = " with uncommitted changes" if git.dirty else ""
+    weights = f" · {record.weights}" if record.weights else ""
     return (
         f"<pre>{escape(command)}</pre>\n"
-        f'<p class="quiet">{escape(source["device"])} ({escape(source["device_name"])}){threads} · '
-        f"python {escape(source['python'])}, {escape(versions)} · commit {escape(git['commit'][:12])}{changed} · "
-        f"content {escape(record['content_hash'][:12])}</p>"
+        f'<p class="quiet">{escape(source.device)} ({escape(source.device_name)}){threads} · '
+        f"python {escape(source.python)}, {escape(versions)} · commit {escape(git.commit[:12])}{changed} · "
+        f"content {escape(record.content_hash[:12])}{weights}</p>"
     )
 
 
@@ -163,6 +156,5 @@ def _figure(png: str, reports: Path) -> str:
 
 
 def _downloads(record: Record, links: list[str]) -> str:
-    study = record["content"]["config"]["study"]["name"]
-    wanted = [link for link in links if not link.endswith(".png")] + [f"results/{study}/{record['id']}.json"]
+    wanted = [link for link in links if not link.endswith(".png")] + [f"results/{record.study.name}/{record.id}.json"]
     return "<p>" + " · ".join(f'<a href="{escape(link)}">{escape(Path(link).name)}</a>' for link in wanted) + "</p>"

@@ -7,30 +7,25 @@ import numpy as np
 
 from sdaccel.errors import BadInput
 from sdaccel.metrics import meaning
+from sdaccel.records.view import Arm, Record
 from sdaccel.reporting import style
-from sdaccel.reporting.cells import Cell, Range, Table
-from sdaccel.reporting.quality import measured
+from sdaccel.reporting.cells import Cell, Table, ranged
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Record = dict[str, Any]
-
 BUDGET = 5
 """Target calls that SDVAR's documents promise at most."""
-EXACT = ("coupled", "rejection")
-RULES = {
-    "Coupled": "coupled",
-    "Rejection": "rejection",
-    "Divergence": "kl",
-    "Neighbourhood": "neighbourhood",
-    "TopK": "topk",
-    "Top1": "top1",
+COLOURS = {
+    "speculative_coupled": style.BLUE,
+    "speculative_rejection": style.SKY,
+    "speculative_kl": style.GREEN,
+    "speculative_neighbourhood": style.ORANGE,
+    "speculative_topk": style.PURPLE,
+    "speculative_top1": style.VERMILLION,
 }
-COLOURS = dict(
-    zip(RULES.values(), (style.BLUE, style.SKY, style.GREEN, style.ORANGE, style.PURPLE, style.VERMILLION), strict=True)
-)
+HANDOVER = "handover"
 MARKS = ("o", "s", "^", "D")
 """By draft."""
 DISTANCES = ("fid", "kid")
@@ -43,6 +38,8 @@ class Setting:
 
     arm: str
     rule: str
+    """The strategy."""
+    exact: bool
     draft: str
     gamma: int
     """Of handover, the scales that the draft makes."""
@@ -56,66 +53,58 @@ class Setting:
 
 def settings(record: Record) -> list[Setting]:
     """All arms that speculate or hand over."""
-    content, out = record["content"], []
-    for name, arm in content["arms"].items():
-        config, draft = content["config"]["arms"][name]["strategy"], str(arm["point"].get("draft", "draft"))
-        kind = config["_target_"].rpartition(".")[2]
-        if arm["control"] or kind not in (*RULES, "Handover"):
+    out = []
+    for name, arm in record.arms.items():
+        options, draft, rule = arm.strategy.options, str(arm.point.get("draft", "draft")), arm.strategy.name
+        if arm.control or rule not in (*COLOURS, HANDOVER):
             continue
-        calls = _mean(arm, "target_calls")
-        if kind == "Handover":
-            entry = config["entry_num"]
-            out.append(Setting(name, "handover", draft, entry, "", calls, entry, None))
+        calls, exact = _mean(arm, "target_calls"), arm.facts.exact
+        if rule == HANDOVER:
+            entry = options["entry_num"]
+            out.append(Setting(name, rule, exact, draft, entry, "", calls, entry, None))
         else:
             drafted, kept = _mean(arm, "drafted"), _mean(arm, "accepted")
             share = kept / drafted if drafted else None
-            out.append(Setting(name, RULES[kind], draft, config["gamma"], config["policy"], calls, kept, share))
+            out.append(Setting(name, rule, exact, draft, options["gamma"], options["policy"], calls, kept, share))
     return out
 
 
-def _mean(arm: dict[str, Any], stat: str) -> float:
-    return float(np.mean([sample["stats"][stat] for sample in arm["samples"]]))
+def _mean(arm: Arm, stat: str) -> float:
+    return float(np.mean([sample.stats[stat] for sample in arm.samples]))
 
 
 def ranked_by(record: Record) -> str | None:
     """The distance that every setting has."""
-    found = [measured(record).get(s.arm, {}) for s in settings(record)]
-    return next((d for d in DISTANCES if found and all(_estimate(arm, d) is not None for arm in found)), None)
-
-
-def _estimate(found: dict[str, Any], metric: str) -> float | None:
-    value: float | None = found.get(metric, {}).get("estimate")
-    return value
+    found = [record.arms[s.arm] for s in settings(record)]
+    return next((d for d in DISTANCES if found and all(arm.estimate(d) is not None for arm in found)), None)
 
 
 def best(record: Record) -> Setting | None:
     """Of those that verify, the lowest distance within the budget; None: none keeps to it."""
-    metric, found = ranked_by(record), measured(record)
-    affordable = [s for s in settings(record) if s.rule != "handover" and s.calls <= BUDGET]
-    return min(affordable, key=lambda s: found[s.arm][metric]["estimate"], default=None) if metric else None
+    metric = ranked_by(record)
+    affordable = [s for s in settings(record) if metric and s.rule != HANDOVER and s.calls <= BUDGET]
+    return min(affordable, key=lambda s: record.arms[s.arm].known(str(metric)), default=None)
 
 
 def beside(record: Record, setting: Setting) -> Setting | None:
     """The handover of the same draft that keeps as many of its scales, to the nearest."""
-    same = [s for s in settings(record) if s.rule == "handover" and s.draft == setting.draft]
+    same = [s for s in settings(record) if s.rule == HANDOVER and s.draft == setting.draft]
     return min(same, key=lambda s: abs(s.kept - setting.kept), default=None)
 
 
 def smaller(record: Record) -> list[str]:
     """Arms that are another model alone."""
-    content = record["content"]
-    depth = content["config"]["arms"][content["config"]["study"]["baseline"]]["generator"].get("depth")
+    depth = record.arms[record.study.baseline].generated.depth
     return [
         name
-        for name in measured(record)
-        if content["config"]["arms"][name]["strategy"]["_target_"].endswith(".Original")
-        and content["config"]["arms"][name]["generator"].get("depth", depth) != depth
+        for name, arm in record.measured.items()
+        if arm.strategy.name == "original" and arm.generated.depth not in (None, depth)
     ]
 
 
 def gamma_table(record: Record) -> Table:
     """Studies that ask for the figure `gamma_sweep`: a row per arm, the best setting and what it stands beside marked."""
-    asked = "gamma_sweep" in record["content"]["config"]["study"]["figures"] and ranked_by(record) is not None
+    asked = "gamma_sweep" in record.study.figures and ranked_by(record) is not None
     columns = (
         "arm",
         "rule",
@@ -131,15 +120,11 @@ def gamma_table(record: Record) -> Table:
         "mark",
     )
     rows: list[tuple[Cell, ...]] = []
-    arms, found = record["content"]["arms"], measured(record)
     for s in settings(record) if asked else []:
-        name: str | None = s.rule if s.rule != "handover" else None
-        macs = 1 / arms[s.arm]["mac_ceiling"]
-        quality = [_range(found[s.arm], metric) for metric in (*DISTANCES, "judge.class")]
-        rows.append((s.arm, name or "handover", s.draft, s.gamma, s.policy, s.calls, s.share, macs, *quality, _mark(record, s)))
-    for arm in smaller(record) if asked else []:
-        quality = [_range(found[arm], metric) for metric in (*DISTANCES, "judge.class")]
-        rows.append((arm, "draft alone", arm, None, "", 0.0, None, 1 / arms[arm]["mac_ceiling"], *quality, ""))
+        paid = _paid(record.arms[s.arm])
+        rows.append((s.arm, s.rule, s.draft, s.gamma, s.policy, s.calls, s.share, *paid, _mark(record, s)))
+    for name in smaller(record) if asked else []:
+        rows.append((name, "draft alone", name, None, "", 0.0, None, *_paid(record.arms[name]), ""))
     return Table("gamma_sweep", columns, rows)
 
 
@@ -152,9 +137,9 @@ def _mark(record: Record, setting: Setting) -> str:
     return ""
 
 
-def _range(found: dict[str, Any], metric: str) -> Cell:
-    value = found.get(metric, {})
-    return None if value.get("estimate") is None else Range(value["estimate"], value["low"], value["high"])
+def _paid(arm: Arm) -> list[Cell]:
+    """Cost, then quality."""
+    return [arm.cost, *(ranged(arm.metrics.get(metric)) for metric in (*DISTANCES, "judge.class"))]
 
 
 def gamma_sweep(record: Record) -> "Figure":
@@ -162,12 +147,12 @@ def gamma_sweep(record: Record) -> "Figure":
     from matplotlib.figure import Figure
 
     metric, every = ranked_by(record), settings(record)
-    if metric is None or not any(s.rule != "handover" for s in every):
-        raise BadInput("figure gamma_sweep needs arms with speculative modes, and metrics; set metrics=world.")
+    if metric is None or not any(s.rule != HANDOVER for s in every):
+        raise BadInput("figure gamma_sweep needs arms with speculative strategies, and metrics; set metrics=world.")
     figure = Figure(figsize=(style.PAGE, 5.4))
     panels = figure.subplots(2, 2)
     drafts = list(dict.fromkeys(s.draft for s in every))
-    judged = all(_estimate(found, "judge.class") is not None for found in measured(record).values())
+    judged = all(arm.estimate("judge.class") is not None for arm in record.measured.values())
     for axes, shown in zip(panels[0], (metric, *(["judge.class"] if judged else [])), strict=False):
         _over_calls(axes, record, every, drafts, shown)
     panels[0][1].set_visible(judged)
@@ -181,26 +166,23 @@ def gamma_sweep(record: Record) -> "Figure":
         hollow: dict[str, Any] = {"linestyle": "none", "marker": "o", "fillstyle": "none", "color": "black", "markersize": 4.4}
         handles["γ by policy: seed, adaptive"] = panels[0][0].plot([], [], **hollow)[0]
     figure.legend(handles.values(), handles, loc="outside lower left", ncols=4)
-    style.question(figure, record["content"]["config"]["study"]["question"])
+    style.question(figure, record, record.study.question)
     return figure
 
 
 def _over_calls(axes: "Axes", record: Record, every: list[Setting], drafts: list[str], metric: str) -> None:
-    found, baseline = measured(record), record["content"]["config"]["study"]["baseline"]
+    arms, alone = record.arms, record.arms[record.study.baseline].known(metric)
     axes.axvspan(0, BUDGET, color=style.PALE, linewidth=0, zorder=-1)
-    axes.axhline(
-        found[baseline][metric]["estimate"], color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)), label="target alone"
-    )
+    axes.axhline(alone, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)), label="target alone")
     for (rule, draft, policy), own in _lines(every).items():
         colour = COLOURS.get(rule, "black")
         mark, hollow = MARKS[drafts.index(draft) % len(MARKS)], policy not in ("", "fixed")
         for s in own:
-            value = found[s.arm][metric]
-            if value["low"] is not None and value["high"] is not None:
-                axes.plot([s.calls] * 2, [value["low"], value["high"]], color=colour, linewidth=1, alpha=0.4)
+            if ends := arms[s.arm].metrics[metric].ends:
+                axes.plot([s.calls] * 2, ends, color=colour, linewidth=1, alpha=0.4)
         axes.plot(
             [s.calls for s in own],
-            [found[s.arm][metric]["estimate"] for s in own],
+            [arms[s.arm].known(metric) for s in own],
             color=colour,
             linewidth=0.7,
             linestyle="none" if hollow else "-" if draft == drafts[0] else (0, (3, 1.2)),
@@ -209,14 +191,12 @@ def _over_calls(axes: "Axes", record: Record, every: list[Setting], drafts: list
             fillstyle="none" if hollow else "full",
         )
     for name, mark in zip(smaller(record), MARKS, strict=False):
-        axes.plot(
-            0, found[name][metric]["estimate"], mark, color=style.GREY, markersize=4.4, label="draft alone", clip_on=False
-        )
+        axes.plot(0, arms[name].known(metric), mark, color=style.GREY, markersize=4.4, label="draft alone", clip_on=False)
     if (top := best(record)) is not None:
-        place = (top.calls, found[top.arm][metric]["estimate"])
+        place = (top.calls, arms[top.arm].known(metric))
         axes.plot(*place, "*", color="black", markersize=9, fillstyle="none", label=f"best within {BUDGET} calls")
         if (other := beside(record, top)) is not None:
-            place = (other.calls, found[other.arm][metric]["estimate"])
+            place = (other.calls, arms[other.arm].known(metric))
             axes.plot(*place, "P", color="black", markersize=6, fillstyle="none", label="handover, as many draft scales")
     axes.set_xlim(left=0)
     axes.set_xlabel("target calls per image")
@@ -236,7 +216,7 @@ def _over_gamma(axes: "Axes", every: list[Setting], drafts: list[str], what: str
     for (rule, draft, policy), own in _lines(every).items():
         known = [s for s in own if getattr(s, what) is not None]
         if policy != "fixed" or not known:
-            if rule == "handover":
+            if rule == HANDOVER:
                 axes.plot([], [], color="black", label="handover, nothing asked")
             continue
         axes.plot(
@@ -246,7 +226,7 @@ def _over_gamma(axes: "Axes", every: list[Setting], drafts: list[str], what: str
             linestyle="-" if draft == drafts[0] else (0, (3, 1.2)),
             marker=MARKS[drafts.index(draft) % len(MARKS)],
             markersize=2.8,
-            label=("_" if draft != drafts[0] else "") + (f"{rule} (exact)" if rule in EXACT else rule),
+            label=("_" if draft != drafts[0] else "") + (f"{rule} (exact)" if known[0].exact else rule),
         )
     axes.set_xticks(sorted({s.gamma for s in every if s.policy == "fixed"}))
     axes.set_xlabel("γ, scales proposed")
@@ -257,7 +237,7 @@ def _over_gamma(axes: "Axes", every: list[Setting], drafts: list[str], what: str
 def _explain(axes: "Axes", record: Record, every: list[Setting]) -> None:
     """The budget, and how near the exact rules come to it."""
     axes.axhspan(0, BUDGET, color=style.PALE, linewidth=0, zorder=-1)
-    exact = [s.calls for s in every if s.rule in EXACT]
+    exact = [s.calls for s in every if s.exact]
     if exact:
         says = "within" if min(exact) <= BUDGET else "beyond"
         text = f"exact rules: {min(exact):.1f} calls at best, {says} the promised {BUDGET}"

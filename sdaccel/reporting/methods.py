@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from sdaccel.records.view import Arm, Record
 from sdaccel.reporting import series
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -22,33 +20,25 @@ class Method:
 
 def rivals(record: Record) -> list[str]:
     """Arms that compute less by asking for less: fewer steps, a smaller model."""
-    content = record["content"]
-    configs, baseline = content["config"]["arms"], content["config"]["study"]["baseline"]
-    plain = {"strategy": "Original", "backend": "Dense"}
     return [
         name
-        for name, arm in content["arms"].items()
-        if arm["template"] != baseline
-        and arm.get("macs")
-        and all(configs[name][key]["_target_"].rpartition(".")[2] == neutral for key, neutral in plain.items())
+        for name, arm in record.arms.items()
+        if arm.template != record.study.baseline and arm.macs and (arm.strategy.name, arm.backend.name) == ("original", "dense")
     ]
 
 
 def methods(record: Record, cost: Mapping[str, float]) -> list[Method]:
     """All arms that have a cost but the baseline, in the order of the study."""
-    arms, baseline = record["content"]["arms"], record["content"]["config"]["study"]["baseline"]
     trivial = set(rivals(record))
     found = []
-    for template in dict.fromkeys(arms[name]["template"] for name in cost):
-        own = [name for name in cost if arms[name]["template"] == template]
-        if template == baseline:
+    for template in dict.fromkeys(record.arms[name].template for name in cost):
+        if template == record.study.baseline:
             continue
-        moving = _moving({name: arms[name]["point"] for name in own}, cost)
+        own = {name: record.arms[name] for name in cost if record.arms[name].template == template}
+        moving = _moving(own, cost)
         groups: dict[str, list[str]] = {}
-        for name in own:
-            rest = [str(value) for key, value in arms[name]["point"].items() if key != moving]
-            keys = [key for key in arms[name]["point"] if key != moving]
-            said = " ".join(f"{series.short(key)}={value}" for key, value in zip(keys, rest, strict=True))
+        for name, arm in own.items():
+            said = " ".join(f"{series.short(key)}={value}" for key, value in arm.point.items() if key != moving)
             groups.setdefault(f"{template} {said}".strip(), []).append(name)
         found += [
             Method(name, template, sorted(group, key=cost.__getitem__), set(group) <= trivial) for name, group in groups.items()
@@ -56,19 +46,19 @@ def methods(record: Record, cost: Mapping[str, float]) -> list[Method]:
     return found
 
 
-def _moving(points: Mapping[str, Mapping[str, Any]], cost: Mapping[str, float]) -> str | None:
+def _moving(arms: Mapping[str, Arm], cost: Mapping[str, float]) -> str | None:
     """The option that changes cost most while the others stand still."""
-    keys = dict.fromkeys(key for point in points.values() for key in point)
-    return max(keys, key=lambda key: _spread(key, points, cost), default=None)
+    keys = dict.fromkeys(key for arm in arms.values() for key in arm.point)
+    return max(keys, key=lambda key: _spread(key, arms, cost), default=None)
 
 
-def _spread(key: str, points: Mapping[str, Mapping[str, Any]], cost: Mapping[str, float]) -> float:
+def _spread(key: str, arms: Mapping[str, Arm], cost: Mapping[str, float]) -> float:
     groups: dict[str, list[float]] = {}
-    for name, point in points.items():
-        groups.setdefault(str([value for other, value in point.items() if other != key]), []).append(cost[name])
+    for name, arm in arms.items():
+        groups.setdefault(str([value for other, value in arm.point.items() if other != key]), []).append(cost[name])
     return max(max(costs) - min(costs) for costs in groups.values())
 
 
 def within(names: Sequence[str], cost: Mapping[str, float], budget: float) -> list[str]:
-    """Those that cost no more."""
+    """Arms whose cost is within the budget."""
     return [name for name in names if name in cost and cost[name] <= budget]

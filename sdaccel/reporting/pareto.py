@@ -4,20 +4,18 @@ A method whose line lies on the worse side of the rivals' buys nothing.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdaccel.errors import BadInput
 from sdaccel.metrics import meaning
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.methods import Method, methods
-from sdaccel.reporting.quality import measured
 from sdaccel.reporting.quality_cost import Axis, prices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Record = dict[str, Any]
 
 ROWS = ("judge.mean", "clip_score", "fid", "perceptual")
 """Panels: those of these that were measured on every arm beside the baseline."""
@@ -56,19 +54,18 @@ def pareto(record: Record) -> "Figure":
     handles = {name: h for axes in figure.axes for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     place_legend = (0.06 / width, 0.04 / height)
     figure.legend(handles.values(), handles, loc="lower left", ncols=IN_A_ROW, bbox_to_anchor=place_legend, borderpad=0)
-    title = "What does each method keep of quality at its cost? Black: rivals that merely compute less"
+    title = style.titled(record, "What does each method keep of quality at its cost? Black: rivals that merely compute less")
     figure.suptitle(title, x=0.01, y=1 - 0.06 / height, ha="left", va="top")
     return figure
 
 
 def _rows(record: Record, cost: Axis) -> list[str]:
-    arms, baseline = measured(record), record["content"]["config"]["study"]["baseline"]
-    others = [name for name in cost.of if name != baseline]
-    return [m for m in ROWS if len(others) > 1 and all(arms[n].get(m, {}).get("estimate") is not None for n in others)]
+    others = [record.arms[name] for name in cost.of if name != record.study.baseline]
+    return [m for m in ROWS if len(others) > 1 and all(arm.estimate(m) is not None for arm in others)]
 
 
 def _panel(axes: "Axes", record: Record, metric: str, cost: Axis, lines: Sequence[Method]) -> None:
-    arms, templates = measured(record), record["content"]["arms"]
+    arms = record.measured
     colours = dict(zip(dict.fromkeys(line.template for line in lines if not line.rival), PALETTE * 4, strict=False))
     drawn: dict[str, int] = {}
     for line in lines:
@@ -77,21 +74,20 @@ def _panel(axes: "Axes", record: Record, metric: str, cost: Axis, lines: Sequenc
         drawn[group] += 1
         own = [name for name in line.arms if name in cost.of]
         colour = "black" if line.rival else colours[line.template]
-        found = [arms[name][metric] for name in own]
-        x, y = [cost.of[name] for name in own], [each["estimate"] for each in found]
+        found = [arms[name].metrics[metric] for name in own]
+        x, y = [cost.of[name] for name in own], [arms[name].known(metric) for name in own]
         thick = 1.6 if line.rival else 1.0
         axes.plot(x, y, color=colour, linestyle=dash, linewidth=thick, marker="o", markersize=2.6, label=line.name)
         for place, each in zip(x, found, strict=True):
-            if each["low"] is not None and each["high"] is not None:
-                axes.plot([place] * 2, [each["low"], each["high"]], color=colour, linewidth=0.6, alpha=0.55)
-    baseline = record["content"]["config"]["study"]["baseline"]
-    for name in (n for n in cost.of if templates[n]["template"] == baseline and metric in arms[n]):
-        axes.plot(cost.of[name], arms[name][metric]["estimate"], "k*", markersize=6, label=name)
-    free = [name for name, found in arms.items() if not templates[name].get("macs") and found.get(metric)]
+            if each.ends:
+                axes.plot([place] * 2, each.ends, color=colour, linewidth=0.6, alpha=0.55)
+    for name in (n for n in cost.of if arms[n].template == record.study.baseline and metric in arms[n].metrics):
+        axes.plot(cost.of[name], arms[name].known(metric), "k*", markersize=6, label=name)
+    free = [name for name, arm in arms.items() if not arm.macs and metric in arm.metrics]
     for name, dash in zip(free, (":", "--") * len(free), strict=False):
-        if metric not in meaning.PAIRED and arms[name][metric]["estimate"] is not None:
-            axes.axhline(arms[name][metric]["estimate"], color=style.GREY, linewidth=0.8, linestyle=dash, label=name, zorder=0)
-    _scale(axes, [arms[name][metric]["estimate"] for line in lines for name in line.arms if name in cost.of], cost, metric)
+        if metric not in meaning.PAIRED and (estimate := arms[name].estimate(metric)) is not None:
+            axes.axhline(estimate, color=style.GREY, linewidth=0.8, linestyle=dash, label=name, zorder=0)
+    _scale(axes, [arms[name].known(metric) for line in lines for name in line.arms if name in cost.of], cost, metric)
 
 
 def _scale(axes: "Axes", values: Sequence[float], cost: Axis, metric: str) -> None:

@@ -2,19 +2,18 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdaccel.errors import BadInput
 from sdaccel.metrics import meaning
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.labels import name_points
-from sdaccel.reporting.quality import measured, named
+from sdaccel.reporting.quality import named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Record = dict[str, Any]
 
 CHOICES = (("judge.class", "judge.mean", "clip_score"), ("fid", "kid", "cmmd"))
 """One panel each: the first of these that the study has with a value for every arm."""
@@ -60,7 +59,8 @@ def quality_cost(record: Record) -> "Figure":
             axes.set_xlabel(axis.label if i == len(rows) - 1 else "")
             axes.set_ylabel("" if j else f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
     height = figure.get_figheight()
-    figure.suptitle("What quality does each arm reach, and at what cost?", x=0.01, y=1 - 0.06 / height, ha="left", va="top")
+    title = style.titled(record, "What quality does each arm reach, and at what cost?")
+    figure.suptitle(title, x=0.01, y=1 - 0.06 / height, ha="left", va="top")
     return figure
 
 
@@ -73,37 +73,34 @@ def _place(figure: "Figure", row: int, column: int, *, columns: int) -> "Axes":
 
 
 def _metrics(record: Record) -> list[str]:
-    arms = measured(record).values()
-    whole = [[m for m in choice if all(a.get(m, {}).get("estimate") is not None for a in arms)] for choice in CHOICES]
+    arms = record.measured.values()
+    whole = [[m for m in choice if all(arm.estimate(m) is not None for arm in arms)] for choice in CHOICES]
     return [found[0] for found in whole if found] if arms else []
 
 
 def prices(record: Record) -> list[Axis]:
     """MACs relative to the baseline, then milliseconds per sample."""
-    arms, timed = record["content"]["arms"], record["timing"] or {"arms": {}}
-    shares = {name: 1 / arms[name]["mac_ceiling"] for name in measured(record) if arms[name]["mac_ceiling"]}
+    timed, size = record.timing.arms, record.timing.batch_size
+    shares = {name: arm.cost for name, arm in record.measured.items() if arm.cost}
     out = [Axis("MACs relative to the baseline", shares)]
-    seconds = {
-        name: 1e3 * timed["arms"][name]["seconds"]["p50"] / timed["batch_size"] for name in shares if name in timed["arms"]
-    }
+    seconds = {name: 1e3 * timed[name].seconds.p50 / size for name in shares if name in timed}
     return [*out, Axis("measured time per sample (ms)", seconds)] if len(seconds) > 1 else out
 
 
 def _panel(axes: "Axes", record: Record, metric: str, axis: Axis) -> None:
-    arms, names, templates = measured(record), named(record), record["content"]["arms"]
-    colours = dict(zip(dict.fromkeys(templates[name]["template"] for name in axis.of), (*style.CYCLE, *MORE) * 4, strict=False))
+    arms, names = record.measured, named(record)
+    colours = dict(zip(dict.fromkeys(arms[name].template for name in axis.of), (*style.CYCLE, *MORE) * 4, strict=False))
     points = []
     for template, colour in colours.items():
-        own = [name for name in axis.of if templates[name]["template"] == template]
-        place = [(axis.of[name], arms[name][metric]["estimate"]) for name in own]
+        own = [name for name in axis.of if arms[name].template == template]
+        place = [(axis.of[name], arms[name].known(metric)) for name in own]
         axes.plot(*zip(*sorted(place), strict=True), color=colour, linewidth=0.6, alpha=0.6)
         for name, (x, y) in zip(own, place, strict=True):
-            low, high = arms[name][metric]["low"], arms[name][metric]["high"]
-            if low is not None and high is not None:
-                axes.plot([x, x], [low, high], color=colour, linewidth=1.5, solid_capstyle="butt")
+            if ends := arms[name].metrics[metric].ends:
+                axes.plot([x, x], ends, color=colour, linewidth=1.5, solid_capstyle="butt")
             axes.plot(x, y, "o", color=colour, markersize=3.4)
             points.append((x, y, names[name], colour))
-    free = {name: found[metric]["estimate"] for name, found in arms.items() if not templates[name].get("macs")}
+    free = {name: arm.known(metric) for name, arm in arms.items() if not arm.macs}
     for y in free.values():
         axes.axhline(y, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
     _scale(axes, [y for _, y, _, _ in points] + list(free.values()))

@@ -3,12 +3,14 @@
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from sdaccel.errors import BadInput
+from sdaccel.records.promote import chosen
+from sdaccel.records.view import Record, Sample
 from sdaccel.reporting import series, style
 from sdaccel.reporting.quality import named
 from sdaccel.world.attributes import CLASSES
@@ -16,14 +18,11 @@ from sdaccel.world.attributes import CLASSES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Record = dict[str, Any]
-Find = Callable[[str, dict[str, Any]], Path]
-"""(arm, its sample in the record) -> where the picture would be."""
+Find = Callable[[str, Sample], Path]
+"""(arm, its sample) -> where the picture would be."""
 
 CRISP = 128
 """Pixels: a smaller picture is enlarged to about this."""
-FEW = 24
-"""Arms up to which eight pictures of each are kept, and not four."""
 GAP = 6
 SIDE = 0.95
 """Inches for the names of arms."""
@@ -35,44 +34,35 @@ SHORT = 16
 """Letters of a condition that fit over its column; longer ones are numbered and stand below."""
 
 
-def chosen(count: int, *, many: bool) -> list[int]:
-    """Samples that are shown: the first four, or eight of the first 24, which hold every third of the world's classes."""
-    if not many:
-        return list(range(min(count, 4)))
-    return list(range(0, 24, 3)) if count >= 24 else list(range(min(count, 8)))
-
-
 def kept(record: Record, find: Find) -> list[int]:
     """The samples to show, if the pictures of every arm are there."""
-    arms = record["content"]["arms"]
-    count = len(next(iter(arms.values()))["samples"])
+    count = len(record.conditions)
     for rows in (chosen(count, many=True), chosen(count, many=False)):
-        if all(find(name, arm["samples"][i]).is_file() for name, arm in arms.items() for i in rows):
+        if all(find(name, arm.samples[i]).is_file() for name, arm in record.arms.items() for i in rows):
             return rows
     return []
 
 
 def said(record: Record, row: int) -> str:
     """A sample's condition: the prompt, or the label, by its name where the study is about the world's classes."""
-    config = record["content"]["config"]
-    condition = config["data"]["conditions"][next(iter(record["content"]["arms"].values()))["samples"][row]["index"]]
-    of_world = any(arm["generator"]["_target_"].startswith("sdaccel.generators.world.") for arm in config["arms"].values())
+    condition = record.conditions[row]
+    of_world = any(arm.generator.name == "world" for arm in record.arms.values())
     return CLASSES[condition] if of_world and isinstance(condition, int) and condition >= 0 else str(condition)
 
 
 def sample_sheet(record: Record, find: Find) -> "Figure":
     """Arms with distinct pictures, in the order of the study; of controls only those whose pictures were measured."""
-    arms = {name: arm for name, arm in record["content"]["arms"].items() if not arm["control"] or arm.get("metrics")}
+    arms = {name: arm for name, arm in record.arms.items() if not arm.control or arm.metrics}
     rows = kept(record, find)
     if not rows:
         raise BadInput("figure sample_sheet needs the pictures of every arm; run the study again, then promote.")
-    groups = series.coinciding({name: [arm["samples"][i]["image"] for i in rows] for name, arm in arms.items()})
+    groups = series.coinciding({name: [arm.samples[i].image for i in rows] for name, arm in arms.items()})
     names = series.labels(arms) | named(record)
     lines = [
-        (_alike([names[name] for name in own]), [_read(find(own[0], arms[own[0]]["samples"][i])) for i in rows])
+        (_alike([names[name] for name in own]), [_read(find(own[0], arms[own[0]].samples[i])) for i in rows])
         for own, _ in groups
     ]
-    return sheet(lines, [said(record, i) for i in rows], title="The same conditions, arm by arm")
+    return sheet(lines, [said(record, i) for i in rows], title=style.titled(record, "The same conditions, arm by arm"))
 
 
 def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], conditions: Sequence[str], *, title: str) -> "Figure":

@@ -4,17 +4,13 @@ Latency-bound: a forward costs its launches, however many tokens it holds. Compu
 A real machine lies between the two at any batch size.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-from hydra.utils import instantiate
 
 from sdaccel.generators.base import Cost
 from sdaccel.generators.var.generator import Var
-
-TARGET, DRAFT = Var(depth=30, dtype="float16"), Var(depth=16, dtype="float16")
+from sdaccel.records.view import Arm, Sample
 
 
 @dataclass(frozen=True)
@@ -29,9 +25,9 @@ class Work:
     draft_calls: float
 
 
-def work_of(samples: Sequence[Mapping[str, Any]]) -> Work:
+def work_of(samples: Sequence[Sample]) -> Work:
     """From the stats that strategies with two models leave with every sample."""
-    stats = [sample["stats"] for sample in samples]
+    stats = [sample.stats for sample in samples]
     runs = {
         name: [_mean(column) for column in zip(*(s[name] for s in stats), strict=True)]
         for name in ("target_runs", "draft_runs")
@@ -56,30 +52,20 @@ def compute_bound(work: Work, *, target: Cost, draft: Cost) -> float:
     return sum(target.macs) / done
 
 
-def memory(batch_size: int, *, target: Cost, draft: Cost, tokenizer_bytes: int) -> float:
+def memory(batch_size: int, *, target: Cost, draft: Cost) -> float:
     """Bytes of both models relative to the target's alone; they share the tokenizer, and the pictures are decoded once."""
     alone = target.weight_bytes + batch_size * target.state_bytes
-    return 1 + (draft.weight_bytes - tokenizer_bytes + batch_size * draft.state_bytes) / alone
+    return 1 + (draft.weight_bytes - draft.shared_bytes + batch_size * draft.state_bytes) / alone
 
 
 @cache
 def official() -> tuple[Cost, Cost]:
     """(d30, d16)."""
-    return TARGET.cost(), DRAFT.cost()
+    return Var(depth=30, dtype="float16").cost(), Var(depth=16, dtype="float16").cost()
 
 
-def tokenizer_bytes(model: Var) -> int:
-    """Weights of its VQVAE."""
-    return model.weight_dtype.itemsize * sum(p.numel() for p in model.models_without_storage()[1].parameters())
-
-
-def weights_of(record: Mapping[str, Any], arm: str) -> list[int]:
-    """Bytes of the weights of an arm's generator and of the models beside it, the shared tokenizer counted once."""
-    config = record["content"]["config"]["arms"][arm]
-    target = instantiate(config["generator"], _convert_="all")
-    beside = [instantiate(held, _convert_="all").beside(target) for held in config["strategy"].values() if _is_model(held)]
-    return [target.cost().weight_bytes, *(model.cost().weight_bytes - tokenizer_bytes(target) for model in beside)]
-
-
-def _is_model(held: Any) -> bool:
-    return isinstance(held, Mapping) and "_target_" in held
+def weights_of(arm: Arm) -> list[int] | None:
+    """Bytes of an arm's generator and of the models beside it, the shared tokenizer counted once; None: not recorded."""
+    known = [(name, model.weight_bytes, model.shared_bytes) for name, model in arm.facts.models.items()]
+    found = [size - shared * (name != "generator") for name, size, shared in known if size is not None]
+    return found if found and len(found) == len(known) else None

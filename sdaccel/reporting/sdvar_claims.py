@@ -4,18 +4,15 @@ Four numbers, three presets of entry scale and mask, and what each mask is said 
 """
 
 from collections.abc import Iterator
-from typing import Any
 
+from sdaccel.records.view import Record
 from sdaccel.reporting import sdvar_bounds as bounds
-from sdaccel.reporting.cells import Cell, Range, Table
+from sdaccel.reporting.cells import Cell, Range, Table, ranged
 from sdaccel.reporting.entry_sweep import handed_over
-from sdaccel.reporting.quality import measured
 from sdaccel.reporting.sdvar_masks import descriptions
 from sdaccel.reporting.sdvar_promises import CORRECT, HOLDS, OPEN, PROMISES, REFUTED
 from sdaccel.reporting.series import labels
 from sdaccel.reporting.winners import difference
-
-Record = dict[str, Any]
 
 COLUMNS = ("claim", "arm", "the seed says", "measured", "bound at d16, d30", "verdict", "reason")
 PRESETS = {(2, 5): "quality first", (5, 2): "balanced", (8, 1): "speed first"}
@@ -23,13 +20,12 @@ PRESETS = {(2, 5): "quality first", (5, 2): "balanced", (8, 1): "speed first"}
 
 
 def asked(record: Record) -> bool:
-    return "sdvar_claims" in record["content"]["config"]["study"]["figures"]
+    return "sdvar_claims" in record.study.figures
 
 
 def accelerated(record: Record) -> dict[str, str]:
     """Arm -> its name for readers, of the arms with two models."""
-    arms = record["content"]["arms"]
-    return labels({name: arm for name, arm in arms.items() if "target_calls" in arm["samples"][0].get("stats", {})})
+    return labels({name: arm for name, arm in record.arms.items() if "target_calls" in arm.samples[0].stats})
 
 
 def claims(record: Record) -> Table:
@@ -45,7 +41,7 @@ def _promises(record: Record) -> Iterator[tuple[Cell, ...]]:
         for name, shown in arms.items():
             found = promise.measure(record, name)
             verdicts[name].append(promise.verdict(found))
-            bound = promise.bound(bounds.work_of(record["content"]["arms"][name]["samples"]))
+            bound = promise.bound(bounds.work_of(record.arms[name].samples))
             yield promise.name, shown, promise.says, found, bound, verdicts[name][-1], promise.reason(record, name)
     for name, shown in arms.items():
         broken = [promise.name for promise, verdict in zip(PROMISES, verdicts[name], strict=True) if verdict == REFUTED]
@@ -75,7 +71,8 @@ def _side(gap: Range) -> str:
 
 def _gap(record: Record, preset: str, right: str) -> Range | None:
     """None where there are too few samples for an interval."""
-    if any(measured(record).get(name, {}).get("fid", {}).get("low") is None for name in (preset, right)):
+    found = [record.arms[name].metrics.get("fid") for name in (preset, right)]
+    if any(fid is None or fid.low is None for fid in found):
         return None
     return difference(record, "fid", preset, right)
 
@@ -89,8 +86,7 @@ def _masks(record: Record) -> Iterator[tuple[Cell, ...]]:
     entry = max(entries, key=entries.count)  # the one at which most masks were run
     for each in descriptions():
         name = next((arm for arm, point in arms.items() if point == (entry, each.sd_mask)), None)
-        found = measured(record).get(name or "", {}).get("fid")
-        quality = Range(found["estimate"], found["low"], found["high"]) if found and found["estimate"] is not None else None
+        quality = ranged(record.arms[name].metrics.get("fid")) if name else None
         shown = accelerated(record)[name] if name else ""
         verdict = HOLDS if each.holds else REFUTED
         yield f"mask {each.sd_mask} (FID)", shown, each.says, quality, each.share, verdict, each.does

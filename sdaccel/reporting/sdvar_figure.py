@@ -1,8 +1,9 @@
 """The figure of SDVAR's claims: a panel per promised number, a row per arm, the promised region shaded."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdaccel.errors import BadInput
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.sdvar_bounds import compute_bound, latency_bound, official, work_of
 from sdaccel.reporting.sdvar_claims import accelerated
@@ -11,8 +12,6 @@ from sdaccel.reporting.sdvar_promises import HOLDS, INFINITE, PROMISES, REFUTED,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Record = dict[str, Any]
 
 COLOURS = {HOLDS: style.GREEN, REFUTED: style.VERMILLION}
 
@@ -23,7 +22,7 @@ def sdvar_claims(record: Record) -> "Figure":
 
     arms = accelerated(record)
     if not arms:
-        raise BadInput("figure sdvar_claims needs arms with two models, such as mode: handover.")
+        raise BadInput("figure sdvar_claims needs arms with two models, such as strategy: handover.")
     figure = Figure(figsize=(style.PAGE, 1.3 + 0.2 * len(arms)))
     panels = figure.subplots(1, len(PROMISES), sharey=True)
     for axes, promise in zip(panels, PROMISES, strict=True):
@@ -32,7 +31,7 @@ def sdvar_claims(record: Record) -> "Figure":
     panels[0].set_ylim(len(arms) - 0.4, -0.6)
     handles = {name: h for axes in panels for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower left", ncols=6)
-    style.question(figure, "Which of the seed's promises does each run keep?")
+    style.question(figure, record, "Which of the seed's promises does each run keep?")
     return figure
 
 
@@ -66,7 +65,7 @@ def _bounds(axes: "Axes", record: Record) -> list[float]:
     target, draft = official()
     points = []
     for row, name in enumerate(accelerated(record)):
-        work = work_of(record["content"]["arms"][name]["samples"])
+        work = work_of(record.arms[name].samples)
         for marker, of, label in (("|", latency_bound, "d16, d30: by latency"), ("x", compute_bound, "by arithmetic")):
             points.append(of(work, target=target, draft=draft))
             axes.plot(points[-1], row, marker, color="black", markersize=5, linestyle="none", label=label)

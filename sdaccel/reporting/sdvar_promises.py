@@ -6,15 +6,11 @@ At most 5 calls of the target, 1.3 to 1.7 times as fast, FID at most 0.07 higher
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from sdaccel.records.view import Record
 from sdaccel.reporting import sdvar_bounds as bounds
-from sdaccel.reporting.cells import Range
+from sdaccel.reporting.cells import Range, ranged, spanned
 from sdaccel.reporting.entry_sweep import handed_over
-from sdaccel.reporting.gamma_sweep import EXACT
-from sdaccel.reporting.quality import measured
-
-Record = dict[str, Any]
 
 HOLDS, REFUTED, OPEN = "holds", "refuted", "open"
 CORRECT = 3
@@ -46,30 +42,28 @@ class Promise:
 
 
 def calls(record: Record, name: str) -> Range:
-    return Range(bounds.work_of(record["content"]["arms"][name]["samples"]).target_calls)
+    return Range(bounds.work_of(record.arms[name].samples).target_calls)
 
 
 def speedup(record: Record, name: str) -> Range | None:
     """p50 and, as its ends, p10 and p90 of the paired rounds."""
-    found = (record["timing"] or {"arms": {}})["arms"].get(name)
-    return Range(found["speedup"]["p50"], found["speedup"]["p10"], found["speedup"]["p90"]) if found else None
+    found = record.timing.arms.get(name)
+    return spanned(found.speedup) if found and found.speedup else None
 
 
 def fid_rise(record: Record, name: str) -> Range | None:
     """None without an interval: at few samples the estimate alone says nothing about 0.07."""
-    found = measured(record).get(name, {}).get("fid_difference")
-    return None if found is None or found["low"] is None else Range(found["estimate"], found["low"], found["high"])
+    found = ranged(record.arms[name].metrics.get("fid_difference"))
+    return found if found and found.low is not None else None
 
 
 def memory(record: Record, name: str) -> Range | None:
     """Peak on the GPU, weights included, relative to the target's; nothing is measured on a CPU."""
-    timed = (record["timing"] or {"arms": {}})["arms"]
-    baseline = record["content"]["config"]["study"]["baseline"]
-    if any(timed.get(arm, {}).get("peak_bytes") is None for arm in (name, baseline)):
+    timed, of_models = record.timing.arms, bounds.weights_of(record.arms[name])
+    own, alone = (timed[arm].peak_bytes if arm in timed else None for arm in (name, record.study.baseline))
+    if of_models is None or own is None or alone is None:
         return None
-    of_models = bounds.weights_of(record, name)
-    alone = of_models[0] + timed[baseline]["peak_bytes"]
-    return Range((sum(of_models) + timed[name]["peak_bytes"]) / alone)
+    return Range((sum(of_models) + own) / (of_models[0] + alone))
 
 
 def _calls_bound(work: bounds.Work) -> str:
@@ -84,32 +78,31 @@ def _speed_bound(work: bounds.Work) -> str:
 
 def _memory_bound(work: bounds.Work) -> str:
     target, draft = bounds.official()
-    shared = bounds.tokenizer_bytes(bounds.TARGET)
-    one, many = (bounds.memory(b, target=target, draft=draft, tokenizer_bytes=shared) for b in (1, 64))
+    one, many = (bounds.memory(b, target=target, draft=draft) for b in (1, 64))
     return f"{one:.2f} at B = 1, {many:.2f} at B = 64"
 
 
 def _verified(record: Record, name: str) -> bool:
-    return "accepted" in record["content"]["arms"][name]["samples"][0]["stats"]
+    return "accepted" in record.arms[name].samples[0].stats
 
 
 def _why_calls(record: Record, name: str) -> str:
-    samples = record["content"]["arms"][name]["samples"]
+    samples = record.arms[name].samples
     if not _verified(record, name):
         return "Follows from entry_num, because nothing is verified."
-    drafted, accepted = (sum(sample["stats"][key] for sample in samples) for key in ("drafted", "accepted"))
+    drafted, accepted = (sum(sample.stats[key] for sample in samples) for key in ("drafted", "accepted"))
     return f"Of {drafted / len(samples):.3g} drafted scales {accepted / len(samples):.3g} stood."
 
 
 def _why_speed(record: Record, name: str) -> str:
-    work = bounds.work_of(record["content"]["arms"][name]["samples"])
+    work = bounds.work_of(record.arms[name].samples)
     if min(work.target_runs) >= 1:
         return "The target reads every scale all the same and the draft comes on top: launches are saved, arithmetic is added."
     return "The prefix is not fed, so the target is spared its tokens."
 
 
 def _why_fid(record: Record, name: str) -> str:
-    if record["content"]["arms"][name]["mode"] in EXACT:
+    if record.arms[name].facts.exact:
         return "An exact rule lets stand only what the target might have drawn, as often as it would."
     if name not in handed_over(record):
         return "What the rule lets stand is not the target's own draw."

@@ -2,40 +2,42 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TypeVar
 
-Series = list[float | None]
-"""One value per step; None where nothing finite was measured."""
+from sdaccel.records.names import short
+from sdaccel.records.view import Arm, Series
+
+T = TypeVar("T")
 
 ABSENT = float("-inf")
 """Of a line that is over: records hold no infinite number."""
 
 
-def varying(arms: Mapping[str, Any]) -> list[str]:
+def varying(arms: Mapping[str, Arm]) -> list[str]:
     """Options in which the arms differ, of those that the study varies; an arm without the option does not count."""
-    keys = dict.fromkeys(key for arm in arms.values() for key in arm["point"])
-    return [k for k in keys if len({str(arm["point"][k]) for arm in arms.values() if k in arm["point"]}) > 1]
+    keys = dict.fromkeys(key for arm in arms.values() for key in arm.point)
+    return [k for k in keys if len({str(arm.point[k]) for arm in arms.values() if k in arm.point}) > 1]
 
 
-def labels(arms: Mapping[str, Any]) -> dict[str, str]:
+def labels(arms: Mapping[str, Arm]) -> dict[str, str]:
     """Arm -> its template and the options that vary among these arms; a template `cfg` that varies cfg is said once."""
     keys = varying(arms)
     out = {}
     for name, arm in arms.items():
-        values = [f"{short(k)}={arm['point'][k]}" for k in keys if k in arm["point"]]
+        values = [f"{short(k)}={arm.point[k]}" for k in keys if k in arm.point]
         first = values[0].partition("=")[0] if values else ""
-        out[name] = marked(" ".join(values if first == arm["template"] else [arm["template"], *values]), arm)
+        out[name] = marked(" ".join(values if first == arm.template else [arm.template, *values]), arm)
     return out
 
 
-def marked(name: str, arm: Mapping[str, Any]) -> str:
+def marked(name: str, arm: Arm) -> str:
     """The name, and what has to be known wherever it is read."""
-    return f"{name} (experimental)" if arm.get("experimental") else name
+    return f"{name} (experimental)" if arm.experimental else name
 
 
-def short(option: str) -> str:
-    """`generator.num_steps` reads as `num_steps`."""
-    return option.removeprefix("generator.").removeprefix("backend.")
+def weighted(name: str, arm: Arm) -> str:
+    """In tables and captions, that its weights are random; of figures the title says so."""
+    return f"{name} (random weights)" if arm.facts.random_weights else name
 
 
 def counted(names: Iterable[str]) -> str:
@@ -44,9 +46,9 @@ def counted(names: Iterable[str]) -> str:
     return ", ".join(f"{n} ×{c}" if (c := listed.count(n)) > 1 else n for n in dict.fromkeys(listed))
 
 
-def coinciding(lines: Mapping[str, Any]) -> list[tuple[list[str], Any]]:
+def coinciding(lines: Mapping[str, T]) -> list[tuple[list[str], T]]:
     """(names, value) of every distinct value, in order of first appearance."""
-    groups: list[tuple[list[str], Any]] = []
+    groups: list[tuple[list[str], T]] = []
     for name, value in lines.items():
         for names, seen in groups:
             if seen == value:

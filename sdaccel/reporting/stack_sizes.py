@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdaccel.errors import BadInput
+from sdaccel.records.view import Arm, Record
 from sdaccel.reporting import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Record = dict[str, Any]
 
 FEATURE, FORECAST, SLOPE = range(3)
 """First axis of what a watched arm keeps."""
@@ -21,8 +20,7 @@ def stack_sizes(record: Record) -> "Figure":
     """Sizes of features at full, sparse and forecast steps, then of the slopes forecasts are made with; over the baseline's."""
     from matplotlib.figure import Figure
 
-    arms = {name: arm for name, arm in record["content"]["arms"].items() if "sizes" in arm.get("diagnostics", {})}
-    baseline = record["content"]["config"]["study"]["baseline"]
+    arms, baseline = {name: arm for name, arm in record.arms.items() if "sizes" in arm.diagnostics}, record.study.baseline
     if baseline not in arms or len(arms) < 2:
         raise BadInput("figure stack_sizes needs the baseline and other arms with watch: true.")
     normal = _numbers(arms[baseline])
@@ -30,7 +28,7 @@ def stack_sizes(record: Record) -> "Figure":
     features, slopes = figure.subplots(1, 2)
     others = {name: arm for name, arm in arms.items() if name != baseline}
     for (name, arm), colour in zip(others.items(), style.CYCLE * 2, strict=False):
-        _arm(features, slopes, arm, normal, name=f"planted: {name}" if arm["control"] else name, colour=colour)
+        _arm(features, slopes, arm, normal, name=f"planted: {name}" if arm.control else name, colour=colour)
     for axes in (features, slopes):
         axes.axhline(1, color=style.GREY, linewidth=0.8, zorder=0)
         axes.set_xlabel("step")
@@ -42,12 +40,12 @@ def stack_sizes(record: Record) -> "Figure":
     for label, filled in (("full", True), ("sparse", False)):
         handles[f"anchor, {label}"] = _marker(filled)
     figure.legend(handles.values(), handles, loc="outside lower left", ncols=4)
-    style.question(figure, "Where do features and slopes leave those of the unaccelerated run?")
+    style.question(figure, record, "Where do features and slopes leave those of the unaccelerated run?")
     return figure
 
 
-def _arm(features: "Axes", slopes: "Axes", arm: dict[str, Any], normal: np.ndarray, *, name: str, colour: str) -> None:
-    sizes, exact = _numbers(arm), np.array([np.nan if e is None else e for e in arm["diagnostics"]["exact"]], dtype=float)
+def _arm(features: "Axes", slopes: "Axes", arm: Arm, normal: np.ndarray, *, name: str, colour: str) -> None:
+    sizes, exact = _numbers(arm), np.array([np.nan if e is None else e for e in arm.diagnostics["exact"]], dtype=float)
     steps = np.arange(sizes.shape[-1])
     seen = np.where(np.isnan(sizes[FEATURE]), sizes[FORECAST], sizes[FEATURE])
     features.plot(steps, _ratio(seen, normal[FEATURE]), color=colour, linewidth=0.9, label=name)
@@ -72,9 +70,9 @@ def _ratio(sizes: np.ndarray, normal: np.ndarray) -> np.ndarray:
     return out
 
 
-def _numbers(arm: dict[str, Any]) -> np.ndarray:
+def _numbers(arm: Arm) -> np.ndarray:
     """(3, F, T)"""
-    return np.array(arm["diagnostics"]["sizes"], dtype=float)  # None becomes NaN
+    return np.array(arm.diagnostics["sizes"], dtype=float)  # None becomes NaN
 
 
 def _marker(filled: bool) -> Any:

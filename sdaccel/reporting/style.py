@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdaccel.records.view import Record
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -66,9 +68,14 @@ def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def question(figure: "Figure", text: str) -> None:
+def titled(record: Record, text: str) -> str:
+    """With a word on random weights, where the record has any."""
+    return f"{text} ({record.weights})" if record.weights else text
+
+
+def question(figure: "Figure", record: Record, text: str) -> None:
     """The title of a figure is what it answers, flush left, broken where the figure ends."""
-    wrapped = textwrap.fill(text, int(13 * figure.get_figwidth()))
+    wrapped = textwrap.fill(titled(record, text), int(13 * figure.get_figwidth()))
     figure.suptitle(wrapped, x=0.01, ha="left")
 
 

@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from sdaccel.errors import BadInput
 from sdaccel.metrics import meaning
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.methods import rivals
-from sdaccel.reporting.quality import measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Record = dict[str, Any]
 
 X, PANEL = "hicache_scale", "interval"
 METRICS = ("perceptual", "judge.mean")
@@ -27,18 +25,17 @@ def sweep(record: Record) -> "Figure":
     """Lines over sigma: colour is granularity, dashes are the clock, the thin line is the higher order."""
     from matplotlib.figure import Figure
 
-    arms = record["content"]["arms"]
-    found = measured(record)
-    swept = [name for name in found if X in arms[name]["point"]]
-    rows = [m for m in METRICS if swept and all(found[name].get(m, {}).get("estimate") is not None for name in swept)]
+    arms = record.measured
+    swept = [name for name, arm in arms.items() if X in arm.point]
+    rows = [m for m in METRICS if swept and all(arms[name].estimate(m) is not None for name in swept)]
     if not rows:
         raise BadInput("figure sweep needs arms with a list of hicache_scale and metrics; set metrics=world.")
-    columns = sorted({arms[name]["point"].get(PANEL, 0) for name in swept})
+    columns = sorted({arms[name].point.get(PANEL, 0) for name in swept})
     figure = Figure(figsize=(style.PAGE, 0.9 + 1.9 * len(rows)))
     panels = figure.subplots(len(rows), len(columns), sharey="row", sharex=True, squeeze=False)
     for i, metric in enumerate(rows):
         for axes, interval in zip(panels[i], columns, strict=True):
-            own = [name for name in swept if arms[name]["point"].get(PANEL, 0) == interval]
+            own = [name for name in swept if arms[name].point.get(PANEL, 0) == interval]
             _lines(axes, record, metric, own)
             _references(axes, record, metric, own)
             axes.set_title(f"interval {interval}" if i == 0 and interval else "")
@@ -48,22 +45,22 @@ def sweep(record: Record) -> "Figure":
             _logarithmic(panels[i])
     handles = {name: h for axes in panels.flat for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower left", ncols=3, handlelength=2.6)
-    style.question(figure, "Which σ, order, clock and granularity keep pictures closest to the unaccelerated ones?")
+    style.question(figure, record, "Which σ, order, clock and granularity keep pictures closest to the unaccelerated ones?")
     return figure
 
 
 def _lines(axes: "Axes", record: Record, metric: str, names: Sequence[str]) -> None:
-    arms, found = record["content"]["arms"], measured(record)
+    arms = record.measured
     groups: dict[tuple[Any, ...], list[str]] = {}
     for name in names:
-        point = arms[name]["point"]
+        point = arms[name].point
         groups.setdefault((point.get("granularity"), point.get("clock"), point.get("max_order")), []).append(name)
     colours = dict(zip(dict.fromkeys(group[0] for group in groups), style.CYCLE * 2, strict=False))
     for (granularity, clock, order), own in groups.items():
         said = {"granularity": granularity, "clock": clock, "order": order}
         axes.plot(
-            [arms[name]["point"][X] for name in own],
-            [found[name][metric]["estimate"] for name in own],
+            [arms[name].point[X] for name in own],
+            [arms[name].known(metric) for name in own],
             color=colours[granularity],
             linestyle=(0, (2, 1)) if clock == "time" else "-",
             linewidth=ORDER.get(order, 1.0),
@@ -75,17 +72,16 @@ def _lines(axes: "Axes", record: Record, metric: str, names: Sequence[str]) -> N
 
 def _references(axes: "Axes", record: Record, metric: str, names: Sequence[str]) -> None:
     """Arms of the same cost that have no sigma, with their intervals."""
-    arms, found = record["content"]["arms"], measured(record)
-    cost = max(arms[name]["macs"] for name in names)
+    cost = max(record.arms[name].macs for name in names)
     trivial = rivals(record)
-    for name, of in found.items():
-        arm = arms[name]
-        if X in arm["point"] or not arm.get("macs") or abs(arm["macs"] / cost - 1) > NEAR or metric not in of:
+    for name, arm in record.measured.items():
+        if X in arm.point or not arm.macs or abs(arm.macs / cost - 1) > NEAR or metric not in arm.metrics:
             continue
+        found = arm.metrics[metric]
         colour, dash = ("black", "-") if name in trivial else (style.GREY, (0, (4, 2)))
-        axes.axhline(of[metric]["estimate"], color=colour, linewidth=0.9, linestyle=dash, label=arm["template"], zorder=0)
-        if of[metric]["low"] is not None:
-            axes.axhspan(of[metric]["low"], of[metric]["high"], color=colour, alpha=0.08, linewidth=0)
+        axes.axhline(arm.known(metric), color=colour, linewidth=0.9, linestyle=dash, label=arm.template, zorder=0)
+        if found.ends:
+            axes.axhspan(*found.ends, color=colour, alpha=0.08, linewidth=0)
 
 
 def _logarithmic(panels: Sequence["Axes"]) -> None:

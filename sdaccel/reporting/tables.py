@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sdaccel.records.view import Check, Record
 from sdaccel.reporting.acceptance import acceptance_table, calls_table
 from sdaccel.reporting.bench import agreement, bench, kernels
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
@@ -14,11 +15,9 @@ from sdaccel.reporting.code_speed import code_speed_table
 from sdaccel.reporting.gamma_sweep import gamma_table
 from sdaccel.reporting.quality import metrics, quality
 from sdaccel.reporting.sdvar_claims import claims
-from sdaccel.reporting.series import marked
+from sdaccel.reporting.series import marked, weighted
 from sdaccel.reporting.speculation_bound import bound_table, fit_table, memory_table, parts_table
 from sdaccel.reporting.winners import winners
-
-Record = dict[str, Any]
 
 LONG = 40
 """Rows from which a LaTeX table may break over pages."""
@@ -29,74 +28,67 @@ UNICODE = {"≥": r"$\geq$", "×": r"$\times$", "·": r"$\cdot$", "−": "$-$", 
 
 def summary(record: Record) -> Table:
     """Per check the worst honest arm, then each control at the check that must fail it."""
-    content = record["content"]
     rows: list[tuple[Cell, ...]] = []
-    groups: dict[tuple[Cell, ...], list[dict[str, Any]]] = {}
-    for v in content["checks"]:
-        if not v["control"]:
-            groups.setdefault((v["check"], _relation(v), v["bound"]), []).append(v)
+    groups: dict[tuple[Cell, ...], list[Check]] = {}
+    for v in record.checks:
+        if not v.control:
+            groups.setdefault((v.check, v.relation, v.bound), []).append(v)
     for (check, _, _), honest in groups.items():
         worst = max(honest, key=_badness)
-        passed = sum(v["passed"] is True for v in honest)
-        verdict = "FAIL" if any(v["passed"] is False for v in honest) else "pass" if passed == len(honest) else "open"
+        passed = sum(v.passed is True for v in honest)
+        verdict = "FAIL" if any(v.passed is False for v in honest) else "pass" if passed == len(honest) else "open"
         arms = f"{passed}/{len(honest)} arms"
-        if len(honest) == 1 and "relation" in worst:  # not in records made before checks could look at pairs
-            arms = f"{worst['arm']} against {worst['against']}" if worst["against"] else worst["arm"]
+        if len(honest) == 1:
+            arms = f"{worst.arm} against {worst.against}" if worst.against else worst.arm
         rows.append((check, arms, _measured(worst), _bound(worst), verdict))
-    for name, arm in content["arms"].items():
-        if arm["control"]:
-            check = arm["control"]["fails"]
-            (found,) = [v for v in content["checks"] if v["arm"] == name and v["check"] == check]
-            verdict = "NOT CAUGHT" if found["passed"] else "caught"
-            rows.append((check, f"control {name}", found["measured"], found["bound"], verdict))
+    for name, arm in record.arms.items():
+        if arm.control:
+            (found,) = [v for v in record.checks if v.arm == name and v.check == arm.control.fails]
+            verdict = "NOT CAUGHT" if found.passed else "caught"
+            rows.append((found.check, f"control {name}", found.measured, found.bound, verdict))
     return Table("summary", ("check", "arms", "worst", "bound", "verdict"), rows, missing="not finite")
 
 
-def _relation(verdict: dict[str, Any]) -> str:
-    return str(verdict.get("relation", "<="))
-
-
-def _badness(verdict: dict[str, Any]) -> float:
+def _badness(check: Check) -> float:
     """The worst is what is not finite, then what lies furthest on the wrong side; an open check least of all."""
-    if verdict["measured"] is None:
-        return float("-inf") if verdict["passed"] is None else float("inf")
-    return -verdict["measured"] if _relation(verdict) == ">=" else verdict["measured"]
+    if check.measured is None:
+        return float("-inf") if check.passed is None else float("inf")
+    return -check.measured if check.relation == ">=" else check.measured
 
 
-def _measured(verdict: dict[str, Any]) -> Cell:
-    return "too few samples" if verdict["passed"] is None else verdict["measured"]
+def _measured(check: Check) -> Cell:
+    return "too few samples" if check.passed is None else check.measured
 
 
-def _bound(verdict: dict[str, Any]) -> Cell:
+def _bound(check: Check) -> Cell:
     """A number where no more is allowed, as in most checks; what has to be reached says so."""
-    return f"≥ {verdict['bound']:g}" if _relation(verdict) == ">=" else verdict["bound"]
+    return f"≥ {check.bound:g}" if check.relation == ">=" else check.bound
 
 
 def verdicts(record: Record) -> Table:
     """Every verdict; a control must fail one check and may do as it likes at the others."""
-    content = record["content"]
     rows: list[tuple[Cell, ...]] = []
-    for v in content["checks"]:
-        control = content["arms"][v["arm"]]["control"]
-        role = "" if control is None else "must fail" if control["fails"] == v["check"] else "either"
-        verdict = {True: "pass", False: "fail", None: "open"}[v["passed"]]
-        rows.append((v["check"], v["arm"], v["against"], _measured(v), _bound(v), verdict, role))
+    for v in record.checks:
+        control = record.arms[v.arm].control
+        role = "" if control is None else "must fail" if control.fails == v.check else "either"
+        verdict = {True: "pass", False: "fail", None: "open"}[v.passed]
+        rows.append((v.check, v.arm, v.against, _measured(v), _bound(v), verdict, role))
     columns = ("check", "arm", "against", "measured", "bound", "verdict", "control")
     return Table("verdicts", columns, rows, missing="not finite")
 
 
 def arms(record: Record) -> Table:
     """What every arm computed, what that allows at best, and how its images compare."""
-    content = record["content"]["arms"]
-    kinds = list(dict.fromkeys(kind for arm in content.values() for kind in arm["kinds"]))
-    columns = ("arm", "mode", "planted bug", *kinds, "MAC ceiling", "against", "PSNR (dB)", "identical", "images")
+    kinds = list(dict.fromkeys(kind for arm in record.arms.values() for kind in arm.kinds))
+    columns = ("arm", "strategy", "planted bug", *kinds, "MAC ceiling", "against", "PSNR (dB)", "identical", "images")
     rows: list[tuple[Cell, ...]] = []
-    for name, arm in content.items():
-        paired = arm["paired"] or {"against": "", "psnr": None, "identical": None, "n": len(arm["samples"])}
-        mutant = arm["control"]["mutant"] if arm["control"] else ""
-        counts = [arm["kinds"].get(kind, 0) for kind in kinds]
-        pixels = (paired["against"], paired["psnr"], paired["identical"], paired["n"])
-        rows.append((marked(name, arm), arm["mode"], mutant, *counts, arm["mac_ceiling"], *pixels))
+    for name, arm in record.arms.items():
+        counts = [arm.kinds.get(kind, 0) for kind in kinds]
+        mutant, paired = arm.control.mutant if arm.control else "", arm.paired
+        pixels: tuple[Cell, ...] = ("", None, None, len(record.conditions))
+        if paired:
+            pixels = paired.against, paired.psnr, paired.identical, paired.n
+        rows.append((weighted(marked(name, arm), arm), arm.strategy.name, mutant, *counts, arm.mac_ceiling, *pixels))
     return Table("arms", columns, rows)
 
 
@@ -106,13 +98,11 @@ def timing(record: Record) -> Table:
     columns = ("arm", "baseline", *(f"{q} (s)" for q in quantiles), *(f"{q} (×)" for q in quantiles), "MAC ceiling")
     columns += ("peak memory (bytes)", "rounds")
     rows: list[tuple[Cell, ...]] = []
-    for name, arm in (record["timing"] or {"arms": {}})["arms"].items():
-        speed = arm["speedup"] or dict.fromkeys(quantiles)
-        times = (arm["seconds"][q] for q in quantiles)
-        ceiling = record["content"]["arms"][name]["mac_ceiling"]
-        memory = arm.get("peak_bytes")  # not in records made before it was measured
-        shown = marked(name, record["content"]["arms"][name])
-        rows.append((shown, arm["baseline"], *times, *(speed[q] for q in quantiles), ceiling, memory, arm["seconds"]["n"]))
+    for name, timed in record.timing.arms.items():
+        arm, s, speed = record.arms[name], timed.seconds, timed.speedup
+        speeds = (speed.p10, speed.p50, speed.p90) if speed else (None,) * 3
+        shown = weighted(marked(name, arm), arm)
+        rows.append((shown, timed.baseline, s.p10, s.p50, s.p90, *speeds, arm.mac_ceiling, timed.peak_bytes, s.n))
     return Table("timing", columns, rows)
 
 

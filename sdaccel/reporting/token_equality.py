@@ -1,28 +1,27 @@
 """Claims of equality, token by token: a row per arm, and at every scale the share of places where any sample differs."""
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.scales import lengths, offsets
+from sdaccel.records.view import Record
 from sdaccel.reporting import series, style
 from sdaccel.reporting.acceptance import sides
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Record = dict[str, Any]
-
 
 def differing(record: Record) -> dict[str, np.ndarray]:
     """Arm -> share of differing tokens by scale, of the verdicts `equal` on tokens; controls last."""
-    content, o = record["content"], offsets(sides(record))
-    found = [v for v in content["checks"] if v["check"] == "equal" and len(v["series"] or ()) == o[-1]]
+    o = offsets(sides(record))
+    found = [v for v in record.checks if v.check == "equal" and len(v.series or ()) == o[-1]]
     return {
-        v["arm"]: np.array([np.mean([x != 0 for x in v["series"][a:b]]) for a, b in itertools.pairwise(o)])
-        for v in sorted(found, key=lambda v: v["control"])
+        v.arm: np.array([np.mean([x != 0 for x in (v.series or ())[a:b]]) for a, b in itertools.pairwise(o)])
+        for v in sorted(found, key=lambda v: v.control)
     }
 
 
@@ -30,12 +29,12 @@ def token_equality(record: Record) -> "Figure":
     """Honest arms above the line, planted bugs, which must show, below."""
     from matplotlib.figure import Figure
 
-    shares, arms = differing(record), record["content"]["arms"]
+    shares, arms = differing(record), record.arms
     if not shares:
         raise BadInput("figure token_equality needs the check `equal` on tokens; set study.keep=[tokens].")
-    honest = series.labels({name: arms[name] for name in shares if not arms[name]["control"]})
-    names = [honest.get(name, f"planted: {arms[name]['template']}") for name in shares]
-    against = {v["arm"]: v["against"] for v in record["content"]["checks"]}
+    honest = series.labels({name: arms[name] for name in shares if not arms[name].control})
+    names = [honest.get(name, f"planted: {arms[name].template}") for name in shares]
+    against = {v.arm: v.against for v in record.checks}
     figure = Figure(figsize=(style.PAGE, 1.2 + 0.17 * len(shares)))
     axes = figure.subplots()
     values = np.stack(list(shares.values()))
@@ -51,7 +50,7 @@ def token_equality(record: Record) -> "Figure":
     axes.axhline(len(honest) - 0.5, color="black", linewidth=0.8)
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, label="share of places that differ in any sample", fraction=0.04)
-    style.question(figure, record["content"]["config"]["study"]["question"])
+    style.question(figure, record, record.study.question)
     return figure
 
 

@@ -7,18 +7,16 @@ both lie apart, which asks for more than a paired comparison would.
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
 from sdaccel.metrics import meaning
-from sdaccel.reporting.cells import Cell, Range, Table
+from sdaccel.records.view import Record
+from sdaccel.reporting.cells import Cell, Range, Table, ranged
 from sdaccel.reporting.methods import rivals, within
-from sdaccel.reporting.quality import measured, named
+from sdaccel.reporting.quality import named
 from sdaccel.reporting.quality_cost import Axis, prices
-
-Record = dict[str, Any]
 
 BUDGETS = (0.6, 0.37, 0.25, 0.19, 0.15)
 """Shares of the baseline's cost: just above 28, 18, 12, 9 and 7 steps of 50, and a forecast's own price."""
@@ -40,7 +38,7 @@ COLUMNS = (
 def winners(record: Record) -> Table:
     """Studies that ask for the figure `pareto`: a row per cost, budget and metric."""
     rows: list[tuple[Cell, ...]] = []
-    if "pareto" in record["content"]["config"]["study"]["figures"]:
+    if "pareto" in record.study.figures:
         for cost, unit in zip(relative(record), ("MACs", "time"), strict=False):
             for budget in BUDGETS:
                 rows += [
@@ -53,7 +51,7 @@ def winners(record: Record) -> Table:
 
 def relative(record: Record) -> list[Axis]:
     """Costs as shares of the baseline's."""
-    baseline = record["content"]["config"]["study"]["baseline"]
+    baseline = record.study.baseline
     return [
         Axis(axis.label, {name: value / axis.of[baseline] for name, value in axis.of.items()})
         for axis in prices(record)
@@ -62,9 +60,8 @@ def relative(record: Record) -> list[Axis]:
 
 
 def _row(record: Record, metric: str, cost: Axis, budget: float) -> tuple[Cell, ...] | None:
-    arms, names = measured(record), named(record)
-    baseline = record["content"]["config"]["study"]["baseline"]
-    known = [name for name in arms if name != baseline and arms[name].get(metric, {}).get("estimate") is not None]
+    arms, names, baseline = record.measured, named(record), record.study.baseline
+    known = [name for name in arms if name != baseline and arms[name].estimate(metric) is not None]
     affordable = within(known, cost.of, budget)
     trivial = [name for name in affordable if name in rivals(record)]
     ours = [name for name in affordable if name not in trivial]
@@ -76,9 +73,9 @@ def _row(record: Record, metric: str, cost: Axis, budget: float) -> tuple[Cell, 
     level = [name for name in ours if name != best and _level(difference(record, metric, best, name))]
     return (
         names[best],
-        _range(arms[best][metric]),
+        ranged(arms[best].metrics[metric]),
         names[rival],
-        _range(arms[rival][metric]),
+        ranged(arms[rival].metrics[metric]),
         gap,
         names[winner] if winner else "neither",
         ", ".join(names[name] for name in level) or "no other",
@@ -86,24 +83,22 @@ def _row(record: Record, metric: str, cost: Axis, budget: float) -> tuple[Cell, 
 
 
 def best_of(record: Record, metric: str, names: Sequence[str]) -> str:
-    """By the estimate."""
+    """The arm with the best point estimate."""
     sign = -1 if meaning.lower_is_better(metric) else 1
-    return max(names, key=lambda name: sign * measured(record)[name][metric]["estimate"])
+    return max(names, key=lambda name: sign * record.arms[name].known(metric))
 
 
 def difference(record: Record, metric: str, a: str, b: str) -> Range:
     """How much better a is than b, whichever way is better."""
     sign = -1 if meaning.lower_is_better(metric) else 1
-    arms, found = record["content"]["arms"], measured(record)
-    x, y = (arms[name].get("values", {}).get(metric) for name in (a, b))
+    x, y = (record.arms[name].values.get(metric) for name in (a, b))
     if x and y:
         return student(sign * (_numbers(x) - _numbers(y)))
-    one, other = found[a][metric], found[b][metric]
-    estimate = sign * (one["estimate"] - other["estimate"])
-    ends = [end for each in (one, other) for end in (each["low"], each["high"])]
-    if None in ends:
+    estimate = sign * (record.arms[a].known(metric) - record.arms[b].known(metric))
+    one, other = (record.arms[name].metrics[metric].ends for name in (a, b))
+    if one is None or other is None:
         return Range(estimate)
-    low, high = sorted((sign * (one["low"] - other["high"]), sign * (one["high"] - other["low"])))
+    low, high = sorted((sign * (one[0] - other[1]), sign * (one[1] - other[0])))
     return Range(estimate, low, high)
 
 
@@ -123,7 +118,3 @@ def _level(gap: Range) -> bool:
 
 def _numbers(values: Sequence[float | None]) -> np.ndarray:
     return np.array([math.nan if value is None else value for value in values], dtype=float)
-
-
-def _range(found: dict[str, Any]) -> Range:
-    return Range(found["estimate"], found["low"], found["high"])

@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hydra.utils import instantiate
@@ -12,17 +12,19 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
-from sdaccel.reporting.series import short
+from sdaccel.records.migrate import current
+from sdaccel.records.names import arm_name, named, short
+from sdaccel.registry import name_of
 from sdaccel.studies.bugs import BUGS
 
 Load = Callable[[str, str], DictConfig]
 """(group, name) -> the composed config of one option of a group."""
 
-GROUPS = {"generator": "generator", "backend": "backend", "mode": "strategy"}
-"""Keys of an arm that choose an option of a group, and the group."""
+GROUPS = ("generator", "backend", "strategy")
+"""Keys of an arm that choose an option of the group of that name."""
 RESERVED = (*GROUPS, "calibration", "experimental", "audit", "watch", "images_before", "against", "mutant", "for", "fails")
 """Keys of an arm that are not options of its strategy; `generator.*` and `backend.*` keys are options of those."""
-BESIDE_BASELINE: dict[str, Any] = {"baseline": {"backend": "dense", "mode": "original"}, "run": {}}
+BESIDE_BASELINE: dict[str, Any] = {"baseline": {"backend": "dense", "strategy": "original"}, "run": {}}
 """The arms of a study that names none: the unaccelerated run, and what was chosen on the command line."""
 
 
@@ -49,12 +51,10 @@ class Arm:
     mutant: str | None = None
     stands_for: str | None = None
     fails: str | None = None
-    mode: str = field(default="")
 
     @property
     def name(self) -> str:
-        values = ",".join(f"{short(key)}={value}" for key, value in self.point.items())
-        return f"{self.template}[{values}]" if values else self.template
+        return arm_name(self.template, self.point)
 
     @property
     def real(self) -> bool:
@@ -149,11 +149,27 @@ OWN_TYPES = (
 def _check_spec(spec: Any, where: str) -> None:
     """Types of an arm's own options; those of generator and strategy are checked against their schemas."""
     if not isinstance(spec, dict):
-        raise BadInput(f"{where}={spec} must be a mapping of options, such as {{mode: hicache, interval: 5}}.")
+        raise BadInput(f"{where}={spec} must be a mapping of options, such as {{strategy: hicache, interval: 5}}.")
     for key, kind in OWN_TYPES.items():
         for value in spec[key] if isinstance(spec.get(key), list) else [spec[key]] if key in spec else []:
             if type(value) is not kind or (isinstance(value, int) and value < 0):
                 raise BadInput(f"{where}.{key}={value} must be {kind.__name__}{' of at least 0' if kind is int else ''}.")
+
+
+def renamed(cfg: DictConfig) -> None:
+    """Options of arms under the names of today: `mode` of older files is `strategy`."""
+    for part in ("arms", "controls"):
+        specs = plain(cfg.study[part]).items()
+        cfg.study[part] = {name: _renamed(spec, f"study.{part}.{name}") for name, spec in specs}
+    cfg.study.vary = _renamed(plain(cfg.study.vary), "study.vary")
+
+
+def _renamed(spec: Any, where: str) -> Any:
+    if not isinstance(spec, dict):
+        return spec
+    if {"mode", "strategy"} <= set(spec):
+        raise BadInput(f"{where} gives both mode and strategy, which are one option; leave mode out.")
+    return current(spec)
 
 
 def plain(node: Any) -> Any:
@@ -175,16 +191,14 @@ def _points(spec: dict[str, Any], vary: dict[str, list[Any]], where: str) -> Ite
 def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point: dict[str, Any]) -> Arm:
     where = f"study.arms.{name}" if "mutant" not in options else f"study.controls.{name}"
     chosen = _calibrated(cfg, load, options, where)
-    generator, backend, strategy = (
-        load(group, options[key]) if key in options else chosen[group] for key, group in GROUPS.items()
-    )
+    generator, backend, strategy = (load(group, options[group]) if group in options else chosen[group] for group in GROUPS)
     of_strategy = {k: v for k, v in options.items() if k not in RESERVED and short(k) == k}
     generator = _updated(generator, _of("generator", options), f"{where}.generator", _called("generator", options))
     backend = _updated(backend, _of("backend", options), f"{where}.backend", _called("backend", options))
     models = {k: v for k, v in of_strategy.items() if isinstance(v, str) and _is_model(strategy, k)}
     strategy = _updated(strategy, {k: load("generator", v) for k, v in models.items()}, where, "")
     of_strategy = {k: v for k, v in of_strategy.items() if k not in models}
-    strategy = _updated(strategy, of_strategy, where, f"strategy {options.get('mode', '')}".strip())
+    strategy = _updated(strategy, of_strategy, where, _called("strategy", options))
     if (mutant := options.get("mutant")) is not None and mutant not in BUGS:
         raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(BUGS)}.")
     config = {
@@ -204,13 +218,12 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
         config=config,
         audit=config["audit"],
         watch=options.get("watch", False),
-        experimental=options.get("experimental", chosen.experimental and not {"mode", "backend"} & set(options)),
+        experimental=options.get("experimental", chosen.experimental and not {"strategy", "backend"} & set(options)),
         images_before=config["images_before"],
         against=options.get("against"),
         mutant=mutant,
         stands_for=options.get("for"),
         fails=options.get("fails"),
-        mode=str(strategy._target_).rpartition(".")[2].lower(),
     )
 
 
@@ -218,7 +231,7 @@ def _calibrated(cfg: DictConfig, load: Load, options: dict[str, Any], where: str
     """The run's own choices, or with `calibration` those of that file, which chooses backend and strategy together."""
     if "calibration" not in options:
         return cfg
-    if twice := {"mode", "backend"} & set(options):
+    if twice := {"strategy", "backend"} & set(options):
         raise BadInput(
             f"{where}.{min(twice)} is chosen by calibration={options['calibration']} already; leave one of them out."
         )
@@ -267,8 +280,9 @@ def _instantiate(node: DictConfig) -> Any:
 
 
 def _content(node: DictConfig) -> dict[str, Any]:
-    """Options without paths to weights, whose hash stands in their place."""
-    return _without_paths(plain(node))
+    """Options under registered names, without paths to weights, whose hash stands in their place."""
+    options: dict[str, Any] = named(_without_paths(plain(node)), name_of)
+    return options
 
 
 def _without_paths(options: dict[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sdaccel.errors import BadInput
 from sdaccel.measure import bench
-from sdaccel.samples import canonical, digest
+from sdaccel.records import store
+from sdaccel.records.names import named, random_weights
+from sdaccel.records.verify import content_differs
+from sdaccel.records.view import Record
+from sdaccel.registry import name_of
 from sdaccel.studies.arms import plain
 from sdaccel.studies.compose import one_line, register
 from sdaccel.studies.provenance import numerics, provenance
 
 COMMAND = "experiments/bench.py"
+FIGURES = ("bench_times",)
+"""Of a benchmark that names none."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,20 @@ class Plan:
         return numerics(self.device, threads=torch.get_num_threads())
 
     def content(self, *, device: dict[str, Any]) -> dict[str, Any]:
-        return bench.content(self.benchmark, self.generator, config=self.config, device=device)
+        """What can be made anew on any machine; `device` is where it was measured."""
+        asked, model = self.benchmark, self.config["generator"]
+        figures = list(getattr(asked, "figures", FIGURES))
+        study = {"name": f"bench_{asked.name}", "question": asked.question, "baseline": "", "figures": figures}
+        return {
+            "config": {"study": study} | self.config,
+            "device": device,
+            "work": {case: bench.total(stages) for case, stages in asked.work(self.generator).items()},
+            "arms": {},
+            "checks": [],
+            "failures": [],
+            "verdict": "no claim",
+            "random_weights": random_weights(model, model["identity"]),
+        }
 
 
 def plan(overrides: Sequence[str], *, conf: Path, device: str | None = None) -> Plan:
@@ -56,9 +75,12 @@ def plan(overrides: Sequence[str], *, conf: Path, device: str | None = None) -> 
         raise BadInput(one_line(error)) from error
     found = bench.device_of(device or cfg.device)
     benchmark.check(generator)
-    config = {"bench": plain(cfg.bench)}
+    own = {key: value for key, value in plain(cfg.bench).items() if key != "_target_"}
     options = {key: value for key, value in plain(cfg.generator).items() if not key.endswith("weights")}
-    config["generator"] = options | {"identity": generator.identity()}  # whose hashes stand for the weights' paths
+    config = {
+        "bench": {"name": benchmark.name} | named(own, name_of),
+        "generator": named(options, name_of) | {"identity": generator.identity()},  # whose hashes stand for the weights' paths
+    }
     return Plan(benchmark, generator, config, found, Path(cfg.output), list(overrides))
 
 
@@ -68,19 +90,11 @@ def run(plan: Plan) -> dict[str, Any]:
     device = {key: plan.bits[key] for key in ("device", "device_name")}
     command = [o for o in plan.overrides if not o.startswith("output=")]
     source = provenance(plan.bits, [], command) | {"command": [COMMAND, *command]}
-    return bench.record(plan.content(device=device), timing=timing, source=source, digest=lambda body: digest(canonical(body)))
+    name = f"bench_{plan.benchmark.name}"
+    return store.sealed(name, plan.content(device=device), digits=12, timing=timing, provenance=source, folders={})
 
 
-def is_bench(record: dict[str, Any]) -> bool:
-    return str(record["provenance"]["command"][0]) == COMMAND
-
-
-def verify(record: dict[str, Any], *, conf: Path) -> list[str]:
+def verify(record: Record, *, conf: Path) -> list[str]:
     """What the record's command makes otherwise today: configuration and work; its clocks are not run."""
-    made = plan(record["provenance"]["command"][1:], conf=conf, device="cpu").content(device=record["content"]["device"])
-    said = record["content"]
-    return [
-        f"{key} is {canonical(made.get(key)).decode()}, the record says {canonical(said.get(key)).decode()}"
-        for key in dict.fromkeys([*said, *made])
-        if made.get(key) != said.get(key)
-    ]
+    made = plan(record.provenance.command[1:], conf=conf, device="cpu").content(device=record.content["device"])
+    return content_differs(record, made)

@@ -29,20 +29,19 @@ class Result:
     count: int
     macs: float = 0.0
     """Multiply-accumulates of the steps that ran, for one sample."""
-    macs_in_full: float = 0.0
-    """Of all its generator's steps."""
+    price: Price | None = None
+    """Of its models, once it has run."""
     metrics: Scores = field(default_factory=Scores)
     held: Held = field(default_factory=Held, compare=False)
     """Pictures in memory, of all results of a run."""
 
     def priced(self, price: Price) -> "Result":
-        """With what it did, on average where samples differ, and what all steps would have been."""
-        whole = sum(price.generator.macs)
+        """With what it did, on average where samples differ."""
         if price.beside:
             each = [self.arm.strategy.macs(price.generator, price.beside, entry["stats"]) for entry in self.entries()]
-            return replace(self, macs=sum(each) / len(each), macs_in_full=whole)
+            return replace(self, macs=sum(each) / len(each), price=price)
         done = self.arm.backend.macs(self.arm.generator, price.generator, self.first()["kinds"])
-        return replace(self, macs=sum(done), macs_in_full=whole)
+        return replace(self, macs=sum(done), price=price)
 
     def arrays(self, name: str) -> list[np.ndarray]:
         return [self.samples.array(i, name) for i in range(self.count)]

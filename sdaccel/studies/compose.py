@@ -20,10 +20,9 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from sdaccel import registry
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
-from sdaccel.reporting import figures
 from sdaccel.strategies.speculative.base import Speculative
 from sdaccel.studies import checks, quality, schema
-from sdaccel.studies.arms import Arm, expand
+from sdaccel.studies.arms import Arm, expand, renamed
 from sdaccel.studies.data import conditions_of
 from sdaccel.studies.mutants import MUTANTS
 from sdaccel.studies.schema import Study
@@ -55,6 +54,7 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     try:
         with _hydra(conf):
             cfg = compose("config", overrides=list(overrides))
+            renamed(cfg)
             arms = expand(cfg, _loader(overrides))
             metrics = instantiate(cfg.metrics, _convert_="all")
         OmegaConf.resolve(cfg)
@@ -70,9 +70,6 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     own = [spec for spec in specs if not quality.is_rule(spec)]
     checks.validate(own, arms, others=list(quality.OPTIONS), aims=quality.aims(specs))
     quality.validate(specs, arms, metrics=metrics.names(conditions), baseline=cfg.study.baseline)
-    figures.validate(list(cfg.study.figures))
-    if "step_differences" in cfg.study.figures and not cfg.study.keep:
-        raise BadInput("study.figures: step_differences draws arrays of every step; set study.keep=[latents].")
     _check_run(cfg)
     return Plan(cfg, arms, metrics, conditions, list(overrides))
 

@@ -10,7 +10,7 @@ from sdaccel.conditions import batches
 from sdaccel.generators.base import torch_dtype
 from sdaccel.studies.arms import Arm, Price, prices
 from sdaccel.studies.compose import Plan
-from sdaccel.studies.records import run_id
+from sdaccel.studies.content import run_id
 from sdaccel.studies.runner import device_of, run_folder, sample_folders
 
 MIB = 2**20

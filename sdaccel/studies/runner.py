@@ -26,8 +26,10 @@ from sdaccel.predict.data import Conditions, dealt
 from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
 from sdaccel.predict.writer import SampleWriter
+from sdaccel.records import read, store
+from sdaccel.records.view import Record
 from sdaccel.samples import Samples
-from sdaccel.studies import checks, quality, records
+from sdaccel.studies import checks, content, quality
 from sdaccel.studies.arms import Arm, plain, prices
 from sdaccel.studies.audit import Audited
 from sdaccel.studies.bugs import BUGS
@@ -54,12 +56,12 @@ def sample_folders(plan: Plan) -> dict[str, Samples]:
     out = {}
     for arm in plan.arms:
         config = arm.config | arm.identities()
-        key = records.sample_key(config, plan=plan, keep=arm.kept(plan.cfg.study.keep), code=code, numerics=bits)
+        key = content.sample_key(config, plan=plan, keep=arm.kept(plan.cfg.study.keep), code=code, numerics=bits)
         out[arm.name] = Samples(Path(plan.cfg.output) / "samples" / key)
     return out
 
 
-def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
+def run(plan: Plan, *, console: Console) -> Record | None:
     """The study's record, also on disk; None on every process but the first."""
     results = generate(plan, console=console)
     if results is None:
@@ -68,10 +70,17 @@ def run(plan: Plan, *, console: Console) -> dict[str, Any] | None:
     specs = plain(plan.cfg.study.checks)
     verdicts = checks.judge([spec for spec in specs if not quality.is_rule(spec)], results) + quality.judge(specs, results)
     timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
-    source = provenance(numerics_of(plan), plan.arms, plan.overrides)
-    record = records.build(plan, results, verdicts, timing=timing, source=source)
-    records.save(record, run_folder(plan) / "record.json")
-    return record
+    each, path = content.of_samples(results), run_folder(plan) / "record.json"
+    made = store.sealed(
+        content.run_id(plan),
+        content.content(plan, results, verdicts, each),
+        digits=6,
+        timing=timing,
+        provenance=provenance(numerics_of(plan), plan.arms, plan.overrides),
+        folders={result.arm.name: result.samples.folder.name for result in results},
+    )
+    store.save(made, path, each=each)
+    return read.load(path)
 
 
 def generate(plan: Plan, *, console: Console) -> list[Result] | None:
@@ -91,7 +100,7 @@ def generate(plan: Plan, *, console: Console) -> list[Result] | None:
 
 
 def run_folder(plan: Plan) -> Path:
-    return Path(plan.cfg.output) / records.run_id(plan)
+    return Path(plan.cfg.output) / content.run_id(plan)
 
 
 def _die_with_parent() -> None:
@@ -224,6 +233,7 @@ def _time(plan: Plan, console: Console) -> dict[str, Any]:
         entries[arm.name] = {
             "peak_bytes": peak_memory(calls[arm.name], device),
             "seconds": summary(seconds[arm.name]),
+            "rounds": seconds[arm.name],
             "baseline": baseline and baseline.name,
             "speedup": speedups(seconds[baseline.name], seconds[arm.name]) if baseline else None,
         }

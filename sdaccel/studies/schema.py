@@ -61,8 +61,8 @@ class Study:
     question: str = ""
     """What the study answers, for the report."""
     arms: dict[str, Any] = field(default_factory=dict)
-    """Name -> what differs from the chosen generator, backend and strategy; `generator`, `backend` and `mode` choose others.
-    A list stands for one arm per value.
+    """Name -> what differs from the chosen generator, backend and strategy; `generator`, `backend` and `strategy` choose
+    others. A list stands for one arm per value.
     None at all: the chosen strategy beside the unaccelerated run."""
     vary: dict[str, list[Any]] = field(default_factory=dict)
     """Option -> values: every arm runs at every point unless it sets the option itself."""

@@ -288,12 +288,13 @@ def test_impossible_engines_are_bad_input(change: dict[str, str], message: str) 
 
 
 def test_a_study_may_vary_the_engine(tmp_path: Path) -> None:
-    arms = "+study.arms={baseline: {mode: original}, fast: {mode: original, generator.engine: fast}}"
+    arms = "+study.arms={baseline: {strategy: original}, fast: {strategy: original, generator.engine: fast}}"
     small = ["generator=var_tiny", "generator.patch_nums=[1,2,3,4]", "generator.image_size=64", "generator.dtype=float64"]
     plan = frame.compose.plan([*small, arms, "data.limit=1", "study.timing.repeats=0", f"output={tmp_path}"], conf=frame.CONF)
     record = frame.runner.run(plan, console=frame.Console(quiet=True))
     assert record is not None
-    assert record["content"]["arms"]["fast"]["paired"]["identical"] == 1
+    paired = record.arms["fast"].paired
+    assert paired and paired.identical == 1
 
 
 def test_the_decoder_that_suits_a_gpu_holds_the_same_weights_and_makes_the_same_picture() -> None:

@@ -1,28 +1,27 @@
 """The benchmark of engines: its floor is the loop's own work, and its record is reproducible where it can be."""
 
-import copy
-import runpy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
+from sdaccel.cli.bench import main
 from sdaccel.generators.var.engine_bench import VarEngine, agreements, phases, work
 from sdaccel.generators.var.generator import Var
 from sdaccel.measure.compiles import compiled_graphs
 from sdaccel.measure.energy import joules
 from sdaccel.measure.floor import Ceilings, Work, ceilings, floor
 from sdaccel.measure.profile import busiest
+from sdaccel.records.promote import promote
+from sdaccel.records.read import load
+from sdaccel.records.view import Record
 from sdaccel.reporting.build import build
-from sdaccel.studies import benches, records
-from sdaccel.studies.promote import promote
+from sdaccel.studies import benches
 from tests.conftest import CONF
 from tests.generators.test_engine import TINY, batch
 
 CPU = torch.device("cpu")
-main = runpy.run_path(str(Path(__file__).parents[2] / "experiments" / "bench.py"))["main"]
 SMALL = ["generator.patch_nums=[1,2,3,4]", "generator.image_size=64", "bench.batch_sizes=[1]", "bench.repeats=2"]
 
 
@@ -78,31 +77,31 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def record(output: Path) -> dict[str, Any]:
+def record(output: Path) -> Record:
     (path,) = output.glob("*/record.json")
-    return records.load(path)
+    return load(path)
 
 
-def test_a_benchmark_writes_a_record_whose_content_no_clock_decides(
-    record: dict[str, Any], output: Path, tmp_path: Path
-) -> None:
-    assert record["id"].startswith("bench_var_engine-")
-    found = record["timing"]["cases"]["batch 1"]
-    assert set(found["arms"]) == {"autocast", "eager", "fast"}
-    assert found["floor_seconds"] > 0
-    assert found["arms"]["autocast"]["speedup"]["p50"] == 1
-    assert {arm["recompiled"] for arm in found["arms"].values()} == {0}
-    assert {arm["joules"] for arm in found["arms"].values()} == {None}
+def test_a_benchmark_writes_a_record_whose_content_no_clock_decides(record: Record, output: Path, tmp_path: Path) -> None:
+    assert record.id.startswith("bench_var_engine-")
+    assert record.verdict == "no claim"
+    found = record.timing.cases["batch 1"]
+    assert set(found.arms) == {"autocast", "eager", "fast"}
+    assert found.floor_seconds > 0
+    assert found.arms["autocast"].speedup.p50 == 1
+    assert {arm.recompiled for arm in found.arms.values()} == {0}
+    assert {arm.joules for arm in found.arms.values()} == {None}
+    assert {len(arm.rounds) for arm in found.arms.values()} == {2}, "every round is kept"
     assert main(["+bench=var_engine", *SMALL, f"output={tmp_path}"]) == 0
     (again,) = tmp_path.glob("*/record.json")
-    assert records.load(again)["content"] == record["content"]
+    assert load(again).content == record.content
 
 
-def test_the_record_says_how_far_the_fast_engine_is_from_eager(record: dict[str, Any]) -> None:
-    (found,) = record["timing"]["agreement"].values()
-    assert found["tokens"] == 2 * 30
-    assert found["unexplained"] == 0
-    assert found["relative_l2"] < 1e-5
+def test_the_record_says_how_far_the_fast_engine_is_from_eager(record: Record) -> None:
+    (found,) = record.timing.agreement.values()
+    assert found.tokens == 2 * 30
+    assert found.unexplained == 0
+    assert found.relative_l2 < 1e-5
 
 
 def test_another_number_format_is_compared_with_the_reference_of_the_first() -> None:
@@ -113,13 +112,13 @@ def test_another_number_format_is_compared_with_the_reference_of_the_first() -> 
     assert agreements({"half": half}, CPU) == {}
 
 
-def test_verifying_runs_no_clock_and_sees_another_configuration_or_other_work(record: dict[str, Any]) -> None:
-    assert benches.is_bench(record)
+def test_verifying_runs_no_clock_and_sees_another_configuration_or_other_work(record: Record) -> None:
+    assert record.bench and record.bench.name == "var_engine"
     assert benches.verify(record, conf=CONF) == []
-    changed = copy.deepcopy(record)
-    changed["content"]["work"]["batch 1"]["bytes"] += 1
+    changed = replace(record, content={**record.content, "work": {"batch 1": {"bytes": 1, "macs": 1}}})
     assert [line.partition(" ")[0] for line in benches.verify(changed, conf=CONF)] == ["work"]
-    changed["provenance"]["command"].append("generator.depth=3")
+    command = [*record.provenance.command, "generator.depth=3"]
+    changed = replace(changed, provenance=replace(record.provenance, command=command))
     assert [line.partition(" ")[0] for line in benches.verify(changed, conf=CONF)] == ["config", "work"]
 
 
@@ -141,6 +140,7 @@ def test_a_promoted_benchmark_has_its_table_and_its_figure_in_the_report(output:
     }
     page = (tmp_path / "index.html").read_text()
     assert "bench.py +bench=var_engine" in page and "bench_times.png" in page
+    assert "random weights" in page and "no claim" in page and "open<" not in page
 
 
 @pytest.mark.parametrize(

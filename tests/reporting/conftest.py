@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from sdaccel.studies.promote import promote
+
 from tests.metrics.tiny import world_clip
 from tests.studies.frame import INTERVAL1, run
 
@@ -20,7 +20,7 @@ SCORED = (
     "data.limit=24",
     "data.batch_size=8",
     "+study.arms.real={generator: world_classes}",
-    "+study.arms.target={mode: original}",
+    "+study.arms.target={strategy: original}",
     "+study.arms.draft={generator.depth: 1}",
     "+study.arms.cfg={generator.cfg: [0, 4]}",
     "study.baseline=target",
@@ -36,7 +36,7 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs, reports = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("promoted")
     for overrides in (HEADLINE, TIMED):
         record = run(*overrides, output=runs)
-        folder = record["id"].rpartition("-")[0]
+        folder = record.id.rpartition("-")[0]
         promote(runs / folder / "record.json", samples=runs / "samples", reports=reports)
     return reports
 
@@ -47,7 +47,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs, reports = tmp_path_factory.mktemp("scored"), tmp_path_factory.mktemp("scored_reports")
     clip = world_clip(tmp_path_factory.mktemp("clip"))
     record = run(*SCORED, f"metrics.clip={clip}", output=runs)
-    folder = record["id"].rpartition("-")[0]
+    folder = record.id.rpartition("-")[0]
     promote(runs / folder / "record.json", samples=runs / "samples", reports=reports)
     return reports
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def test_two_reports_of_the_same_records_are_the_same_bytes_wherever_they_are(re
     first, second = contents(reports), contents(other)
     assert list(first) == list(second)
     assert [name for name in first if first[name] != second[name]] == []
-    assert {Path(name).suffix for name in first} == {".pdf", ".png", ".csv", ".tex", ".html", ".json"}
+    assert {Path(name).suffix for name in first} == {".pdf", ".png", ".csv", ".tex", ".html", ".json", ".gz"}
 
 
 def test_another_process_and_a_users_own_matplotlib_settings_change_no_byte(reports: Path, tmp_path: Path) -> None:
@@ -121,14 +122,15 @@ def test_arms_with_the_same_images_share_one_column_of_the_page(reports: Path) -
     build(reports)
     text = (reports / "index.html").read_text(encoding="utf-8")
     assert "A, B ×4, B2 ×2, planted sign_flip" in text
-    (record,) = [r for r in read(reports) if r["content"]["checks"]]
-    images = {s["image"] for arm in record["content"]["arms"].values() for s in arm["samples"]}
+    assert "<br>random weights<br>" in text, "captions say so"
+    (record,) = [record for record in read(reports) if record.checks]
+    images = {sample.image for arm in record.arms.values() for sample in arm.samples}
     section = text.split('<section id="interval1')[1].split("</section>")[0]
     assert section.count('src="thumbnails/') == len(images)
 
 
 def test_what_a_record_says_cannot_become_markup(reports: Path) -> None:
-    records = read(reports)
-    records[0]["content"]["config"]["study"]["question"] = "<script>alert(1)</script> & more"
-    text = page([(records[0], [])], reports=reports)
+    record = read(reports)[0]
+    study = replace(record.study, question="<script>alert(1)</script> & more")
+    text = page([(replace(record, study=study), [])], reports=reports)
     assert "<script" not in text and "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in text

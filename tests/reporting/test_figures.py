@@ -3,25 +3,26 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.lines import Line2D
 
 from sdaccel.errors import BadInput
+from sdaccel.records.view import Arm, Part, Record, Timing
 from sdaccel.reporting import figures, series, style
 from sdaccel.reporting.build import read
 
 
 @pytest.fixture
-def headline(promoted: Path) -> dict[str, Any]:
+def headline(promoted: Path) -> Record:
     return read(promoted)[0]
 
 
 @pytest.fixture
-def timed(promoted: Path) -> dict[str, Any]:
+def timed(promoted: Path) -> Record:
     return read(promoted)[1]
 
 
@@ -33,87 +34,88 @@ def y_of(line: Line2D) -> list[float]:
     return [float(y) for y in np.asarray(line.get_ydata())]
 
 
-def test_an_unknown_figure_is_refused_and_the_known_ones_are_named(headline: dict[str, Any], tmp_path: Path) -> None:
+def test_an_unknown_figure_is_refused_and_the_known_ones_are_named(headline: Record, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="step_diff is unknown; choose from step_differences, would_be_forecasts, timing"):
-        figures.validate(["step_diff"])
-    headline["content"]["config"]["study"]["figures"] = ["would_be_forecasts", "nonsense"]
+        figures.validate(["step_diff"], keep=[])
+    wrong = replace(headline, study=replace(headline.study, figures=["would_be_forecasts", "nonsense"]))
     with pytest.raises(BadInput, match="nonsense is unknown"):
-        figures.draw(headline, tmp_path)
+        figures.draw(wrong, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_names_are_checked_without_loading_matplotlib() -> None:
     code = (
-        "import sys; from sdaccel.reporting import figures; figures.validate(['timing']); sys.exit('matplotlib' in sys.modules)"
+        "import sys; from sdaccel.reporting import figures; figures.validate(['timing'], keep=[]); "
+        "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_a_study_gets_the_figures_it_names_and_timing_only_where_there_is_any(
-    headline: dict[str, Any], timed: dict[str, Any], tmp_path: Path
+    headline: Record, timed: Record, tmp_path: Path
 ) -> None:
     drawn = [path.name for path in figures.draw(headline, tmp_path)]
     assert drawn == ["step_differences.pdf", "step_differences.png", "would_be_forecasts.pdf", "would_be_forecasts.png"]
     assert [path.name for path in figures.draw(timed, tmp_path)] == ["timing.pdf", "timing.png"]
-    assert figures.names_of(timed | {"timing": None}) == []
+    assert figures.names_of(replace(timed, timing=Timing())) == []
 
 
 @pytest.mark.parametrize("name", ["step_differences", "would_be_forecasts"])
-def test_a_figure_says_what_it_lacks(name: str, timed: dict[str, Any]) -> None:
+def test_a_figure_says_what_it_lacks(name: str, timed: Record) -> None:
     with pytest.raises(BadInput, match=f"figure {name} needs"):
         figures.FIGURES[name](timed)
 
 
-def test_exact_zeros_are_drawn_in_their_band_and_no_other_value_is(headline: dict[str, Any]) -> None:
+def test_exact_zeros_are_drawn_in_their_band_and_no_other_value_is(headline: Record) -> None:
     with style.styled():
         panel = figures.step_differences(headline).axes[0]
     ticks = {text.get_text(): place for place, text in zip(panel.get_yticks(), panel.get_yticklabels(), strict=True)}
     zero = ticks["exactly 0"]
     honest, caught = [[line for line in panel.lines if line.get_color() == c] for c in (style.BLUE, style.VERMILLION)]
     assert y_of(honest[1]) == [zero] * 51  # of the longest honest arm, fifty steps and the noise they start from
-    (dropped,) = [v for v in headline["content"]["checks"] if v["arm"].startswith("dropped_norm") and not v["passed"]]
+    (dropped,) = [v for v in headline.checks if v.arm.startswith("dropped_norm") and not v.passed]
     values = [10**y for y in y_of(caught[0]) if not math.isnan(y)]
-    assert values == pytest.approx([v for v in dropped["series"] if v])
+    assert values == pytest.approx([v for v in dropped.series or () if v])
     assert min(values) > 10 ** min(y for name, y in ticks.items() if name != "exactly 0") > 10**zero
 
 
-def test_an_honest_arm_that_fails_gets_a_line_of_its_own(headline: dict[str, Any]) -> None:
-    broken = next(v for v in headline["content"]["checks"] if v["check"] == "equal" and not v["control"])
-    broken |= {"passed": False, "series": [0.0, 1.0, None, 1.0, 1.0, 1.0, 1.0]}
+def test_an_honest_arm_that_fails_gets_a_line_of_its_own(headline: Record) -> None:
+    broken = next(v for v in headline.checks if v.check == "equal" and not v.control)
+    off = replace(broken, passed=False, series=[0.0, 1.0, None, 1.0, 1.0, 1.0, 1.0])
     with style.styled():
-        panel = figures.step_differences(headline).axes[0]
+        panel = figures.step_differences(replace(headline, checks=[off if v is broken else v for v in headline.checks])).axes[0]
     legend = panel.get_legend()
     assert legend is not None
     assert "1 failing honest arm: worst per step" in [text.get_text() for text in legend.get_texts()]
     assert "not finite" in [text.get_text() for text in panel.get_yticklabels()]
 
 
-def test_arms_that_coincide_share_one_line(headline: dict[str, Any]) -> None:
+def test_arms_that_coincide_share_one_line(headline: Record) -> None:
     with style.styled():
         figure = figures.would_be_forecasts(headline)
-    arms = [a for a in headline["content"]["arms"].values() if not a["control"] and a["per_step"]]
-    distinct = {(a["point"]["generator.dtype"], a["mode"], tuple(a["per_step"]["forecast_error"])) for a in arms}
-    reuse = {(a["point"]["generator.dtype"], tuple(a["per_step"]["reuse_error"])) for a in arms}
+    arms = [a for a in headline.arms.values() if not a.control and a.per_step]
+    distinct = {(a.point["generator.dtype"], a.strategy.name, tuple(a.per_step["forecast_error"])) for a in arms}
+    reuse = {(a.point["generator.dtype"], tuple(a.per_step["reuse_error"])) for a in arms}
     assert len(reuse) == 4, "one per panel and backend"
     assert sum(len(axes.lines) for axes in figure.axes) == len(distinct) + len(reuse) < len(arms) + len(reuse)
     assert [axes.get_title(loc="left").partition(",")[0] for axes in figure.axes] == ["float32", "bfloat16"]
 
 
-def test_timing_shows_the_measured_quantiles_and_the_ceiling(timed: dict[str, Any]) -> None:
+def test_timing_shows_the_measured_quantiles_and_the_ceiling(timed: Record) -> None:
     with style.styled():
-        bar, middle, ceiling, _one = figures.timing(timed).axes[0].lines
-    speed = timed["timing"]["arms"]["run"]["speedup"]
-    assert x_of(bar) == [speed["p10"], speed["p90"]]
-    assert x_of(middle) == [speed["p50"]]
-    assert x_of(ceiling) == [timed["content"]["arms"]["run"]["mac_ceiling"]]
+        figure = figures.timing(timed)
+    bar, middle, ceiling, _one = figure.axes[0].lines
+    speed = timed.timing.arms["run"].speedup
+    assert speed and x_of(bar) == [speed.p10, speed.p90]
+    assert x_of(middle) == [speed.p50]
+    assert x_of(ceiling) == [timed.arms["run"].mac_ceiling]
+    assert "(random weights)" in figure.get_suptitle().replace("\n", " ")
 
 
 def test_names_keep_only_what_tells_arms_apart() -> None:
-    arms = {
-        "B[mode=taylor,dtype=float32]": {"template": "B", "point": {"mode": "taylor", "generator.dtype": "float32"}},
-        "B[mode=taylor,dtype=bfloat16]": {"template": "B", "point": {"mode": "taylor", "generator.dtype": "bfloat16"}},
-        "C": {"template": "C", "point": {}},
-    }
+    points = [{"strategy": "taylor", "generator.dtype": dtype} for dtype in ("float32", "bfloat16")]
+    of = [("B", points[0]), ("B", points[1]), ("C", {})]
+    arms = {f"{t}{i}": Arm(f"{t}{i}", t, Part("flux"), Part("dense"), Part("taylor"), point) for i, (t, point) in enumerate(of)}
     assert list(series.labels(arms).values()) == ["B dtype=float32", "B dtype=bfloat16", "C"]
     assert series.counted(["A", "B", "B"]) == "A, B ×2"
 

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 
 from sdaccel.errors import BadInput
+from sdaccel.records.view import Part, Record
 from sdaccel.reporting import figures, style
 from sdaccel.reporting.difference_laws import features
 from sdaccel.reporting.forecast_errors import MODES, collected, damping, forecast_gain, gains, mode, overall
 from sdaccel.strategies.forecast.weights import damped_coefficients, hermite_coefficients, taylor_coefficients
-from tests.studies.frame import run
+from tests.studies.frame import changed, run
 
 N = 4
 
 
 def products(feature: Any) -> dict[str, Any]:
-    """As mode `collect` keeps them, of one number that is a function of the step."""
+    """As `collect` keeps them, of one number that is a function of the step."""
     rows = []
     for k in range(1, N):
         moved = np.array([feature(k), feature(-N), feature(-2 * N)]) - feature(0)
@@ -49,7 +50,7 @@ def test_where_nothing_but_noise_moves_damping_is_all_the_gain() -> None:
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
     small = (
         "generator=flux_tiny",
         "data=default",
@@ -61,14 +62,14 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run("+exp=forecast_diagnostics", *small, "study.timing.repeats=0", output=tmp_path_factory.mktemp("collected"))
 
 
-def test_the_study_passes_and_draws_what_it_asks_for(record: dict[str, Any], tmp_path: Path) -> None:
-    assert record["content"]["verdict"] == "pass"
+def test_the_study_passes_and_draws_what_it_asks_for(record: Record, tmp_path: Path) -> None:
+    assert record.verdict == "pass"
     names = {path.stem for path in figures.draw(record, tmp_path)}
-    assert names == set(record["content"]["config"]["study"]["figures"])
+    assert names == set(record.study.figures)
     assert set(collected(record)) == {3, 5}
 
 
-def test_both_figures_tell_one_story(record: dict[str, Any]) -> None:
+def test_both_figures_tell_one_story(record: Record) -> None:
     with style.styled():
         curves = {str(line.get_label()): line for line in damping(record).axes[0].lines}
         points = {str(line.get_label()): line for line in forecast_gain(record).axes[0].lines}
@@ -77,17 +78,16 @@ def test_both_figures_tell_one_story(record: dict[str, Any]) -> None:
     assert len(np.asarray(points["taylor, order 1"].get_ydata())) == 2
 
 
-def test_features_are_named_as_the_seam_names_them(record: dict[str, Any]) -> None:
+def test_features_are_named_as_the_seam_names_them(record: Record) -> None:
     from tests.generators.flux.tiny import bind, built
 
-    tiny = record | {}
-    for arm in tiny["content"]["config"]["arms"].values():
-        arm["generator"] |= {"doubles": 2, "singles": 2}
-    assert features(tiny) == bind(built()).features
+    first = next(iter(record.arms.values()))
+    generator = Part("flux", {**first.generator.options, "doubles": 2, "singles": 2})
+    assert features(changed(record, first.name, generator=generator)) == bind(built()).features
 
 
 def test_a_record_without_such_arms_says_what_it_lacks(promoted: Path) -> None:
     from sdaccel.reporting.build import read
 
-    with pytest.raises(BadInput, match="mode: collect"):
+    with pytest.raises(BadInput, match="strategy: collect"):
         forecast_gain(read(promoted)[0])

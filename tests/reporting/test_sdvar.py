@@ -1,5 +1,6 @@
 """What the report says of a handover and of SDVAR's promises: verdicts by intervals, bounds by formula, open when in doubt."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,16 +8,16 @@ import pytest
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
+from sdaccel.records.view import Arm, Each, Metric, Part, Quantiles, Record, Sample, Study, Timed, Timing
 from sdaccel.reporting import figures, style, tables
 from sdaccel.reporting.entry_sweep import entry_sweep, handed_over
-from sdaccel.reporting.sdvar_bounds import TARGET as D30
-from sdaccel.reporting.sdvar_bounds import Work, compute_bound, latency_bound, memory, official, tokenizer_bytes, work_of
+from sdaccel.reporting.sdvar_bounds import Work, compute_bound, latency_bound, memory, official, work_of
 from sdaccel.reporting.sdvar_claims import claims
 from sdaccel.reporting.sdvar_masks import SAYS, descriptions
 from sdaccel.strategies.speculative.handover import Handover
+from tests.studies.frame import changed
 
 SCALES = 10
-HANDOVER = {"_target_": "sdaccel.strategies.speculative.handover.Handover"}
 
 
 def stats(entry: int, sd_mask: int) -> dict[str, Any]:
@@ -28,52 +29,45 @@ def stats(entry: int, sd_mask: int) -> dict[str, Any]:
     }
 
 
-def arm(template: str, fid: float, of: dict[str, Any] | None = None, *, reach: float = 0.01, **point: Any) -> dict[str, Any]:
-    sample = {"index": 0, "image": "0"} | ({"stats": of} if of else {})
-    metrics = {
-        "fid": {"estimate": fid, "low": fid - reach, "high": fid + reach, "n": 600},
-        "judge.class": {"estimate": 1 / (1 + fid), "low": 0.0, "high": 1.0, "n": 600},
-        "fid_difference": {"estimate": fid - 1, "low": fid - 1 - reach, "high": fid - 1 + reach, "n": 600},
-    }
-    return {
-        "template": template,
-        "mode": template,
-        "point": point,
-        "control": None,
-        "kinds": {"full": SCALES},
-        "macs": 100.0,
-        "mac_ceiling": 1.0,
-        "metrics": metrics,
-        "samples": [sample, sample],
-    }
+def arm(name: str, fid: float, of: dict[str, Any] | None = None, *, reach: float = 0.01, **point: Any) -> Arm:
+    template = name.partition("[")[0]
+    sample = Sample(0, "0", stats=of or {})
+    return Arm(
+        name=name,
+        template=template,
+        generator=Part("var"),
+        backend=Part("dense"),
+        strategy=Part("handover" if of else "original", point),
+        point=point,
+        kinds={"full": SCALES},
+        macs=100.0,
+        mac_ceiling=1.0,
+        metrics={
+            "fid": Metric(fid, fid - reach, fid + reach, 600),
+            "judge.class": Metric(1 / (1 + fid), 0.0, 1.0, 600),
+            "fid_difference": Metric(fid - 1, fid - 1 - reach, fid - 1 + reach, 600),
+        },
+        each=lambda: Each([sample, sample]),
+    )
 
 
-def record(**fids: float) -> dict[str, Any]:
+def name_of(entry: int, sd_mask: int) -> str:
+    return f"handover[entry_num={entry},sd_mask={sd_mask}]"
+
+
+def record(**fids: float) -> Record:
     """Handover at every entry and mask that is named `entry_mask`, with its FID; the target has 1."""
     arms = {"target": arm("target", 1.0)}
-    config: dict[str, Any] = {"target": {"strategy": {}}}
     for key, fid in fids.items():
         entry, sd_mask = map(int, key.removeprefix("e").split("m"))
-        name = f"handover[entry_num={entry},sd_mask={sd_mask}]"
-        arms[name] = arm("handover", fid, stats(entry, sd_mask), entry_num=entry, sd_mask=sd_mask)
-        config[name] = {"strategy": HANDOVER | {"entry_num": entry, "sd_mask": sd_mask}}
-    timed = {
-        name: {
-            "seconds": {"p50": 1.0},
-            "peak_bytes": None,
-            "baseline": "target",
-            "speedup": {"p50": 1.5, "p10": 1.4, "p90": 1.6},
-        }
-        for name in arms
-    }
-    study = {"baseline": "target", "figures": ["sdvar_claims"]}
-    return {
-        "content": {"arms": arms, "config": {"arms": config, "study": study}},
-        "timing": {"arms": timed, "batch_size": 1},
-    }
+        name = name_of(entry, sd_mask)
+        arms[name] = arm(name, fid, stats(entry, sd_mask), entry_num=entry, sd_mask=sd_mask)
+    timed = {name: Timed(Quantiles(1.0, 1.0, 1.0), "target", speedup=Quantiles(1.4, 1.5, 1.6)) for name in arms}
+    study = Study("sdvar", baseline="target", figures=["sdvar_claims"])
+    return Record(study, arms, timing=Timing(1, timed))
 
 
-def verdicts(of: dict[str, Any], claim: str) -> dict[str, str]:
+def verdicts(of: Record, claim: str) -> dict[str, str]:
     table = claims(of)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     return {str(row["arm"]): str(row["verdict"]) for row in rows if row["claim"] == claim}
@@ -95,18 +89,17 @@ def test_a_promise_holds_only_where_the_whole_interval_keeps_it() -> None:
 
 def test_without_an_interval_a_rise_of_fid_stays_open() -> None:
     found = record(e5m3=9.0)
-    for metric in ("fid", "fid_difference"):
-        found["content"]["arms"]["handover[entry_num=5,sd_mask=3]"]["metrics"][metric] |= {"low": None, "high": None}
+    few = {"fid": Metric(9.0), "fid_difference": Metric(8.0)}
+    found = changed(found, name_of(5, 3), metrics=few)
     assert list(verdicts(found, "FID").values()) == ["open"]
 
 
 def test_a_speed_below_the_promised_range_is_refuted_and_one_across_its_edge_open() -> None:
     found = record(e5m3=1.0, e8m3=1.0)
-    slow, edge = (found["timing"]["arms"][f"handover[entry_num={e},sd_mask=3]"]["speedup"] for e in (5, 8))
-    slow |= {"p50": 0.9, "p10": 0.8, "p90": 1.0}
-    edge |= {"p50": 1.3, "p10": 1.2, "p90": 1.4}
-    assert list(verdicts(found, "speed-up").values()) == ["refuted", "open"]
-    assert list(verdicts(found | {"timing": None}, "speed-up").values()) == ["open", "open"]
+    speeds = {name_of(5, 3): Quantiles(0.8, 0.9, 1.0), name_of(8, 3): Quantiles(1.2, 1.3, 1.4)}
+    timed = {name: replace(arm, speedup=speeds.get(name)) for name, arm in found.timing.arms.items()}
+    assert list(verdicts(replace(found, timing=Timing(1, timed)), "speed-up").values()) == ["refuted", "open"]
+    assert list(verdicts(replace(found, timing=Timing()), "speed-up").values()) == ["open", "open"]
 
 
 def test_a_preset_must_beat_the_right_mask_at_its_own_entry() -> None:
@@ -123,8 +116,7 @@ def test_descriptions_of_masks_are_held_against_what_a_row_sees() -> None:
 def test_the_table_is_for_those_who_ask_and_sets_in_latex() -> None:
     found = record(e5m3=1.1, e5m2=1.3)
     assert tables.to_latex(claims(found)).isascii()
-    found["content"]["config"]["study"]["figures"] = []
-    assert claims(found).rows == []
+    assert claims(replace(found, study=Study("sdvar", baseline="target"))).rows == []
 
 
 def test_the_target_reads_every_token_so_that_arithmetic_is_never_saved() -> None:
@@ -134,7 +126,7 @@ def test_the_target_reads_every_token_so_that_arithmetic_is_never_saved() -> Non
         assert compute_bound(read, target=target, draft=draft) < 1 < latency_bound(read, target=target, draft=draft)
         unfed = Work(**_runs(entry, 0), target_calls=SCALES - entry, draft_calls=entry)
         assert compute_bound(unfed, target=target, draft=draft) > compute_bound(read, target=target, draft=draft)
-    assert latency_bound(work_of([{"stats": stats(0, 3)}]), target=target, draft=draft) == 1
+    assert latency_bound(work_of([Sample(0, "0", stats=stats(0, 3))]), target=target, draft=draft) == 1
 
 
 def _runs(entry: int, sd_mask: int) -> dict[str, list[float]]:
@@ -144,12 +136,12 @@ def _runs(entry: int, sd_mask: int) -> dict[str, list[float]]:
 
 def test_bounds_by_hand() -> None:
     target = Cost(macs=[1.0, 3.0], decode_macs=0, weight_bytes=110, state_bytes=10, image_bytes=0, calls=4)
-    draft = Cost(macs=[0.5, 1.0], decode_macs=0, weight_bytes=30, state_bytes=5, image_bytes=0, calls=2)
+    draft = Cost(macs=[0.5, 1.0], decode_macs=0, weight_bytes=30, state_bytes=5, image_bytes=0, calls=2, shared_bytes=10)
     work = Work([1, 1], [1, 0], target_calls=1, draft_calls=1)
     assert latency_bound(work, target=target, draft=draft) == pytest.approx(8 / 6)
     assert compute_bound(work, target=target, draft=draft) == pytest.approx(4 / 4.5)
-    assert memory(2, target=target, draft=draft, tokenizer_bytes=10) == pytest.approx(1 + 30 / 130)
-    assert 1.1 < memory(1, target=official()[0], draft=official()[1], tokenizer_bytes=tokenizer_bytes(D30)) < 1.2
+    assert memory(2, target=target, draft=draft) == pytest.approx(1 + 30 / 130)
+    assert 1.1 < memory(1, target=official()[0], draft=official()[1]) < 1.2
 
 
 def test_stats_of_the_strategy_are_those_the_report_reads() -> None:

@@ -1,28 +1,41 @@
 """Figures and tables of speculation, on one small study that watches, speculates and hands over; its draft is the target."""
 
-import copy
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from sdaccel.errors import BadInput
+from sdaccel.records.view import Arm, Each, Metric, Record
 from sdaccel.reporting import gamma_sweep as sweep
 from sdaccel.reporting import style
-from sdaccel.reporting.acceptance import acceptance_profile, acceptance_table, by_scale, calls, calls_table, counted, profiles
+from sdaccel.reporting.acceptance import (
+    COUPLED,
+    REJECTION,
+    acceptance_profile,
+    acceptance_table,
+    by_scale,
+    calls,
+    calls_table,
+    counted,
+    profiles,
+)
 from sdaccel.reporting.token_equality import differing, token_equality
 from tests.studies import frame
+from tests.studies.frame import changed
 
 ARMS = (
-    "{target: {mode: original}, smaller: {mode: original, generator.depth: 1}, "
-    "profile: {mode: speculative_profile, draft: [var_tiny]}, "
-    "speculative: {mode: [speculative_coupled, speculative_top1], gamma: [1, 3], draft: [var_tiny]}, "
-    "handover: {mode: handover, entry_num: [1, 3], draft: [var_tiny]}}"
+    "{target: {strategy: original}, smaller: {strategy: original, generator.depth: 1}, "
+    "profile: {strategy: speculative_profile, draft: [var_tiny]}, "
+    "speculative: {strategy: [speculative_coupled, speculative_top1], gamma: [1, 3], draft: [var_tiny]}, "
+    "handover: {strategy: handover, entry_num: [1, 3], draft: [var_tiny]}}"
 )
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
     return frame.run(
         "generator=var_tiny",
         "generator.dtype=float64",
@@ -38,39 +51,37 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     )
 
 
-def scored(record: dict[str, Any], **fid: float) -> dict[str, Any]:
-    """With a distance by mode or template."""
-    made = copy.deepcopy(record)
-    for name, arm in made["content"]["arms"].items():
-        values = {metric: {"estimate": fid.get(arm["template"], fid.get(arm["mode"], 9.0)), "low": 1.0, "high": 10.0, "n": 3}
-                  for metric in ("fid", "judge.class")}  # fmt: skip
-        arm["metrics"] = values | {"kid": {"estimate": None, "low": None, "high": None, "n": 3, "note": "few"}}
-        if name == "target":
-            arm["metrics"]["fid"]["estimate"] = 1.0
-    return made
+def scored(record: Record, **fid: float) -> Record:
+    """With a distance by strategy or template."""
+
+    def with_metrics(arm: Arm) -> Arm:
+        found = Metric(fid.get(arm.template, fid.get(arm.strategy.name, 9.0)), 1.0, 10.0, 3)
+        return replace(arm, metrics={"fid": found, "judge.class": found, "kid": Metric(None, n=3, note="few")})
+
+    return replace(record, arms={name: with_metrics(arm) for name, arm in record.arms.items()})
 
 
-def test_the_profile_foretells_what_was_counted(record: dict[str, Any]) -> None:
-    assert record["content"]["verdict"] == "pass"
+def test_the_profile_foretells_what_was_counted(record: Record) -> None:
+    assert record.verdict == "pass"
     found = by_scale(profiles(record)["var_tiny"])
-    assert (found["coupled"] == 1).all() and (found["tv"] < 1e-6).all()
-    for gamma, ran in counted(record, "coupled")["var_tiny"].items():
-        assert np.array_equal(calls("coupled", found["coupled"], gamma=gamma), ran)
+    assert (found[COUPLED] == 1).all() and (found["tv"] < 1e-6).all()
+    for gamma, ran in counted(record, COUPLED)["var_tiny"].items():
+        assert np.array_equal(calls(COUPLED, found[COUPLED], gamma=gamma), ran)
         assert ran.tolist() == [{1: 4, 3: 2}[gamma]] * 3
     assert len(acceptance_table(record).rows) == 6
     rows: dict[Any, Any] = {(row[1], row[2]): row for row in calls_table(record).rows}
-    assert rows["coupled", 3][3].estimate == rows["coupled", 3][4].estimate == 2
-    assert rows["coupled", 3][5] == 7 / 2 - 1
-    assert rows["rejection", 3][4] is None, "no arm ran it"
+    assert rows[COUPLED, 3][3].estimate == rows[COUPLED, 3][4].estimate == 2
+    assert rows[COUPLED, 3][5] == 7 / 2 - 1
+    assert rows[REJECTION, 3][4] is None, "no arm ran it"
     with style.styled():
         assert len(acceptance_profile(record).axes) == 6
 
 
-def test_the_best_setting_keeps_to_the_budget_and_stands_beside_its_handover(record: dict[str, Any]) -> None:
-    found = scored(record, coupled=4.0, top1=3.0)
+def test_the_best_setting_keeps_to_the_budget_and_stands_beside_its_handover(record: Record) -> None:
+    found = scored(record, target=1.0, speculative_coupled=4.0, speculative_top1=3.0)
     assert sweep.ranked_by(found) == "fid"
     top = sweep.best(found)
-    assert top is not None and top.rule == "coupled" and top.calls <= sweep.BUDGET
+    assert top is not None and top.rule == COUPLED and top.exact and top.calls <= sweep.BUDGET
     other = sweep.beside(found, top)
     assert other is not None and other.rule == "handover"
     assert abs(other.kept - top.kept) == min(abs(entry - top.kept) for entry in (1, 3))
@@ -81,12 +92,12 @@ def test_the_best_setting_keeps_to_the_budget_and_stands_beside_its_handover(rec
         assert "within the promised 5" in sweep.gamma_sweep(found).axes[2].get_title("left")
 
 
-def test_when_no_setting_keeps_to_the_budget_the_figure_says_so(record: dict[str, Any]) -> None:
+def test_when_no_setting_keeps_to_the_budget_the_figure_says_so(record: Record) -> None:
     found = scored(record)
-    for arm in found["content"]["arms"].values():
-        for sample in arm["samples"]:
-            if "drafted" in sample.get("stats", {}):
-                sample["stats"]["target_calls"] = 7
+    for name, arm in found.arms.items():
+        if "drafted" in arm.samples[0].stats:
+            busy = [replace(sample, stats={**sample.stats, "target_calls": 7}) for sample in arm.samples]
+            found = changed(found, name, each=partial(Each, busy))
     assert sweep.best(found) is None
     assert all(not row[-1] for row in sweep.gamma_table(found).rows)
     with style.styled():
@@ -94,24 +105,23 @@ def test_when_no_setting_keeps_to_the_budget_the_figure_says_so(record: dict[str
     assert "beyond the promised 5; no rule keeps to them" in title
 
 
-def test_who_did_not_watch_or_measure_gets_one_line(record: dict[str, Any]) -> None:
+def test_who_did_not_watch_or_measure_gets_one_line(record: Record) -> None:
     with pytest.raises(BadInput, match="figure gamma_sweep needs"):
         sweep.gamma_sweep(record)
     assert sweep.gamma_table(record).rows == []
-    less = copy.deepcopy(record)
-    del less["content"]["arms"]["profile[draft=var_tiny]"]
+    less = replace(record, arms={name: arm for name, arm in record.arms.items() if arm.template != "profile"})
     assert acceptance_table(less).rows == []
     with pytest.raises(BadInput, match="speculative_profile"):
         acceptance_profile(less)
 
 
-def test_equality_is_told_by_scale_and_a_difference_shows_where_it_is(record: dict[str, Any]) -> None:
+def test_equality_is_told_by_scale_and_a_difference_shows_where_it_is(record: Record) -> None:
     assert {name: share.tolist() for name, share in differing(record).items()} == {"profile[draft=var_tiny]": [0.0] * 7}
-    off = copy.deepcopy(record)
-    off["content"]["checks"][0]["series"][2] = 5.0  # one of the four tokens of scale 1
+    check = record.checks[0]
+    series = [5.0 if i == 2 else v for i, v in enumerate(check.series or ())]  # one of the four tokens of scale 1
+    off = replace(record, checks=[replace(check, series=series)])
     assert differing(off)["profile[draft=var_tiny]"].tolist() == [0, 0.25, 0, 0, 0, 0, 0]
     with style.styled():
         assert [text.get_text() for text in token_equality(off).axes[0].texts].count("0.25") == 1
-    del off["content"]["checks"][0]
     with pytest.raises(BadInput, match="the check `equal` on tokens"):
-        token_equality(off)
+        token_equality(replace(record, checks=[]))

@@ -4,19 +4,20 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sdaccel.records.view import Record
 from sdaccel.reporting import tables
 from sdaccel.reporting.build import read
 from sdaccel.reporting.tables import Table
-from sdaccel.studies.outcome import summary_rows
 
 
 @pytest.fixture
-def records(promoted: Path) -> list[dict[str, Any]]:
+def records(promoted: Path) -> list[Record]:
     return read(promoted)
 
 
@@ -28,49 +29,47 @@ def number(cell: str) -> Any:
     return json.loads(cell) if cell else None
 
 
-def test_every_verdict_of_the_record_stands_in_the_csv_unrounded(records: list[dict[str, Any]]) -> None:
+def test_every_verdict_of_the_record_stands_in_the_csv_unrounded(records: list[Record]) -> None:
     found = [
         (r["check"], r["arm"], number(r["measured"]), number(r["bound"]), r["verdict"])
         for r in rows(tables.verdicts(records[0]))
     ]
-    verdicts = records[0]["content"]["checks"]
     words = {True: "pass", False: "fail"}
-    assert found == [(v["check"], v["arm"], v["measured"], v["bound"], words[v["passed"]]) for v in verdicts]
+    assert found == [(v.check, v.arm, v.measured, v.bound, words[bool(v.passed)]) for v in records[0].checks]
     assert any(len(r["measured"]) > 12 for r in rows(tables.verdicts(records[0])))
 
 
-def test_timings_and_ceilings_stand_in_the_csv_unrounded(records: list[dict[str, Any]]) -> None:
+def test_timings_and_ceilings_stand_in_the_csv_unrounded(records: list[Record]) -> None:
     record = records[1]
     for row in rows(tables.timing(record)):
-        arm = record["timing"]["arms"][row["arm"]]
-        assert [number(row[f"{q} (s)"]) for q in ("p10", "p50", "p90")] == [arm["seconds"][q] for q in ("p10", "p50", "p90")]
-        assert [number(row[f"{q} (×)"]) for q in ("p10", "p50", "p90")] == [arm["speedup"][q] for q in ("p10", "p50", "p90")]
-        assert number(row["MAC ceiling"]) == record["content"]["arms"][row["arm"]]["mac_ceiling"]
-        assert number(row["peak memory (bytes)"]) == arm["peak_bytes"]
-    assert [row["arm"] for row in rows(tables.timing(record))] == ["baseline", "run"]
+        name, mark = row["arm"].split(" ", 1)
+        timed = record.timing.arms[name]
+        for unit, found in (("s", timed.seconds), ("×", timed.speedup)):
+            assert found and [number(row[f"{q} ({unit})"]) for q in ("p10", "p50", "p90")] == [found.p10, found.p50, found.p90]
+        assert number(row["MAC ceiling"]) == record.arms[name].mac_ceiling
+        assert number(row["peak memory (bytes)"]) == timed.peak_bytes
+        assert len(timed.rounds) == timed.seconds.n == 2 and mark == "(random weights)"
+    assert [row["arm"].split()[0] for row in rows(tables.timing(record))] == ["baseline", "run"]
 
 
-def test_arms_count_what_they_did_and_how_they_compare(records: list[dict[str, Any]]) -> None:
+def test_arms_count_what_they_did_and_how_they_compare(records: list[Record]) -> None:
     baseline, forecast = rows(tables.arms(records[1]))
     assert number(baseline["full"]) == 6 and number(baseline["forecast"]) == 0
     assert number(forecast["full"]) + number(forecast["forecast"]) == 6 and number(forecast["forecast"]) > 0
-    assert number(forecast["PSNR (dB)"]) == records[1]["content"]["arms"]["run"]["paired"]["psnr"]
+    paired = records[1].arms["run"].paired
+    assert paired and number(forecast["PSNR (dB)"]) == paired.psnr
 
 
-def test_the_summary_says_what_the_screen_says(records: list[dict[str, Any]]) -> None:
-    table = tables.summary(records[0])
-    read_out = [tuple(tables.shown(cell, missing=table.missing) for cell in row) for row in table.rows]
-    assert read_out == summary_rows(records[0]["content"])
-    assert [row[-1] for row in read_out].count("caught") == 7  # missed_ticks takes ten steps to show
+def test_the_summary_says_which_bugs_were_caught(records: list[Record]) -> None:
+    assert [row[-1] for row in tables.summary(records[0]).rows].count("caught") == 7  # missed_ticks takes ten steps to show
 
 
-def test_a_control_that_got_through_is_not_called_caught(records: list[dict[str, Any]]) -> None:
-    for verdict in records[0]["content"]["checks"]:
-        verdict["passed"] = True
-    assert [row[-1] for row in tables.summary(records[0]).rows][-4:] == ["NOT CAUGHT"] * 4
+def test_a_control_that_got_through_is_not_called_caught(records: list[Record]) -> None:
+    blind = replace(records[0], checks=[replace(check, passed=True) for check in records[0].checks])
+    assert [row[-1] for row in tables.summary(blind).rows][-4:] == ["NOT CAUGHT"] * 4
 
 
-def test_latex_is_balanced_and_every_special_character_is_escaped(records: list[dict[str, Any]]) -> None:
+def test_latex_is_balanced_and_every_special_character_is_escaped(records: list[Record]) -> None:
     for record in records:
         for table in tables.tables(record):
             text = tables.to_latex(table)

@@ -5,54 +5,54 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sdaccel.records.names import arm_name
+from sdaccel.records.view import Arm, Each, Metric, Part, Record, Study
 from sdaccel.reporting import pareto, style, tables
 from sdaccel.reporting.build import read
 from sdaccel.reporting.methods import methods, rivals
 from sdaccel.reporting.quality_cost import prices
 from sdaccel.reporting.winners import difference, student, winners
+from tests.studies.frame import changed
 
-ORIGINAL, HICACHE = "sdaccel.strategies.plain.Original", "sdaccel.strategies.forecast.strategy.HiCache"
-DENSE = "sdaccel.strategies.plain.Dense"
 NOISE = np.random.default_rng(0).normal(0, 0.1, 200)
 """Of a sample, whichever arm makes it."""
 OWN = np.random.default_rng(1).normal(0, 0.01, 200)
 
 
-def arm(template: str, macs: float, judge: float, fid: tuple[float, float], **point: Any) -> dict[str, Any]:
+def arm(template: str, macs: float, judge: float, fid: tuple[float, float], **point: Any) -> Arm:
     values = np.round(judge + NOISE + OWN * (template != "dense"), 6)
     middle, reach = fid
-    return {
-        "template": template,
-        "point": point,
-        "control": None,
-        "macs": macs,
-        "mac_ceiling": 50 / macs if macs else None,
-        "metrics": {
-            "judge.mean": {"estimate": float(values.mean()), "low": 0.0, "high": 1.0, "n": 200},
-            "fid": {"estimate": middle, "low": middle - reach, "high": middle + reach, "n": 200},
+    return Arm(
+        name=arm_name(template, point),
+        template=template,
+        generator=Part("flux"),
+        backend=Part("dense"),
+        strategy=Part("hicache" if template == "hicache" else "original"),
+        point=point,
+        macs=macs,
+        mac_ceiling=50 / macs if macs else None,
+        metrics={
+            "judge.mean": Metric(float(values.mean()), 0.0, 1.0, 200),
+            "fid": Metric(middle, middle - reach, middle + reach, 200),
         },
-        "values": {"judge.mean": values.tolist()},
-    }
+        each=lambda: Each(values={"judge.mean": values.tolist()}),
+    )
 
 
-def record(*, hicache: float, fewer: float, fid: float = 2.0) -> dict[str, Any]:
-    arms = {
-        "real": arm("real", 0, 0.99, (0, 0.1)),
-        "dense": arm("dense", 50, 0.95, (1, 0.2)),
-        "few[num_steps=18]": arm("few", 18, 0.9, (3, 0.5), **{"generator.num_steps": 18}),
-        "few[num_steps=12]": arm("few", 12, fewer, (3, 0.5), **{"generator.num_steps": 12}),
-        "hicache[interval=3,max_order=1]": arm("hicache", 18.1, 0.91, (fid, 0.2), interval=3, max_order=1),
-        "hicache[interval=5,max_order=1]": arm("hicache", 12.1, hicache, (fid, 0.2), interval=5, max_order=1),
-        "hicache[interval=5,max_order=2]": arm("hicache", 12.1, 0.3, (9, 0.2), interval=5, max_order=2),
-    }
-    config = {
-        n: {"strategy": {"_target_": HICACHE if "hicache" in n else ORIGINAL}, "backend": {"_target_": DENSE}} for n in arms
-    }
-    study = {"baseline": "dense", "figures": ["pareto"]}
-    return {"content": {"arms": arms, "config": {"arms": config, "study": study}}, "timing": None}
+def record(*, hicache: float, fewer: float, fid: float = 2.0) -> Record:
+    arms = [
+        arm("real", 0, 0.99, (0, 0.1)),
+        arm("dense", 50, 0.95, (1, 0.2)),
+        arm("few", 18, 0.9, (3, 0.5), **{"generator.num_steps": 18}),
+        arm("few", 12, fewer, (3, 0.5), **{"generator.num_steps": 12}),
+        arm("hicache", 18.1, 0.91, (fid, 0.2), interval=3, max_order=1),
+        arm("hicache", 12.1, hicache, (fid, 0.2), interval=5, max_order=1),
+        arm("hicache", 12.1, 0.3, (9, 0.2), interval=5, max_order=2),
+    ]
+    return Record(Study("winners", baseline="dense", figures=["pareto"]), {each.name: each for each in arms})
 
 
-def row(of: dict[str, Any], cost: str, metric: str) -> dict[str, Any]:
+def row(of: Record, cost: str, metric: str) -> dict[str, Any]:
     table = winners(of)
     (found,) = [dict(zip(table.columns, r, strict=True)) for r in table.rows if r[:2] == (cost, metric)]
     return found
@@ -73,8 +73,9 @@ def test_pairs_tell_apart_what_intervals_of_the_arms_cannot() -> None:
     of = record(hicache=0.88, fewer=0.87)
     gap = difference(of, "judge.mean", "hicache[interval=5,max_order=1]", "few[num_steps=12]")
     assert gap.low is not None and gap.low > 0, "the noise of a sample cancels"
-    of["content"]["arms"]["few[num_steps=12]"]["values"] = {}
-    gap = difference(of, "judge.mean", "hicache[interval=5,max_order=1]", "few[num_steps=12]")
+    gap = difference(
+        changed(of, "few[num_steps=12]", each=Each), "judge.mean", "hicache[interval=5,max_order=1]", "few[num_steps=12]"
+    )
     assert gap.low is not None and gap.low < 0
 
 
@@ -122,6 +123,6 @@ def test_a_method_is_a_line_over_its_arms_and_the_rival_is_black(scored: Any) ->
     assert len(panels) == 4, "two metrics that every arm has, over MACs and over time"
     lines = {str(line.get_label()): line for line in panels[0].lines if not str(line.get_label()).startswith("_")}
     assert set(lines) == {"draft", "cfg", "target", "real"}
-    macs = {name: 1 / found["mac_ceiling"] for name, found in of["content"]["arms"].items() if found["mac_ceiling"]}
+    macs = {name: found.cost for name, found in of.arms.items() if found.cost}
     assert sorted(np.asarray(lines["cfg"].get_xdata())) == sorted(v for n, v in macs.items() if n.startswith("cfg"))
     assert lines["draft"].get_color() == "black"

@@ -63,16 +63,16 @@ def test_nothing_of_the_strategy_stays_on_the_model(runtime: VarRuntime) -> None
 
 
 def test_a_study_prices_only_the_scales_that_ran(tmp_path: Path) -> None:
-    arms = "+study.arms={baseline: {mode: original}, skip: {mode: scale_skipping, last: [0, 2]}}"
+    arms = "+study.arms={baseline: {strategy: original}, skip: {strategy: scale_skipping, last: [0, 2]}}"
     plan = frame.compose.plan([*SMALL, arms, "study.timing.repeats=0", f"output={tmp_path}"], conf=frame.CONF)
     record = frame.runner.run(plan, console=frame.Console(quiet=True))
     assert record is not None
-    found = record["content"]["arms"]
+    found = record.arms
     macs = plan.arms[0].generator.cost().macs
-    assert found["skip[last=0]"]["mac_ceiling"] == 1
-    assert found["skip[last=0]"]["paired"]["identical"] == 1
-    assert found["skip[last=2]"]["mac_ceiling"] == pytest.approx(sum(macs) / sum(macs[:2]))
-    assert found["skip[last=2]"]["kinds"] == {"full": 2, "skip": 2}
+    assert found["skip[last=0]"].mac_ceiling == 1
+    assert (paired := found["skip[last=0]"].paired) and paired.identical == 1
+    assert found["skip[last=2]"].mac_ceiling == pytest.approx(sum(macs) / sum(macs[:2]))
+    assert found["skip[last=2]"].kinds == {"full": 2, "skip": 2}
 
 
 @pytest.mark.parametrize("last", [-1, 4, 10])

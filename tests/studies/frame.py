@@ -6,12 +6,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from sdaccel.studies import compose, runner
+from sdaccel.records.view import Record
+from sdaccel.studies import compose, rerun, runner
 from tests.conftest import CONF
 
 SMALL = ("generator.num_steps=6", "generator.height=16", "generator.width=16", "study.timing.repeats=0")
@@ -20,7 +22,7 @@ MINI = [f"study.arms.mini{steps}_{arm}" for steps in ("", "50") for arm in "ABCD
 INTERVAL1 = (
     "+exp=interval1_equivalence",
     *(f"{arm}.generator=flux_tiny" for arm in MINI),
-    *(f"study.arms.mini_{arm}.mode=[taylor,delta]" for arm in "BD"),
+    *(f"study.arms.mini_{arm}.strategy=[taylor,delta]" for arm in "BD"),
 )
 """The headline study without its trained model, which takes a minute."""
 
@@ -31,19 +33,29 @@ def plan(*overrides: str, output: Path) -> compose.Plan:
     return compose.plan([*small, f"output={output}", *overrides], conf=CONF)
 
 
-def run(*overrides: str, output: Path) -> dict[str, Any]:
+def run(*overrides: str, output: Path) -> Record:
     record = runner.run(plan(*overrides, output=output), console=Console(quiet=True))
     assert record is not None
     return record
 
 
+def changed(record: Record, arm: str, **entries: Any) -> Record:
+    """The record with other entries in one of its arms."""
+    return replace(record, arms={**record.arms, arm: replace(record.arms[arm], **entries)})
+
+
+def verified(record: Record) -> list[str]:
+    """What differs when its command is run again on two samples."""
+    return rerun.verify(record, samples=2, conf=CONF, console=Console(quiet=True))
+
+
 def run_argv(argv: list[str]) -> int:
     """The command line's exit code, in this process."""
-    from sdaccel.studies import cli
+    from sdaccel.cli.run import main
 
     kept, sys.argv = sys.argv, ["run.py", *argv]
     try:
-        return cli.main(CONF)
+        return main(CONF)
     finally:
         sys.argv = kept
 

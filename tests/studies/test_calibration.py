@@ -1,6 +1,5 @@
 """Settings of backend and strategy together: chosen by one name, loud until their gate has passed."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,10 @@ import pytest
 import yaml
 from rich.console import Console
 
+from sdaccel.cli.run import _run
+from sdaccel.records.read import load
+from sdaccel.records.view import Record
 from sdaccel.reporting import tables
-from sdaccel.studies import records
-from sdaccel.studies.cli import _run
 from tests.conftest import CONF, ROOT
 from tests.studies.frame import SMALL, plan, run, run_argv
 
@@ -31,7 +31,7 @@ def test_a_calibration_means_the_same_in_an_arm_and_on_the_command_line(name: st
 
 def passed(name: str) -> bool:
     """A promoted record of the gate holds this calibration, and its honest checks passed."""
-    found = [records.load(path) for path in ROOT.glob("reports/results/stack_diagnostics/*.json")]
+    found = [load(path) for path in ROOT.glob("reports/results/stack_diagnostics/*.json")]
     (arm,) = plan(
         f"+study.arms.x={{calibration: {name}}}",
         "generator=flux_mini",
@@ -39,14 +39,14 @@ def passed(name: str) -> bool:
         "data.limit=1",
         output=Path("/tmp"),
     ).arms
-    return any(
-        _gated(record["content"], json.loads(json.dumps(arm.config["strategy"])), arm.config["backend"]) for record in found
-    )
+    return any(_gated(record, arm.config) for record in found)
 
 
-def _gated(content: dict[str, Any], strategy: Any, backend: Any) -> bool:
-    own = [n for n, c in content["config"]["arms"].items() if (c["strategy"], c["backend"]) == (strategy, backend)]
-    verdicts = [v["passed"] for v in content["checks"] if v["arm"] in own and not v["control"]]
+def _gated(record: Record, config: dict[str, Any]) -> bool:
+    wanted = [config["strategy"], config["backend"]]
+    parts = {name: [{"name": part.name, **part.options} for part in (a.strategy, a.backend)] for name, a in record.arms.items()}
+    own = [name for name, found in parts.items() if found == wanted]
+    verdicts = [v.passed for v in record.checks if v.arm in own and not v.control]
     return bool(verdicts) and all(v is True for v in verdicts)
 
 
@@ -56,7 +56,7 @@ def test_no_calibration_loses_its_label_before_its_gate_passed(name: str) -> Non
 
 
 STACK = (
-    "+study.arms.dense={mode: original}",
+    "+study.arms.dense={strategy: original}",
     "+study.arms.stack={calibration: stack_hicache, interval: 2, experimental: true}",
     "study.baseline=dense",
 )
@@ -66,9 +66,9 @@ def test_the_label_stands_in_every_table_of_the_arm_and_in_one_line_of_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = run(*STACK, "data.limit=1", output=tmp_path)
-    assert record["content"]["arms"]["stack"]["experimental"] is True
-    assert "experimental" not in record["content"]["arms"]["dense"]
-    assert [row[0] for row in tables.arms(record).rows] == ["dense", "stack (experimental)"]
+    assert [arm.experimental for arm in record.arms.values()] == [False, True]
+    rows = [row[0] for row in tables.arms(record).rows]
+    assert rows == ["dense (random weights)", "stack (experimental) (random weights)"]
     assert run_argv([*SMALL, *STACK, "data.limit=1", f"output={tmp_path}"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("experimental")]
     assert lines == ["experimental, the gate of its calibration has not passed: stack"]
@@ -85,7 +85,10 @@ def test_a_run_without_one_says_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     [
         (["+calibration=nope"], "calibration/nope"),
         (["+study.arms.x={calibration: nope}"], "calibration nope does not exist; there are: "),
-        (["+study.arms.x={calibration: stack_hicache, mode: taylor}"], "mode is chosen by calibration=stack_hicache already"),
+        (
+            ["+study.arms.x={calibration: stack_hicache, strategy: taylor}"],
+            "strategy is chosen by calibration=stack_hicache already",
+        ),
         (["+study.arms.x={calibration: stack_hicache, intervall: 2}"], "it has: interval"),
         (["+study.arms.x={experimental: maybe}"], "experimental=maybe must be bool"),
         (["+study.arms.x={watch: 1}"], "watch=1 must be bool"),

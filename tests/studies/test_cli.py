@@ -1,18 +1,19 @@
 """The command line as a user meets it."""
 
-import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
 
-from sdaccel.studies import records
-from sdaccel.studies.promote import promote
-from sdaccel.studies.verify import verify
+from sdaccel.cli.wandb_mirror import scalars
+from sdaccel.records.promote import promote
+from sdaccel.records.read import load
+from sdaccel.records.view import Each
 from tests.conftest import CONF, ROOT
-from tests.studies.frame import SMALL, run, run_argv
+from tests.studies.frame import SMALL, changed, run, run_argv, verified
 
 
 def _script(name: str, *argv: str) -> "subprocess.CompletedProcess[str]":
@@ -38,9 +39,9 @@ def test_a_multirun_is_described_job_by_job(tmp_path: Path, capsys: pytest.Captu
 def test_multirun_runs_every_job(tmp_path: Path) -> None:
     done = _script("run.py", "-m", "strategy=hicache", "strategy.interval=2,3", *SMALL, "data.limit=1", f"output={tmp_path}")
     assert done.returncode == 0, done.stderr
-    contents = [records.load(path)["content"] for path in tmp_path.glob("*/record.json")]
-    assert {content["config"]["arms"]["run"]["strategy"]["interval"] for content in contents} == {2, 3}
-    assert done.stdout.count("verdict: PASS") == 2
+    made = [load(path) for path in tmp_path.glob("*/record.json")]
+    assert {record.arms["run"].strategy.options["interval"] for record in made} == {2, 3}
+    assert done.stdout.count("verdict: NO CLAIM (random weights)") == 2, "without checks nothing passes"
 
 
 def test_help_names_every_choice(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,8 +73,9 @@ def test_the_mirror_holds_the_records_numbers(tmp_path: Path) -> None:
     done = _script("run.py", "strategy=taylor", "strategy.max_order=1", *once, "logger=wandb", f"output={tmp_path}")
     assert done.returncode == 0, done.stderr
     (run_file,) = tmp_path.glob("*/wandb/offline-run-*/run-*.wandb")
-    record = records.load(next(tmp_path.glob("sample-*/record.json")))
-    assert record["id"].encode() in run_file.read_bytes()
+    record = load(next(tmp_path.glob("sample-*/record.json")))
+    assert record.id.encode() in run_file.read_bytes()
+    assert "passed" not in scalars(record), "without checks nothing passes"
     strips = list(run_file.parent.glob("files/media/images/samples*.png"))
     assert [imread(strip).shape for strip in strips] == [(16, 16 + 2 + 16, 3)] * 2, "two samples, two arms side by side"
 
@@ -85,8 +87,8 @@ def test_importing_the_package_is_cheap() -> None:
 
 def test_bad_input_is_told_before_heavy_libraries_load() -> None:
     code = (
-        "import sys; from pathlib import Path; from sdaccel.studies import cli; sys.argv = ['run.py', 'strategy=none_such']; "
-        "assert cli.main(Path('conf')) == 2; "
+        "import sys; from pathlib import Path; from sdaccel.cli.run import main; sys.argv = ['run.py', 'strategy=none_such']; "
+        "assert main(Path('conf')) == 2; "
         "assert not {'pytorch_lightning', 'diffusers', 'wandb', 'matplotlib'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -94,19 +96,15 @@ def test_bad_input_is_told_before_heavy_libraries_load() -> None:
 
 
 def test_a_promoted_record_verifies_and_a_forged_one_does_not(tmp_path: Path) -> None:
-    from rich.console import Console
-
     fresh = run("strategy=hicache", "data.per_condition=1", "data.limit=3", output=tmp_path)
     (path,) = tmp_path.glob("*/record.json")
     target = promote(path, samples=tmp_path / "samples", reports=tmp_path / "reports")
-    record = records.load(target)
-    assert record == fresh
+    record = load(target)
+    assert record == fresh and record.arms["run"].samples == fresh.arms["run"].samples
     assert len(list((tmp_path / "reports" / "thumbnails").iterdir())) == 6
-    quiet = Console(quiet=True)
-    assert verify(record, samples=2, console=quiet) == []
-    forged = json.loads(json.dumps(record))
-    forged["content"]["arms"]["run"]["samples"][1]["image"] = "0" * 64
-    (difference,) = verify(forged, samples=2, console=quiet)
+    assert verified(record) == []
+    honest, forged = record.arms["run"].samples, replace(record.arms["run"].samples[1], image="0" * 64)
+    (difference,) = verified(changed(record, "run", each=lambda: Each([honest[0], forged, honest[2]])))
     assert "run, sample 1: image" in difference
 
 

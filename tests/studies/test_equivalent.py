@@ -48,7 +48,7 @@ def test_without_an_interval_it_stays_open() -> None:
 def test_what_could_not_be_judged_is_refused(
     rule: str, baseline: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arms = "+study.arms={target: {mode: original}, fast: {generator.engine: fast}}"
+    arms = "+study.arms={target: {strategy: original}, fast: {generator.engine: fast}}"
     overrides = ["generator=var_mini_target", "data=world_classes", "data.limit=2", "metrics=world", arms]
     assert run_argv([*overrides, f"study.baseline={baseline}", f"study.checks=[{rule}]"]) == 2
     assert message in capsys.readouterr().err

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sdaccel.errors import BadInput
+from sdaccel.records.view import Record
 from sdaccel.studies.mutants import MUTANTS
 from tests.studies.frame import INTERVAL1 as STUDY
 from tests.studies.frame import SMALL, plan, run, run_argv
@@ -13,43 +14,39 @@ STEPS = "generator.num_steps=13"  # past first_enhance=10
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> dict:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
     return run(*STUDY, STEPS, output=tmp_path_factory.mktemp("interval1"))
 
 
-def test_every_honest_arm_passes_every_check(record: dict) -> None:
-    honest = [v for v in record["content"]["checks"] if not v["control"]]
-    assert record["content"]["verdict"] == "pass"
-    assert all(v["passed"] for v in honest)
-    arms = {v["arm"] for v in honest}
+def test_every_honest_arm_passes_every_check(record: Record) -> None:
+    honest = [v for v in record.checks if not v.control]
+    assert record.verdict == "pass"
+    assert all(v.passed for v in honest)
+    arms = {v.arm for v in honest}
     tiny = {arm for arm in arms if not arm.startswith("mini")}
-    assert len(tiny) == 24, "in two number formats: two modes x (three warm-ups + a second image), four of sparse operators"
-    assert len(arms - tiny) == 10, "two modes in two number formats and one at 50 steps, both dense and sparse"
+    assert len(tiny) == 24, "in two formats: two strategies x (three warm-ups + a second image), four of sparse operators"
+    assert len(arms - tiny) == 10, "two strategies in two formats and one at 50 steps, both dense and sparse"
 
 
-def test_every_mutant_is_a_control_and_fails_the_check_it_names(record: dict) -> None:
-    controls = {arm["control"]["mutant"]: name for name, arm in record["content"]["arms"].items() if arm["control"]}
+def test_every_mutant_is_a_control_and_fails_the_check_it_names(record: Record) -> None:
+    controls = {arm.control.mutant: arm for arm in record.arms.values() if arm.control}
     assert set(controls) == set(MUTANTS) - {"naive_stack"}, "which is several of them at once"
-    for name in controls.values():
-        fails = record["content"]["arms"][name]["control"]["fails"]
-        (verdict,) = [v for v in record["content"]["checks"] if v["arm"] == name and v["check"] == fails]
-        assert not verdict["passed"], name
+    for arm in controls.values():
+        (verdict,) = [v for v in record.checks if arm.control and (v.arm, v.check) == (arm.name, arm.control.fails)]
+        assert not verdict.passed, arm.name
 
 
-def test_forecasts_are_evaluated_on_the_way(record: dict) -> None:
-    per_step = record["content"]["arms"]["B[mode=hicache,first_enhance=3,dtype=float32]"]["per_step"]
+def test_forecasts_are_evaluated_on_the_way(record: Record) -> None:
+    per_step = record.arms["B[strategy=hicache,first_enhance=3,dtype=float32]"].per_step
     assert per_step["forecast_error"][0] is None, "nothing can be forecast at the first step"
-    assert all(error > 0 for error in per_step["forecast_error"][1:])
-    assert all(error > 0 for error in per_step["reuse_error"][1:])
+    assert all(error and error > 0 for error in [*per_step["forecast_error"][1:], *per_step["reuse_error"][1:]])
 
 
 def test_a_control_that_its_check_lets_through_fails_the_study(tmp_path: Path) -> None:
-    control = (
-        "+study.controls.blind={for: B, mode: hicache, interval: 1, audit: true, mutant: dropped_norm, fails: anchors_written}"
-    )
-    content = run(*STUDY, STEPS, "data.limit=1", control, output=tmp_path)["content"]
-    assert content["verdict"] == "fail"
-    assert any("blind" in reason for reason in content["failures"])
+    blind = "for: B, strategy: hicache, interval: 1, audit: true, mutant: dropped_norm, fails: anchors_written"
+    record = run(*STUDY, STEPS, "data.limit=1", f"+study.controls.blind={{{blind}}}", output=tmp_path)
+    assert record.verdict == "fail"
+    assert any("blind" in reason for reason in record.failures)
 
 
 def test_interval_2_fails_the_study_and_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,9 +87,8 @@ def test_images_before_are_really_generated_by_the_same_objects() -> None:
 
 
 def test_the_mac_ceiling_is_all_steps_over_the_full_ones_and_the_ends_of_the_others(tmp_path: Path) -> None:
-    content = run("strategy=taylor", "strategy.interval=5", "generator.num_steps=13", "data.limit=1", output=tmp_path)[
-        "content"
-    ]
-    assert content["arms"]["run"]["kinds"] == {"full": 5, "forecast": 8}  # 0 1 2 7 12
-    assert 13 / (5 + 8 * 0.02) < content["arms"]["run"]["mac_ceiling"] < 13 / 5, "a forecast runs the ends of the model"
-    assert content["arms"]["baseline"]["mac_ceiling"] == 1
+    arms = run("strategy=taylor", "strategy.interval=5", "generator.num_steps=13", "data.limit=1", output=tmp_path).arms
+    assert arms["run"].kinds == {"full": 5, "forecast": 8}  # 0 1 2 7 12
+    ceiling = arms["run"].mac_ceiling
+    assert ceiling and 13 / (5 + 8 * 0.02) < ceiling < 13 / 5, "a forecast runs the ends of the model"
+    assert arms["baseline"].mac_ceiling == 1

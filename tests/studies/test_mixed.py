@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sdaccel.generators.var.generator import Var
+from sdaccel.records.view import Paired
 from sdaccel.world.attributes import CLASSES
 from tests.studies.frame import plan, run, run_argv
 
@@ -18,34 +19,34 @@ VAR = (
     "study.timing.repeats=0",
 )
 ARMS = (
-    "+study.arms.target={mode: original}",
-    "+study.arms.draft={mode: original, generator.depth: 1}",
+    "+study.arms.target={strategy: original}",
+    "+study.arms.draft={strategy: original, generator.depth: 1}",
     "+study.arms.real={generator: world_classes}",
     "study.baseline=target",
 )
 
 
 def test_a_smaller_model_has_the_ceiling_of_all_its_macs_and_real_pictures_have_none(tmp_path: Path) -> None:
-    arms = run(*VAR, *ARMS, "study.keep=[tokens]", output=tmp_path)["content"]["arms"]
+    arms = run(*VAR, *ARMS, "study.keep=[tokens]", output=tmp_path).arms
     small = {"num_classes": 24, "vocab": 256, "Cvae": 8, "ch": 32, "image_size": 64, "patch_nums": [1, 2, 4]}
     target, draft = (sum(Var(depth=depth, **small).cost().macs) for depth in (2, 1))  # type: ignore[arg-type]
-    assert arms["target"]["mac_ceiling"] == 1
-    assert arms["draft"]["mac_ceiling"] == pytest.approx(target / draft)
-    assert (arms["real"]["mac_ceiling"], arms["real"]["macs"], arms["real"]["kinds"]) == (None, 0, {})
-    assert arms["real"]["paired"] is None, "real pictures and a model's do not come in pairs"
-    assert arms["draft"]["paired"]["against"] == "target"
-    assert [set(arms[name]["samples"][0].get("arrays", {})) for name in ("target", "real")] == [{"tokens"}, set()]
+    assert arms["target"].mac_ceiling == 1
+    assert arms["draft"].mac_ceiling == pytest.approx(target / draft)
+    assert (arms["real"].mac_ceiling, arms["real"].macs, arms["real"].kinds) == (None, 0, {})
+    assert arms["real"].paired is None, "real pictures and a model's do not come in pairs"
+    assert arms["draft"].paired and arms["draft"].paired.against == "target"
+    assert [set(arms[name].samples[0].arrays) for name in ("target", "real")] == [{"tokens"}, set()]
 
 
 def test_real_pictures_are_not_timed(tmp_path: Path) -> None:
-    timed = run(*VAR, *ARMS, "data.limit=1", "study.timing={repeats: 1, warmup: 0}", output=tmp_path)["timing"]
-    assert set(timed["arms"]) == {"target", "draft"}
+    timed = run(*VAR, *ARMS, "data.limit=1", "study.timing={repeats: 1, warmup: 0}", output=tmp_path).timing
+    assert set(timed.arms) == {"target", "draft"}
 
 
 def test_an_arm_may_be_compared_with_one_of_its_kind(tmp_path: Path) -> None:
     other = "+study.arms.again={generator: world_classes, against: real}"
-    arms = run(*VAR, *ARMS, other, output=tmp_path)["content"]["arms"]
-    assert arms["again"]["paired"] == {"against": "real", "identical": 3, "psnr": None, "n": 3}
+    arms = run(*VAR, *ARMS, other, output=tmp_path).arms
+    assert arms["again"].paired == Paired("real", identical=3, psnr=None, n=3)
 
 
 def test_conditions_of_the_world(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_planted_bug_shows_and_leaves_no_trace(mutant: str) -> None:
 
 
 def test_a_bug_of_speculation_needs_speculation(tmp_path: object) -> None:
-    arms = "+study.arms={a: {mode: original}, b: {mode: scale_skipping, last: 0}}"
-    control = "+study.controls={c: {for: b, mode: scale_skipping, last: 1, mutant: unverified, fails: equal}}"
+    arms = "+study.arms={a: {strategy: original}, b: {strategy: scale_skipping, last: 0}}"
+    control = "+study.controls={c: {for: b, strategy: scale_skipping, last: 1, mutant: unverified, fails: equal}}"
     with pytest.raises(BadInput, match="mutant unverified needs a speculative strategy, not ScaleSkipping"):
         frame.run("generator=var_tiny", arms, control, "study.baseline=a", "study.checks=[{equal: [a, b]}]", output=tmp_path)  # type: ignore[arg-type]

@@ -10,13 +10,13 @@ from hydra.core.config_store import ConfigStore
 from hydra.utils import instantiate
 
 from sdaccel import world
+from sdaccel.cli.zoo import Model, Zoo
 from sdaccel.errors import BadInput
 from sdaccel.generators.var import init
 from sdaccel.generators.var.model import VAR
 from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.world.attributes import CLASSES
 from sdaccel.zoo import next_scale
-from sdaccel.zoo.cli import Model, Zoo
 from sdaccel.zoo.next_scale import NextScaleTask
 from sdaccel.zoo.training import Recipe, fit
 from tests.conftest import CONF

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from sdaccel.cli.zoo import main
 from sdaccel.shipped import restore
-from sdaccel.zoo.cli import main
 from sdaccel.zoo.flux_vae import VaeTask
 from sdaccel.zoo.next_scale import NextScaleTask
 from sdaccel.zoo.sheets import COLUMNS

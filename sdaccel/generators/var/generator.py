@@ -218,6 +218,7 @@ class Var:
             state_bytes=cost.state_bytes(self.geometry, itemsize=size, ch=self.ch, pixels=self.image_size**2),
             image_bytes=3 * self.image_size**2,
             calls=cost.scale_calls(var, engine=self.engine),
+            shared_bytes=size * sum(p.numel() for p in vae.parameters()),
         )
 
     def models_without_storage(self) -> tuple[VAR, VQVAE]:

@@ -25,6 +25,7 @@ from sdaccel.strategies.column_sparse.operators import SparseOperators, attached
 HERE = __name__
 
 
+@configurable(group="column_sparse", name="attention")
 @dataclass(frozen=True)
 class SparseAttention:
     """Attention of queries in groups to columns chosen per head and group."""
@@ -58,6 +59,7 @@ class SparseAttention:
         return column_count(tokens, top_keys=self.top_keys, multiple=self.counts_multiple_of)
 
 
+@configurable(group="column_sparse", name="mlp")
 @dataclass(frozen=True)
 class SparseMlp:
     """MLPs of image tokens in double blocks and of all tokens in single blocks: some neurons are recomputed per group."""
@@ -84,6 +86,7 @@ class SparseMlp:
     _target_: str = f"{HERE}.SparseMlp"
 
 
+@configurable(group="column_sparse", name="patchify")
 @dataclass(frozen=True)
 class Patchify:
     """Order of image tokens: chunks row by row, and sub-chunks within."""

@@ -146,7 +146,7 @@ class SpeculationCosts:
         parts = Parts(pair, images["image 0"]).calls(GAMMA)
         whole: Calls = {name: partial(pair.speculate, batch, gamma=GAMMA) for name, batch in images.items()}
         seconds = interleaved(parts | whole, warmup=self.warmup, repeats=self.repeats, device=pair.device)
-        prices = prices_of({name: summary(seconds[name]) for name in parts})
+        prices = prices_of({name: summary(seconds[name])["p50"] for name in parts})
         predicted = {name: cost_of(prices, rounds_from_runs(runs[name], gamma=GAMMA)) for name in images}
         found = {name: summary(seconds[name])["p50"] for name in images}
         return {

@@ -89,15 +89,15 @@ CALLS = Prices(
 """With these a cost is a number of target calls."""
 
 
-def prices_of(parts: Mapping[str, Mapping[str, float]]) -> Prices:
-    """From measured parts by name, such as `verify 3-5`: their medians."""
+def prices_of(parts: Mapping[str, float]) -> Prices:
+    """From parts by name, such as `verify 3-5`."""
     return Prices(
-        draft=lambda first, k: parts[f"draft {first}-{k}"]["p50"],
-        verify=lambda s, last: parts[f"verify {s}-{last}"]["p50"],
-        judge=lambda k: parts[f"judge {k}"]["p50"],
-        bonus=lambda k: parts[f"bonus {k}"]["p50"],
-        repaint=lambda k: parts[f"repaint {k}"]["p50"],
-        fixed=parts["fixed"]["p50"],
+        draft=lambda first, k: parts[f"draft {first}-{k}"],
+        verify=lambda s, last: parts[f"verify {s}-{last}"],
+        judge=lambda k: parts[f"judge {k}"],
+        bonus=lambda k: parts[f"bonus {k}"],
+        repaint=lambda k: parts[f"repaint {k}"],
+        fixed=parts["fixed"],
     )
 
 

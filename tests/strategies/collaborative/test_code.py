@@ -125,16 +125,16 @@ SMALL = (
 
 def test_a_study_runs_it_beside_both_models(tmp_path: Path) -> None:
     arms = (
-        "{large: {mode: original}, small: {mode: original, generator.depth: 1}, all: {draft_scales: 4}, "
+        "{large: {strategy: original}, small: {strategy: original, generator.depth: 1}, all: {draft_scales: 4}, "
         "some: {draft_scales: 2, draft_temperature: 1.1}, none: {draft_scales: 0}}"
     )
     checks = "[{equal: [large, all]}, {equal: [small, none]}]"
     options = ("study.baseline=large", "study.keep=[tokens]", "study.timing.repeats=0")
     record = frame.run(*SMALL, f"+study.arms={arms}", f"study.checks={checks}", *options, output=tmp_path)
-    assert record["content"]["verdict"] == "pass", record["content"]["failures"]
-    found = record["content"]["arms"]
-    assert found["some"]["kinds"] == {"full": 2, "refine": 2}
-    assert found["small"]["macs"] < found["some"]["macs"] < found["large"]["macs"]
+    assert record.verdict == "pass", record.failures
+    found = record.arms
+    assert found["some"].kinds == {"full": 2, "refine": 2}
+    assert found["small"].macs < found["some"].macs < found["large"].macs
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,8 @@ def test_the_published_sizes_of_flux_dev() -> None:
 
 @pytest.mark.parametrize("name", ["column_sparse", "column_sparse_attn", "column_sparse_mlp"])
 def test_a_run_from_the_command_line(name: str, tmp_path: Path) -> None:
-    content = run(f"backend={name}", "data.limit=1", output=tmp_path)["content"]
-    assert content["verdict"] == "pass"
-    assert content["arms"]["run"]["paired"]["identical"] == 0, "it is not the dense run"
+    paired = run(f"backend={name}", "data.limit=1", output=tmp_path).arms["run"].paired
+    assert paired and paired.identical == 0, "it is not the dense run"
     backend = plan(f"backend={name}", output=tmp_path).arms[1].backend
     assert [backend.attn.is_enabled, backend.mlp.is_enabled] == [name != "column_sparse_mlp", name != "column_sparse_attn"]
 

@@ -1,8 +1,6 @@
 """The benchmark of speculation on a tiny pair: what it records, what the report makes of it, and what it refuses."""
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,6 +8,8 @@ import torch
 from sdaccel.conditions import batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.var.generator import Var
+from sdaccel.records.read import view_of
+from sdaccel.records.view import Record
 from sdaccel.reporting import speculation_bound as report
 from sdaccel.reporting import style
 from sdaccel.strategies.speculative.cost_bench import Pair, Parts
@@ -32,22 +32,23 @@ SMALL = (
 
 
 @pytest.fixture(scope="module", params=["eager", "fast"])
-def record(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return benches.run(benches.plan([*SMALL, f"generator.engine={request.param}"], conf=CONF))
+def record(request: pytest.FixtureRequest) -> Record:
+    return view_of(benches.run(benches.plan([*SMALL, f"generator.engine={request.param}"], conf=CONF)))
 
 
-def test_a_record_holds_the_price_of_everything_a_round_may_do(record: dict[str, Any]) -> None:
-    assert set(record["timing"]["parts"]) == {"batch 1", "batch 2"}
-    for found in record["timing"]["parts"].values():
-        assert all(part["p50"] > 0 for part in found.values())
+def test_a_record_holds_the_price_of_everything_a_round_may_do(record: Record) -> None:
+    assert set(record.timing.parts) == {"batch 1", "batch 2"}
+    for parts in record.timing.parts.values():
+        found = {name: part.p50 for name, part in parts.items()}
+        assert min(found.values()) > 0
         for gamma in (1, 2):
             for acceptance in (0.0, 0.5, 1.0):  # walks every state; a part that is missing would be a KeyError
-                assert expected(prices_of(found), [acceptance] * 2, gamma=gamma) > found["fixed"]["p50"]
-    assert len(record["timing"]["fit"]["images"]) == 2
+                assert expected(prices_of(found), [acceptance] * 2, gamma=gamma) > found["fixed"]
+    assert list(record.timing.fits) == ["image 0", "image 1", "all"]
     assert benches.verify(record, conf=CONF) == []
 
 
-def test_the_report_reads_it(record: dict[str, Any], tmp_path: Path) -> None:
+def test_the_report_reads_it(record: Record) -> None:
     tables = (report.bound_table, report.parts_table, report.fit_table, report.memory_table)
     assert [len(table(record).rows) for table in tables] == [4, 6, 3, 0]
     with style.styled():

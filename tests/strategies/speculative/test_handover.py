@@ -263,8 +263,8 @@ SMALL = (
 def test_a_study_runs_it_and_prices_both_models(tmp_path: Path) -> None:
     checks = "[{equal: [target, none]}, {equal: [draft, all]}]"
     arms = (
-        "{target: {mode: original}, draft: {mode: original, generator.depth: 1}, none: {entry_num: 0}, half: {entry_num: 2}, "
-        "all: {entry_num: 4}}"
+        "{target: {strategy: original}, draft: {strategy: original, generator.depth: 1}, none: {entry_num: 0}, "
+        "half: {entry_num: 2}, all: {entry_num: 4}}"
     )
     record = frame.run(
         *SMALL,
@@ -275,16 +275,16 @@ def test_a_study_runs_it_and_prices_both_models(tmp_path: Path) -> None:
         "study.timing.repeats=1",
         output=tmp_path,
     )
-    assert record["content"]["verdict"] == "pass", record["content"]["failures"]
-    found = record["content"]["arms"]
-    assert found["half"]["kinds"] == {"draft": 2, "full": 2}
-    assert found["half"]["macs"] > found["target"]["macs"] > found["all"]["macs"] == found["draft"]["macs"]
-    assert found["half"]["samples"][0]["stats"] == {
+    assert record.verdict == "pass", record.failures
+    found = record.arms
+    assert found["half"].kinds == {"draft": 2, "full": 2}
+    assert found["half"].macs > found["target"].macs > found["all"].macs == found["draft"].macs
+    assert found["half"].samples[0].stats == {
         "target_runs": [1, 1, 1, 1],
         "draft_runs": [1, 1, 0, 0],
         "target_calls": 2,
     }
-    assert record["timing"]["arms"]["half"]["baseline"] == "target"
+    assert record.timing.arms["half"].baseline == "target"
 
 
 @pytest.mark.parametrize(

@@ -92,4 +92,4 @@ def test_a_study_reads_every_prompt_once_for_all_its_arms(
 
     monkeypatch.setattr(Encoders, "__init__", loaded)
     again = run(*options, "strategy.interval=3", output=tmp_path)
-    assert again["content"] != record["content"]
+    assert again.content_hash != record.content_hash

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from sdaccel.errors import BadInput
+from sdaccel.reporting import figures
 from sdaccel.studies import compose
 
 USAGE = "usage: run.py [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
@@ -49,7 +50,7 @@ def main(conf: Path) -> int:
             return 0
         if {"-m", "--multirun"} & names:
             return _multirun(overrides, conf, console if "--dry-run" in flags else None)
-        plan = compose.plan(overrides, conf=conf)
+        plan = checked(overrides, conf)
         if unproven := [arm.name for arm in plan.arms if arm.experimental]:
             console.print(f"experimental, the gate of its calibration has not passed: {', '.join(unproven)}")
         if "--dry-run" in flags:
@@ -71,14 +72,22 @@ def main(conf: Path) -> int:
         return 2
 
 
+def checked(overrides: Sequence[str], conf: Path) -> compose.Plan:
+    """The study and its figures."""
+    plan = compose.plan(overrides, conf=conf)
+    figures.validate(plan.cfg.study.figures, keep=plan.cfg.study.keep)
+    return plan
+
+
 def _run(plan: compose.Plan, console: Console) -> int:
-    from sdaccel.studies import outcome, runner
+    from sdaccel.cli import outcome
+    from sdaccel.studies import runner
 
     record = runner.run(plan, console=console)
     if record is None:
         return 0
     outcome.finish(record, plan, runner.run_folder(plan), console)
-    return 1 if record["content"]["verdict"] == "fail" else 0
+    return 1 if record.verdict == "fail" else 0
 
 
 def _multirun(overrides: Sequence[str], conf: Path, describes: Console | None) -> int:
@@ -88,7 +97,7 @@ def _multirun(overrides: Sequence[str], conf: Path, describes: Console | None) -
         jobs = [job for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
     except HydraException as error:
         raise BadInput(compose.one_line(error)) from error
-    plans = [compose.plan(job, conf=conf) for job in jobs]
+    plans = [checked(job, conf) for job in jobs]
     if describes:
         from sdaccel.studies.estimate import describe
 

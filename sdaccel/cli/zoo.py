@@ -15,9 +15,10 @@ from omegaconf import MISSING
 from omegaconf.errors import OmegaConfBaseException
 
 from sdaccel.errors import BadInput
+from sdaccel.predict.writer import to_uint8
 from sdaccel.shipped import FOLDER, restore, ship
 from sdaccel.studies.compose import one_line
-from sdaccel.zoo.sheets import draw
+from sdaccel.zoo.sheets import Sheet
 from sdaccel.zoo.training import Recipe, fit
 
 
@@ -84,3 +85,17 @@ def main(conf: Path) -> int:
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))
     return 0
+
+
+def draw(task: Any, net: Any, *, name: str, folder: Path, device: torch.device) -> list[Path]:
+    """sheet.pdf and sheet.png in the folder, if the task makes pictures at all."""
+    if not hasattr(task, "sheet"):
+        return []
+    from sdaccel.reporting import style
+    from sdaccel.reporting.sample_sheet import sheet
+
+    with torch.no_grad():
+        made: Sheet = task.sheet(net, device)
+    rows = [(row, list(to_uint8(images.clamp(0, 1)))) for row, images in made.rows.items()]
+    with style.styled():
+        return style.save(sheet(rows, made.conditions, title=f"{name}, on test scenes"), folder, "sheet")

@@ -7,11 +7,19 @@ import torch
 from PIL import Image
 
 from sdaccel.errors import BadInput
-from sdaccel.reporting.sample_sheet import FEW, chosen
-from sdaccel.studies import records
+from sdaccel.records import read, store
 
 SIDE = 256
 """Pixels; of the small models every picture is kept as it is."""
+FEW = 24
+"""Arms up to which eight pictures of each are kept, and not four."""
+
+
+def chosen(count: int, *, many: bool) -> list[int]:
+    """Samples that are shown: the first four, or eight of the first 24, which hold every third of the world's classes."""
+    if not many:
+        return list(range(min(count, 4)))
+    return list(range(0, 24, 3)) if count >= 24 else list(range(min(count, 8)))
 
 
 def find(identifier: str, roots: list[Path]) -> Path:
@@ -21,7 +29,7 @@ def find(identifier: str, roots: list[Path]) -> Path:
     if "/" in identifier:
         raise BadInput(f"record {identifier} is no file; give the path of a record.json or an id.")
     paths = [p for root in roots for p in [*root.glob(f"{identifier}*/record.json"), *root.glob(f"*/{identifier}*.json")]]
-    found = {record["id"]: (path, record) for path in sorted(paths) for record in [records.load(path)]}
+    found = {record["id"]: (path, record) for path in sorted(paths) for record in [store.load(path)]}
     if len(found) > 1:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         found = {name: pair for name, pair in found.items() if pair[1]["provenance"]["device"] == device} or found
@@ -43,19 +51,19 @@ def thumbnail(image: Path, target: Path) -> None:
 
 def promote(path: Path, *, samples: Path, reports: Path) -> Path:
     """Copy the record and the thumbnails of its first samples; every image is named by the hash that stands in the record."""
-    record = records.load(path)
-    target = reports / "results" / record["content"]["config"]["study"]["name"] / f"{record['id']}.json"
+    record = read.load(path)
+    target = reports / "results" / record.study.name / f"{record.id}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     thumbnails = reports / "thumbnails"
     thumbnails.mkdir(parents=True, exist_ok=True)
-    for name, arm in record["content"]["arms"].items():
-        folder = samples / record["samples"][name]
-        many = "metrics" in record["content"]["config"] and len(record["content"]["arms"]) <= FEW
-        rows = chosen(len(arm["samples"]), many=many)
-        for sample in (arm["samples"][i] for i in rows):
-            image = folder / f"{sample['index']:06d}.png"
+    for name, arm in record.arms.items():
+        rows = chosen(len(arm.samples), many=bool(record.measured) and len(record.arms) <= FEW)
+        for sample in (arm.samples[i] for i in rows):
+            image = samples / record.folders[name] / f"{sample.index:06d}.png"
             if not image.is_file():
                 raise BadInput(f"sample {image} of arm {name} is gone; run the study again, then promote.")
-            thumbnail(image, thumbnails / f"{sample['image'][:16]}.png")
-    records.save(record, target)
+            thumbnail(image, thumbnails / f"{sample.image[:16]}.png")
+    for file in (store.sidecar(path), path):
+        if file.is_file():
+            shutil.copyfile(file, target if file == path else store.sidecar(target))
     return target

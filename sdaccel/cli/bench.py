@@ -1,0 +1,51 @@
+"""`experiments/bench.py +bench=NAME`: measure, write the record, show a line per case and arm."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from sdaccel.cli import CONF, told
+from sdaccel.records import read, store
+from sdaccel.records.view import Benched, Record
+from sdaccel.studies import benches
+
+MIB = 2**20
+
+
+def main(overrides: list[str], *, conf: Path = CONF) -> int:
+    return told(lambda: _bench(overrides, conf))
+
+
+def _bench(overrides: list[str], conf: Path) -> int:
+    plan = benches.plan(overrides, conf=conf)
+    made = benches.run(plan)
+    path = plan.output / made["id"] / "record.json"
+    store.save(made, path)
+    show(read.load(path), Console(highlight=False, width=160))
+    print(f"record {path}")
+    return 0
+
+
+def show(record: Record, console: Console) -> None:
+    """One line per case and arm, then the case's floor."""
+    table = Table("case", "arm", "p50 ms", "p10 .. p90", "speed-up", "of floor", "memory MiB", "J", "phases, ms")
+    for case, found in record.timing.cases.items():
+        for name, arm in found.arms.items():
+            table.add_row(case, name + (f" ({arm.recompiled} recompiled)" if arm.recompiled else ""), *_cells(arm))
+        work = record.content["work"][case]
+        says = f"{work['bytes'] / MIB:.1f} MiB, {2 * work['macs'] / 1e9:.2f} GFLOP"
+        table.add_row(case, "floor", f"{1e3 * found.floor_seconds:.3f}", says, "", "", "", "", "")
+    console.print(table)
+
+
+def _cells(arm: Benched) -> list[str]:
+    return [
+        f"{1e3 * arm.seconds.p50:.3f}",
+        f"{1e3 * arm.seconds.p10:.3f} .. {1e3 * arm.seconds.p90:.3f}",
+        f"{arm.speedup.p50:.2f}",
+        f"{100 * arm.of_floor:.0f} %",
+        "" if arm.memory_bytes is None else f"{arm.memory_bytes / MIB:.0f}",
+        "" if arm.joules is None else f"{arm.joules:.2f}",
+        ", ".join(f"{phase} {1e3 * value:.1f}" for phase, value in arm.phases.items()),
+    ]

@@ -1,0 +1,70 @@
+"""What a finished study shows: the verdicts on the screen, figures beside the record, a mirror to W&B when asked for."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as OnScreen
+
+from sdaccel.records.view import Record, Sample
+from sdaccel.reporting.cells import Range, Table, shown
+from sdaccel.reporting.quality import quality
+from sdaccel.reporting.tables import summary
+from sdaccel.reporting.winners import winners
+from sdaccel.samples import Samples
+from sdaccel.studies.compose import Plan
+
+ON_SCREEN = ("judge.class", "judge.mean", "fid", "kid", "clip_score", "clip_top1", "psnr")
+
+
+def finish(record: Record, plan: Plan, folder: Path, console: Console) -> None:
+    show(record, console)
+    if plan.cfg.study.figures:
+        from sdaccel.reporting.figures import draw
+
+        def find(arm: str, sample: Sample) -> Path:
+            return Samples(folder.parent / "samples" / record.folders[arm]).image(sample.index)
+
+        console.print(f"figures {', '.join(str(path) for path in draw(record, folder, find=find))}")
+    if plan.cfg.logger.wandb:
+        import wandb
+
+        from sdaccel.cli.wandb_mirror import mirror
+
+        logger = plan.cfg.logger
+        try:
+            mirror(record, samples=folder.parent / "samples", folder=folder, project=logger.project, offline=logger.offline)
+        except wandb.Error as error:
+            console.print(f"W&B mirror failed ({str(error).splitlines()[0]}); the record is on disk, run again to mirror it.")
+    console.print(f"record {folder / 'record.json'} · content {record.content_hash[:12]}")
+
+
+def show(record: Record, console: Console) -> None:
+    """One row per check and role, the worst arm of those it looked at; then time, quality and pixels."""
+    if record.checks:
+        _print(summary(record), record.study.question or record.id, console)
+    for reason in record.failures:
+        console.print(f"FAILED: {reason}")
+    for name, timed in record.timing.arms.items():
+        speedup, ceiling = timed.speedup, record.arms[name].mac_ceiling
+        beside = f", {speedup.p50:.2f}x [{speedup.p10:.2f}, {speedup.p90:.2f}]" if speedup else ""
+        limit = f" (MAC ceiling {ceiling:.2f}x)" if ceiling else ""
+        memory = f", peak {timed.peak_bytes / 2**20:,.0f} MiB beside the weights" if timed.peak_bytes else ""
+        console.print(f"{name}: {timed.seconds.p50:.3f} s per batch{beside} {limit}{memory}")
+    for found in (quality(record, shown=ON_SCREEN), winners(record)):
+        if found.rows:
+            _print(found, found.name, console)
+    for name, arm in record.arms.items():
+        if (paired := arm.paired) and paired.against != name and paired.psnr is not None:
+            same = f", {paired.identical} of {paired.n} identical" if paired.identical else ""
+            console.print(f"{name}: PSNR {paired.psnr:.1f} dB against {paired.against}{same}")
+    console.print(f"verdict: {record.verdict.upper()}" + (f" ({record.weights})" if record.weights else ""))
+
+
+def _print(table: Table, title: str, console: Console) -> None:
+    """Without intervals, which the report's tables hold."""
+    on_screen = OnScreen(title=title, title_justify="left")
+    for name, number in zip(table.columns, table.numeric, strict=True):
+        on_screen.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in table.rows:
+        on_screen.add_row(*(shown(cell.estimate if isinstance(cell, Range) else cell, missing=table.missing) for cell in row))
+    console.print(on_screen)

@@ -1,0 +1,19 @@
+"""`experiments/report.py`: figures, tables and index.html of the committed records."""
+
+import argparse
+from pathlib import Path
+
+from sdaccel.cli import REPORTS, told
+from sdaccel.reporting.build import build
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="the folder that holds results/")
+    return told(lambda: _report(parser.parse_args().reports))
+
+
+def _report(reports: Path) -> int:
+    written = build(reports)
+    print(f"{len(written)} files written; open {written[-1]}")
+    return 0

@@ -1,0 +1,303 @@
+"""A record as reports read it: typed, frozen, and the same whatever version wrote it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Series = Sequence[float | None]
+"""One value per step; None where nothing finite was measured."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A generator, backend, strategy or benchmark by its registered name."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is known of a model that an arm runs: its generator, or one beside it."""
+
+    depth: int | None = None
+    scales: Sequence[int] = ()
+    """Side lengths in tokens of a next-scale model."""
+    weight_bytes: int | None = None
+    shared_bytes: int = 0
+    """Of these, what models beside each other share: the tokenizer."""
+    decode_macs: float | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    exact: bool = False
+    """The strategy keeps the distribution of the unaccelerated run."""
+    random_weights: bool = False
+    """Of any of its models."""
+    models: Mapping[str, Model] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Control:
+    """A negative control: the bug planted, the arm it stands for, and the check that must fail it."""
+
+    mutant: str
+    stands_for: str
+    fails: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of an arm, with the ends of its interval where it has one."""
+
+    estimate: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    note: str = ""
+    """Why something is missing."""
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Pixels against those of another arm on the same noise."""
+
+    against: str
+    identical: int
+    psnr: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    index: int
+    image: str
+    """Hash of its pixels."""
+    arrays: Mapping[str, str] = field(default_factory=dict)
+    stats: Mapping[str, Any] = field(default_factory=dict)
+    """What the strategy counted on the way."""
+
+
+class Each(NamedTuple):
+    """What belongs to single samples."""
+
+    samples: Sequence[Sample] = ()
+    values: Mapping[str, Series] = {}
+    """Metric -> one value per sample, of metrics that have such."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    name: str
+    template: str
+    generator: Part
+    backend: Part
+    strategy: Part
+    point: Mapping[str, Any] = field(default_factory=dict)
+    """The values it has of everything that was a list or varied."""
+    facts: Facts = field(default_factory=Facts)
+    control: Control | None = None
+    experimental: bool = False
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """What its steps did -> how many."""
+    macs: float = 0.0
+    mac_ceiling: float | None = None
+    """Speed-up that its multiply-accumulates would allow."""
+    paired: Paired | None = None
+    per_step: Mapping[str, Series] = field(default_factory=dict)
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    """Nested lists of numbers, means over samples."""
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    each: Callable[[], Each] = field(default=Each, repr=False, compare=False)
+    """Read when it is asked for."""
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        return self.each().samples
+
+    @property
+    def values(self) -> Mapping[str, Series]:
+        return self.each().values
+
+    @property
+    def generated(self) -> Model:
+        """Its generator's model."""
+        return self.facts.models.get("generator", Model())
+
+    @property
+    def cost(self) -> float | None:
+        """Multiply-accumulates relative to the baseline's."""
+        return 1 / self.mac_ceiling if self.mac_ceiling else None
+
+    def estimate(self, metric: str) -> float | None:
+        """None where it was not measured, or has no value."""
+        return self.metrics[metric].estimate if metric in self.metrics else None
+
+    def known(self, metric: str) -> float:
+        """Of a metric that has a value."""
+        estimate = self.estimate(metric)
+        assert estimate is not None, f"{self.name} has no {metric}"
+        return estimate
+
+
+@dataclass(frozen=True)
+class Check:
+    check: str
+    arm: str
+    against: str
+    measured: float | None
+    bound: float
+    passed: bool | None
+    """None: open."""
+    where: str
+    series: Series | None
+    control: bool
+    relation: str = "<="
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    p10: float
+    p50: float
+    p90: float
+    n: int = 0
+
+
+@dataclass(frozen=True)
+class Timed:
+    """An arm of a study that was timed."""
+
+    seconds: Quantiles
+    """Of a batch."""
+    baseline: str | None = None
+    speedup: Quantiles | None = None
+    peak_bytes: int | None = None
+    rounds: Sequence[float] = ()
+    """Seconds of every round, in order; not in records of the first format."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    name: str
+    seconds: float
+    runs: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Benched:
+    """An arm of a benchmark's case."""
+
+    seconds: Quantiles
+    speedup: Quantiles
+    of_floor: float
+    memory_bytes: int | None = None
+    joules: float | None = None
+    images: int = 1
+    phases: Mapping[str, float] = field(default_factory=dict)
+    kernels: Sequence[Kernel] = ()
+    recompiled: int = 0
+    rounds: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    floor_seconds: float
+    arms: Mapping[str, Benched]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What an engine drew otherwise than the reference on the same canvas."""
+
+    relative_l2: float
+    tokens: int
+    different: int
+    unexplained: int
+
+
+class Fit(NamedTuple):
+    """Seconds by a sum of parts, beside the clock."""
+
+    predicted: float
+    measured: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Empty where nothing was timed."""
+
+    batch_size: int = 0
+    arms: Mapping[str, Timed] = field(default_factory=dict)
+    cases: Mapping[str, Case] = field(default_factory=dict)
+    """Of a benchmark, as all that follows."""
+    parts: Mapping[str, Mapping[str, Quantiles]] = field(default_factory=dict)
+    fits: Mapping[str, Fit] = field(default_factory=dict)
+    agreement: Mapping[str, Agreement] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    name: str
+    question: str = ""
+    baseline: str = ""
+    figures: Sequence[str] = ()
+    keep: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Git:
+    commit: str
+    dirty: str | None = None
+    """Hash of what differs from it."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    command: Sequence[str] = ()
+    code: str = ""
+    git: Git | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    python: str = ""
+    device: str = ""
+    device_name: str = ""
+    torch: str = ""
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    study: Study
+    arms: Mapping[str, Arm]
+    id: str = ""
+    content_hash: str = ""
+    checks: Sequence[Check] = ()
+    failures: Sequence[str] = ()
+    verdict: str = "no claim"
+    timing: Timing = field(default_factory=Timing)
+    conditions: Sequence[str | int] = ()
+    bench: Part | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Arm -> where its samples were written."""
+    random_weights: bool = False
+    """Of a benchmark; those of a study are its arms' to say."""
+    content: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """As it is hashed, for comparisons and mirrors."""
+
+    @property
+    def measured(self) -> dict[str, Arm]:
+        """Arms that have metrics."""
+        return {name: arm for name, arm in self.arms.items() if arm.metrics}
+
+    @property
+    def weights(self) -> str:
+        """A word on random weights, where any are."""
+        random = [arm.facts.random_weights for arm in self.arms.values()] or [self.random_weights]
+        some = "" if all(random) else f" in {sum(random)} of {len(random)} arms"
+        return f"random weights{some}" if any(random) else ""
