@@ -47,7 +47,7 @@ CLASSES = {
     "SpeculationCosts": "speculation",
 }
 """Class as such records name it -> its registered name."""
-EXACT = ("speculative_coupled", "speculative_rejection")
+EXACT = ("original", "collect", "diffusers", "speculative_profile", "speculative_coupled", "speculative_rejection")
 DECODE_MACS: dict[tuple[Any, Any], float] = {(160, 256): 196856774656.0}
 """By the tokenizer's width and the picture's: the published one's."""
 

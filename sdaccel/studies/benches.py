@@ -19,7 +19,7 @@ from sdaccel.records import store
 from sdaccel.records.names import named, random_weights
 from sdaccel.records.verify import content_differs
 from sdaccel.records.view import Record
-from sdaccel.registry import name_of
+from sdaccel.registry import name_at
 from sdaccel.studies.arms import plain
 from sdaccel.studies.compose import one_line, register
 from sdaccel.studies.provenance import numerics, provenance
@@ -78,8 +78,8 @@ def plan(overrides: Sequence[str], *, conf: Path, device: str | None = None) -> 
     own = {key: value for key, value in plain(cfg.bench).items() if key != "_target_"}
     options = {key: value for key, value in plain(cfg.generator).items() if not key.endswith("weights")}
     config = {
-        "bench": {"name": benchmark.name} | named(own, name_of),
-        "generator": named(options, name_of) | {"identity": generator.identity()},  # whose hashes stand for the weights' paths
+        "bench": {"name": benchmark.name} | named(own, name_at),
+        "generator": named(options, name_at) | {"identity": generator.identity()},  # whose hashes stand for the weights' paths
     }
     return Plan(benchmark, generator, config, found, Path(cfg.output), list(overrides))
 

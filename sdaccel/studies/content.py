@@ -9,7 +9,7 @@ import numpy as np
 from sdaccel.metrics.aggregate import Scores
 from sdaccel.metrics.paired import paired_psnr
 from sdaccel.records.names import random_weights
-from sdaccel.registry import name_of
+from sdaccel.registry import name_at
 from sdaccel.samples import canonical, digest
 from sdaccel.studies.arms import Arm, Price, plain
 from sdaccel.studies.checks import Result, Verdict, failures
@@ -30,7 +30,7 @@ def study_config(plan: Plan) -> dict[str, Any]:
     kept = {key: value for key, value in cfg.items() if key not in NOT_CONTENT}
     kept["data"] = {"conditions": plan.conditions, "batch_size": cfg["data"]["batch_size"]}
     if identity := plan.metrics.identity():
-        kept["metrics"] = {"name": name_of(cfg["metrics"]["_target_"])} | identity
+        kept["metrics"] = {"name": name_at(cfg["metrics"]["_target_"])} | identity
     kept["arms"] = {arm.name: arm.config | arm.identities() for arm in plan.arms}
     return kept
 
@@ -115,7 +115,7 @@ def facts(arm: Arm, price: Price) -> dict[str, Any]:
     known = {"generator": identities["identity"], **identities.get("beside", {})}
     models, costs = {"generator": arm.generator, **arm.beside}, {"generator": price.generator, **price.beside}
     return {
-        "exact": bool(getattr(getattr(arm.strategy, "declares", arm.strategy), "exact", False)),
+        "exact": arm.strategy.declares.exact,
         "random_weights": any(random_weights(vars(model), known[name]) for name, model in models.items()),
         "models": {
             name: {

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sdaccel.studies.promote import promote
+from sdaccel.records.promote import promote
 
 from tests.metrics.tiny import world_clip
 from tests.studies.frame import INTERVAL1, run

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from sdaccel.generators.base import Tells
 from sdaccel.generators.nextscale.canvas import Canvas
 
 
@@ -98,7 +99,7 @@ class ScaleSeam(Protocol):
         ...
 
 
-class ScaleRule(Protocol):
+class ScaleRule(Tells, Protocol):
     """What a strategy made for one generation."""
 
     def scale(self, scale: int) -> str:
@@ -107,7 +108,7 @@ class ScaleRule(Protocol):
 
 
 @runtime_checkable
-class Decoder(Protocol):
+class Decoder(Tells, Protocol):
     """A rule that takes the whole generation in hand."""
 
     def decode(self) -> list[str]:

@@ -19,12 +19,13 @@ from torch import Tensor
 
 from sdaccel.generators.nextscale.scales import lengths, offsets
 from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.strategies.base import Untold
 from sdaccel.strategies.speculative.gammas import Gamma
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
 from sdaccel.strategies.speculative.ledger import Ledger
 
 
-class Speculation:
+class Speculation(Untold):
     """One generation."""
 
     def __init__(

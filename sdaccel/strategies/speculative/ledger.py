@@ -10,10 +10,12 @@ from torch import Tensor
 
 from sdaccel.strategies.speculative.distributions import kl, probabilities, total_variation
 from sdaccel.strategies.speculative.judge import Drafted
+from sdaccel.strategies.two_models import RUNS
 
 COUNTS = ("target_calls", "drafted", "accepted")
-RUNS = ("target_runs", "draft_runs")
 DISTANCES = ("stood", "match", "same", "tv", "kl", "whole")
+STATS = (*COUNTS, "wasted", *RUNS, *DISTANCES)
+"""All that a ledger may tell."""
 
 
 class Ledger:
