@@ -7,7 +7,8 @@ from rich.table import Table
 
 from sdaccel.cli import CONF, told
 from sdaccel.records import read, store
-from sdaccel.records.view import Benched, Record
+from sdaccel.records.timing import Benched
+from sdaccel.records.view import Record
 from sdaccel.studies import benches
 
 MIB = 2**20

@@ -85,7 +85,7 @@ def current(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _arm(arm: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    gone = ("mode", "samples", "values")
+    gone, control = ("mode", "samples", "values"), arm["control"]
     beside = {name: (config["strategy"][name], identity) for name, identity in config.get("beside", {}).items()}
     models = {"generator": (config["generator"], config["identity"]), **beside}
     facts = {
@@ -93,7 +93,9 @@ def _arm(arm: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
         "random_weights": any(random_weights(*model) for model in models.values()),
         "models": {name: _model(*model) for name, model in models.items()},
     }
-    return {k: v for k, v in arm.items() if k not in gone} | {"point": current(arm["point"]), "facts": facts}
+    control = control and {"mutant": control["mutant"], "stands_for": control["for"], "fails": control["fails"]}
+    own = {"point": current(arm["point"]), "facts": facts, "control": control}
+    return {key: value for key, value in arm.items() if key not in gone} | own
 
 
 def _model(options: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:

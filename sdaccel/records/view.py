@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
+
+from sdaccel.records.timing import Timing
 
 Series = Sequence[float | None]
 """One value per step; None where nothing finite was measured."""
@@ -83,11 +85,12 @@ class Sample:
     """What the strategy counted on the way."""
 
 
-class Each(NamedTuple):
+@dataclass(frozen=True)
+class Each:
     """What belongs to single samples."""
 
     samples: Sequence[Sample] = ()
-    values: Mapping[str, Series] = {}
+    values: Mapping[str, Series] = field(default_factory=dict)
     """Metric -> one value per sample, of metrics that have such."""
 
 
@@ -161,87 +164,6 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Quantiles:
-    p10: float
-    p50: float
-    p90: float
-    n: int = 0
-
-
-@dataclass(frozen=True)
-class Timed:
-    """An arm of a study that was timed."""
-
-    seconds: Quantiles
-    """Of a batch."""
-    baseline: str | None = None
-    speedup: Quantiles | None = None
-    peak_bytes: int | None = None
-    rounds: Sequence[float] = ()
-    """Seconds of every round, in order; not in records of the first format."""
-
-
-@dataclass(frozen=True)
-class Kernel:
-    name: str
-    seconds: float
-    runs: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Benched:
-    """An arm of a benchmark's case."""
-
-    seconds: Quantiles
-    speedup: Quantiles
-    of_floor: float
-    memory_bytes: int | None = None
-    joules: float | None = None
-    images: int = 1
-    phases: Mapping[str, float] = field(default_factory=dict)
-    kernels: Sequence[Kernel] = ()
-    recompiled: int = 0
-    rounds: Sequence[float] = ()
-
-
-@dataclass(frozen=True)
-class Case:
-    floor_seconds: float
-    arms: Mapping[str, Benched]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """What an engine drew otherwise than the reference on the same canvas."""
-
-    relative_l2: float
-    tokens: int
-    different: int
-    unexplained: int
-
-
-class Fit(NamedTuple):
-    """Seconds by a sum of parts, beside the clock."""
-
-    predicted: float
-    measured: float
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Empty where nothing was timed."""
-
-    batch_size: int = 0
-    arms: Mapping[str, Timed] = field(default_factory=dict)
-    cases: Mapping[str, Case] = field(default_factory=dict)
-    """Of a benchmark, as all that follows."""
-    parts: Mapping[str, Mapping[str, Quantiles]] = field(default_factory=dict)
-    fits: Mapping[str, Fit] = field(default_factory=dict)
-    agreement: Mapping[str, Agreement] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Study:
     name: str
     question: str = ""
@@ -260,7 +182,8 @@ class Git:
 @dataclass(frozen=True)
 class Provenance:
     command: Sequence[str] = ()
-    code: str = ""
+    code: str | Mapping[str, str] = ""
+    """Fingerprint of what decides samples, by arm; of records of the first format one for all."""
     git: Git | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)
     python: str = ""

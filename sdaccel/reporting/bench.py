@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sdaccel.errors import BadInput
-from sdaccel.records.view import Case, Record
+from sdaccel.records.timing import Case
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.cells import Cell, Range, Table, spanned
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from sdaccel.records.view import Metric, Quantiles
+from sdaccel.records.timing import Quantiles
+from sdaccel.records.view import Metric
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdaccel.errors import BadInput
-from sdaccel.records.view import Arm, Check, Quantiles, Record, Series
+from sdaccel.records.timing import Quantiles
+from sdaccel.records.view import Arm, Check, Record, Series
 from sdaccel.reporting import series, style
 from sdaccel.reporting.acceptance import acceptance_profile
 from sdaccel.reporting.axis import LogWithZero

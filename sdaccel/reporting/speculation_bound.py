@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sdaccel.errors import BadInput
-from sdaccel.records.view import Quantiles, Record
+from sdaccel.records.timing import Quantiles
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.cells import Cell, Table, spanned
 from sdaccel.strategies.speculative.expectation import expected, prices_of
@@ -75,7 +76,8 @@ def fit_table(record: Record) -> Table:
     """The sum of parts beside the clock."""
     columns = ("run of the trained pair", "sum of parts (ms)", "clock (ms)", "ratio", f"within {BAR:.0%}")
     rows: list[tuple[Cell, ...]] = []
-    for name, fit in record.timing.fits.items():
+    whole = record.timing.fit
+    for name, fit in ({**whole.images, "all": whole} if whole else {}).items():
         ratio = fit.predicted / fit.measured
         fits = "yes" if abs(ratio - 1) <= BAR else "no"
         rows.append((name, 1e3 * fit.predicted, 1e3 * fit.measured, ratio, fits))

@@ -94,7 +94,7 @@ def _arm_content(result: Result) -> dict[str, Any]:
     return {
         "template": arm.template,
         "point": arm.point,
-        "control": {"for": arm.stands_for, "fails": arm.fails, "mutant": arm.mutant} if arm.mutant else None,
+        "control": {"mutant": arm.mutant, "stands_for": arm.stands_for, "fails": arm.fails} if arm.mutant else None,
         "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
         "macs": result.macs,
         "facts": facts(arm, _price(result)),

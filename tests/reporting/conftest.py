@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sdaccel.records.promote import promote
 
+from sdaccel.records.promote import promote
 from tests.metrics.tiny import world_clip
 from tests.studies.frame import INTERVAL1, run
 

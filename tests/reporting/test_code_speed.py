@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from sdaccel.errors import BadInput
-from sdaccel.records.view import Record, Timing
+from sdaccel.records.timing import Timing
+from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.code_speed import PUBLISHED, code_speed, code_speed_table
 from tests.studies import frame

@@ -11,7 +11,8 @@ import pytest
 from matplotlib.lines import Line2D
 
 from sdaccel.errors import BadInput
-from sdaccel.records.view import Arm, Part, Record, Timing
+from sdaccel.records.timing import Timing
+from sdaccel.records.view import Arm, Part, Record
 from sdaccel.reporting import figures, series, style
 from sdaccel.reporting.build import read
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from sdaccel.errors import BadInput
 from sdaccel.records.promote import chosen
-from sdaccel.records.view import Record, Timing
+from sdaccel.records.timing import Timing
+from sdaccel.records.view import Record
 from sdaccel.reporting import figures, quality_cost, sample_sheet, style, tables
 from sdaccel.reporting.build import build, read
 from sdaccel.reporting.cells import Range, shown

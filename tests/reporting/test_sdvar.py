@@ -8,7 +8,8 @@ import pytest
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
-from sdaccel.records.view import Arm, Each, Metric, Part, Quantiles, Record, Sample, Study, Timed, Timing
+from sdaccel.records.timing import Quantiles, Timed, Timing
+from sdaccel.records.view import Arm, Each, Metric, Part, Record, Sample, Study
 from sdaccel.reporting import figures, style, tables
 from sdaccel.reporting.entry_sweep import entry_sweep, handed_over
 from sdaccel.reporting.sdvar_bounds import Work, compute_bound, latency_bound, memory, official, work_of

@@ -69,7 +69,7 @@ def _package(root: Path) -> None:
 
 def test_a_strategy_of_another_package_runs_by_name(tmp_path: Path) -> None:
     _package(tmp_path)
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     small = ["generator.num_steps=6", "study.timing.repeats=0", "data.limit=1", f"output={tmp_path}/runs"]
 
     def command(*overrides: str) -> "subprocess.CompletedProcess[str]":

@@ -44,7 +44,7 @@ def test_a_record_holds_the_price_of_everything_a_round_may_do(record: Record) -
         for gamma in (1, 2):
             for acceptance in (0.0, 0.5, 1.0):  # walks every state; a part that is missing would be a KeyError
                 assert expected(prices_of(found), [acceptance] * 2, gamma=gamma) > found["fixed"]
-    assert list(record.timing.fits) == ["image 0", "image 1", "all"]
+    assert record.timing.fit and list(record.timing.fit.images) == ["image 0", "image 1"]
     assert benches.verify(record, conf=CONF) == []
 
 
