@@ -122,7 +122,7 @@ def test_lazy_imports_and_reexports_are_followed_and_those_for_types_are_not(
     folder.mkdir()
     for name, text in {
         "__init__": "",
-        "top": "from typing import TYPE_CHECKING\nimport json\nfrom . import middle\nif TYPE_CHECKING:\n    from . import types",
+        "top": "from typing import TYPE_CHECKING\nfrom . import middle\nif TYPE_CHECKING:\n    from . import types",
         "middle": "def f():\n    from of_a_test.lazy import x\n    import numpy.linalg\n",
         "lazy": "x = 1\n",
         "types": "T = int\n",
