@@ -64,7 +64,7 @@ def executed(arm: Arm) -> set[Path]:
 def files_of(arm: Arm, monkeypatch: pytest.MonkeyPatch) -> set[Path]:
     """The sources that its fingerprint hashes."""
     found: list[closure.Closure] = []
-    monkeypatch.setattr(closure.Closure, "fingerprint", lambda self: found.append(self) or "")
+    monkeypatch.setattr(closure.Closure, "fingerprint", found.append)
     code_fingerprint(arm)
     monkeypatch.undo()
     return set(found[0].files.values())
