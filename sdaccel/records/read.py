@@ -36,7 +36,7 @@ def view_of(raw: Json, *, each: Callable[[], Json] = dict) -> Record:
 
 
 def _parsed(kind: Any, value: Any) -> Any:
-    """A value of JSON as a field of this type: dataclasses, lists and mappings of them. Entries without a field are left out."""
+    """A value of JSON as a field of this type: dataclasses, lists and mappings of them; what has no field is left out."""
     if value is None or _bare(kind):
         return value
     if kind is Part:

@@ -19,10 +19,10 @@ from tests.studies import frame
 PACKAGE = ROOT / "sdaccel"
 FLUX = (
     "study.baseline=a",
-    "+study.arms={a: {mode: original}, b: {backend: column_sparse, mode: hicache, interval: 2, max_order: 1, audit: true},"
-    " w: {mode: taylor, interval: 2, max_order: 1, watch: true}}",
+    "+study.arms={a: {strategy: original}, "
+    "b: {backend: column_sparse, strategy: hicache, interval: 2, max_order: 1, audit: true}, w: {strategy: taylor, interval: 2, max_order: 1, watch: true}}",
     "study.checks=[{all_full: [a]}, {anchors_written: [b]}]",
-    "+study.controls={c: {for: b, backend: column_sparse, mode: hicache, interval: 2, max_order: 1, audit: true,"
+    "+study.controls={c: {for: b, backend: column_sparse, strategy: hicache, interval: 2, max_order: 1, audit: true,"
     " mutant: missed_ticks, fails: anchors_written}}",
 )
 VAR = (
@@ -31,9 +31,9 @@ VAR = (
     "data.labels=[1,2]",
     "study.baseline=a",
     "study.timing.repeats=0",
-    "+study.arms={a: {mode: original}, b: {mode: speculative_coupled}, c: {mode: handover, entry_num: 3}}",
+    "+study.arms={a: {strategy: original}, b: {strategy: speculative_coupled}, c: {strategy: handover, entry_num: 3}}",
     "study.checks=[{all_full: [a, b]}]",
-    "+study.controls={m: {for: b, mode: speculative_coupled, mutant: unverified, fails: all_full}}",
+    "+study.controls={m: {for: b, strategy: speculative_coupled, mutant: unverified, fails: all_full}}",
 )
 
 
