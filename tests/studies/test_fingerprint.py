@@ -20,7 +20,8 @@ PACKAGE = ROOT / "sdaccel"
 FLUX = (
     "study.baseline=a",
     "+study.arms={a: {strategy: original}, "
-    "b: {backend: column_sparse, strategy: hicache, interval: 2, max_order: 1, audit: true}, w: {strategy: taylor, interval: 2, max_order: 1, watch: true}}",
+    "b: {backend: column_sparse, strategy: hicache, interval: 2, max_order: 1, audit: true},"
+    " w: {strategy: taylor, interval: 2, max_order: 1, watch: true}}",
     "study.checks=[{all_full: [a]}, {anchors_written: [b]}]",
     "+study.controls={c: {for: b, backend: column_sparse, strategy: hicache, interval: 2, max_order: 1, audit: true,"
     " mutant: missed_ticks, fails: anchors_written}}",
