@@ -91,7 +91,7 @@ def test_what_cannot_be_meant_is_one_line(line: str, says: str) -> None:
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "chipmunk"])
 def test_every_mode_composes(mode: str) -> None:
     plan = compose.plan([*overrides(["--mode", mode]), "data.prompts=[a cat]"], conf=CONF)
-    assert plan.arms[-1].config["strategy"]["_target_"].startswith("sdaccel.strategies.")
+    assert plan.arms[-1].config["strategy"]["name"] == MODES[mode]
 
 
 def test_the_models_of_the_launcher_are_the_official_ones() -> None:
