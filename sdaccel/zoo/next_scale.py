@@ -9,11 +9,11 @@ from torch.nn import functional as F
 
 from sdaccel import world
 from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, inputs
 from sdaccel.generators.nextscale.tokens import PhiloxRace
 from sdaccel.generators.var import init
 from sdaccel.generators.var.model import VAR, Geometry
 from sdaccel.generators.var.sampler import Sampling, sample
-from sdaccel.generators.var.vqvae import VQVAE, inputs
 from sdaccel.metrics.judge import Judge
 from sdaccel.noise import Stream, sample_seeds, uniform
 from sdaccel.shipped import restore

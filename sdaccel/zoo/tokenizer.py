@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from sdaccel import world
 from sdaccel.generators.nextscale.canvas import as_map
 from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var import init
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.noise import Stream, words
 from sdaccel.world.render import render
 from sdaccel.zoo.sheets import COLUMNS, Sheet

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import TorchGeneratorRace
 from sdaccel.generators.var.model import VAR
 from sdaccel.generators.var.sampler import Sample, Sampling, ScaleLoop, upstream_labels
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.strategies.speculative.handover import Handover, HandoverRule
 from sdaccel.strategies.speculative.masks import CORRECT, visibility
 from tests.conformance.cases import Case, Line

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.scales import PATCH_NUMS, TICKS, offsets, phi_indices
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import TorchGeneratorRace
 from sdaccel.generators.var.model import VAR, Geometry
 from sdaccel.generators.var.sampler import Sampling, sample, upstream_labels
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.generators.var.weights import Shapes, infer_geometry, materialise
 from tests.conformance.cases import Case, Line
 from tests.conformance.compare import compare, distance, missing

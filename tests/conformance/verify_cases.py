@@ -7,10 +7,10 @@ from torch import Tensor
 
 from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import TorchGeneratorRace
 from sdaccel.generators.var.model import VAR
 from sdaccel.generators.var.sampler import Sampling, ScaleLoop
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.distributions import probabilities, total_variation
 from sdaccel.strategies.speculative.gammas import Fixed

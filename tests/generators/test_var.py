@@ -14,11 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from sdaccel.conditions import Batch, batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.scales import PATCH_NUMS
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import PhiloxRace
 from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.generators.var.model import VAR, Geometry
 from sdaccel.generators.var.sampler import GuidedRun, Sampling, sample
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.strategies.plain import Original
 
 CONF = Path(__file__).parents[2] / "conf"

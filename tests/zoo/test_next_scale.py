@@ -11,9 +11,9 @@ from hydra.utils import instantiate
 
 from sdaccel import world
 from sdaccel.errors import BadInput
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var import init
 from sdaccel.generators.var.model import VAR
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.world.attributes import CLASSES
 from sdaccel.zoo import next_scale
 from sdaccel.zoo.cli import Model, Zoo

@@ -6,9 +6,9 @@ R = 2 rows [cond; uncond] · C width · D depth · l_k tokens of scale k · n_k 
 import torch
 
 from sdaccel.generators.nextscale.scales import lengths, offsets
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var.model import VAR, Geometry
 from sdaccel.generators.var.sampler import GuidedRun
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.measure.macs import forward_macs, operator_calls
 
 ROWS = 2

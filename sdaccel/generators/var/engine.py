@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import PhiloxRace
 from sdaccel.generators.var.model import VAR
 from sdaccel.generators.var.sampler import Sample, Sampling, ScaleLoop
-from sdaccel.generators.var.vqvae import VQVAE
 
 ENGINES = ("eager", "autocast", "fast")
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from sdaccel.generators.nextscale.canvas import as_tokens, shrink
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import PhiloxRace, combine, keep
 from sdaccel.generators.var.engine_fast import FastRun
 from sdaccel.generators.var.model import VAR
 from sdaccel.generators.var.sampler import GuidedRun, Sampling, ScaleLoop
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.kernels import race
 from sdaccel.kernels.race import guided_race, knobs
 

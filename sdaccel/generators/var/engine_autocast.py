@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from sdaccel.generators.nextscale.canvas import wide
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import PhiloxRace
 from sdaccel.generators.var.model import HEAD_DIM, VAR, Block, Modulation, attend
 from sdaccel.generators.var.sampler import GuidedRun, Sample, Sampling, ScaleLoop, class_rows
-from sdaccel.generators.var.vqvae import VQVAE
 
 
 class GrowingCache:

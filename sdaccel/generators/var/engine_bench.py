@@ -18,12 +18,12 @@ from torch import Tensor
 from sdaccel.conditions import Batch, batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import torch_dtype
+from sdaccel.generators.graphs import Graphs
 from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
 from sdaccel.generators.var.engine import Eager
 from sdaccel.generators.var.engine_agreement import agreement
 from sdaccel.generators.var.engine_fast import Fast, FastLoop
-from sdaccel.generators.var.engine_graphs import Graphs
 from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.measure.bench import Cases, compare, with_floor
 from sdaccel.measure.floor import Work, ceilings, synchronize

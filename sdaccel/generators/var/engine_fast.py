@@ -13,18 +13,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sdaccel.generators.graphs import Graphs, Place, working_place
 from sdaccel.generators.nextscale.canvas import wide
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.static_canvas import StaticCanvas
+from sdaccel.generators.nextscale.tokenizer.autoencoder import Decoder
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import PhiloxRace, combine, combine_scales
-from sdaccel.generators.var.autoencoder import Decoder
 from sdaccel.generators.var.engine_decode import suited
-from sdaccel.generators.var.engine_graphs import Graphs, Place, working_place
-from sdaccel.generators.var.engine_parts import Prepared, StaticCanvas, hidden, split_heads
+from sdaccel.generators.var.engine_parts import Prepared, hidden, split_heads
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
 from sdaccel.generators.var.sampler import GuidedRun, Recorder, Sample, Sampling, choose, class_rows, ignore, of_rows
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.kernels.adaln import add_gated, add_modulated, modulated, place
 from sdaccel.kernels.race import guided_race
 

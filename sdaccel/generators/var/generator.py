@@ -14,12 +14,12 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost, Generation, torch_dtype
 from sdaccel.generators.nextscale.scales import PATCH_NUMS, check_patch_nums
 from sdaccel.generators.nextscale.seam import run_scales
+from sdaccel.generators.nextscale.tokenizer.autoencoder import MULT
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var import cost, init, weights
-from sdaccel.generators.var.autoencoder import MULT
 from sdaccel.generators.var.engine import ENGINES, Loop, make_engine
 from sdaccel.generators.var.model import VAR, Geometry
 from sdaccel.generators.var.sampler import Sampling
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.registry import configurable
 from sdaccel.shipped import resolve, sha256
 

@@ -9,8 +9,8 @@ import torch
 from sdaccel.conditions import Batch, Condition
 from sdaccel.generators.base import Cost, Generation
 from sdaccel.generators.nextscale.scales import PATCH_NUMS, check_patch_nums
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var import cost, weights
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.generators.world.generator import World, WorldRuntime
 from sdaccel.registry import configurable
 from sdaccel.shipped import resolve, sha256

@@ -14,9 +14,9 @@ from torch import Tensor
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.scales import lengths, levels
 from sdaccel.generators.nextscale.seam import ScaleSeam, run_scales
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import PhiloxRace, Race, combine, combine_scales, keep, race, soft_weights
 from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
-from sdaccel.generators.var.vqvae import VQVAE
 
 Recorder = Callable[[str, Tensor], None]
 """Gets (name, tensor) of every intermediate of every scale, in order."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from sdaccel.generators import files
 from sdaccel.generators.files import Shapes, WeightFile, open_weights
 from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var.model import HEAD_DIM, VAR, Geometry
-from sdaccel.generators.var.vqvae import VQVAE
 
 FREE_ROWS = "quantize.ema_vocab_hit_SV"
 """Usage counters: published files hold one row per training scale, which need not be this layout's."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sdaccel.generators.nextscale.canvas import Canvas, PhiBank, as_tokens, shrink, wide
 from sdaccel.generators.nextscale.scales import lengths
-from sdaccel.generators.var.autoencoder import MULT, Decoder, Encoder
+from sdaccel.generators.nextscale.tokenizer.autoencoder import MULT, Decoder, Encoder
 
 
 class Quantizer(nn.Module):
