@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from sdaccel.conditions import Batch
+from sdaccel.generators.nextscale.loop import Sample
+from sdaccel.generators.nextscale.tokens import Sampling
 from sdaccel.generators.var.engine_agreement import agreement
 from sdaccel.generators.var.engine_fast import Fast
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.generators.var.sampler import Sample, Sampling
 from sdaccel.strategies.scale_skipping import ScaleSkipping
 from tests.generators.test_engine import TINY, batch
 
@@ -97,6 +98,6 @@ def test_fast_agrees_with_eager_on_the_same_inputs() -> None:
         config = replace(CONFIG, dtype=dtype, top_k=0, top_p=0.0)
         _, engine = fast(config)
         loop = engine.start(torch.tensor([0, 1, 2, 3], device=GPU), torch.arange(4, device=GPU), sampling=config.sampling)
-        found = agreement(loop.run, loop.vae, loop.labels, loop.seeds, sampling=config.sampling)
+        found = agreement(loop.run, loop.condition, loop.seeds, sampling=config.sampling)
         assert found.relative_l2 < bound
         assert all(difference.explained for difference in found.differences), found.differences

@@ -67,7 +67,7 @@ def test_a_student_equal_to_its_teacher_learns_only_the_truth() -> None:
 def test_a_lesson_is_what_the_quantiser_itself_would_feed_back() -> None:
     task, scenes = toy(), world.classes("train", range(6))
     _, idx, maps = task.lesson(scenes)
-    _, painted = task.tokenizer.paint(idx, SIDES)
+    _, painted = task.tokenizer.paint(idx, task.layout)
     assert torch.equal(maps, painted)
     assert idx.shape == (6, 30)
 

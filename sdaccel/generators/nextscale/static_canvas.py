@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sdaccel.generators.nextscale.canvas import Canvas, PhiBank
+from sdaccel.generators.nextscale.layout import Layout
 
 
 def bicubic(side: int, *, like: Tensor) -> Tensor:
@@ -16,12 +17,12 @@ def bicubic(side: int, *, like: Tensor) -> Tensor:
 class StaticCanvas(Canvas):
     """`Canvas` whose states are slots of one buffer, so that a captured graph finds each where it was."""
 
-    def __init__(self, *, phi: PhiBank, patch_nums: tuple[int, ...], empty: Tensor) -> None:
-        super().__init__(phi=phi, patch_nums=patch_nums, empty=empty)
-        self.slots = self.f_hat.new_empty(len(patch_nums) + 1, *empty.shape)
+    def __init__(self, *, phi: PhiBank, layout: Layout, empty: Tensor) -> None:
+        super().__init__(phi=phi, layout=layout, empty=empty)
+        self.slots = self.f_hat.new_empty(layout.scales + 1, *empty.shape)
         self.slots[0] = self.f_hat
         self.states = [self.slots[0]]
-        self.bicubic = {side: bicubic(side, like=self.f_hat) for side in patch_nums if side != patch_nums[-1]}
+        self.bicubic = {side: bicubic(side, like=self.f_hat) for side in layout.patch_nums if side != layout.side}
 
     def enlarged(self, features: Tensor) -> Tensor:
         """Two small products: the kernel of `interpolate` lets one thread walk over all maps of a batch."""

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sdaccel.generators.nextscale.canvas import wide
-from sdaccel.generators.var.model import HEAD_DIM, MAX_SCALE, VAR, Block
+from sdaccel.generators.var.model import HEAD_DIM, MAX_SCALE, Block
+from sdaccel.generators.var.sampler import VarModel
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ def layer_of(block: Block) -> Layer:
 class Prepared:
     """The model with its per-layer constants and the position embeddings of the whole sequence."""
 
-    def __init__(self, model: VAR) -> None:
-        self.model = model
-        self.layers = [layer_of(cast(Block, block)) for block in model.blocks]
-        self.positions = model.positions(0, len(model.geometry.patch_nums) - 1)  # (1, L, C)
-        self.dtype = model.head.weight.dtype
+    def __init__(self, model: VarModel) -> None:
+        self.model, var = model, model.var
+        self.layers = [layer_of(cast(Block, block)) for block in var.blocks]
+        self.positions = var.positions(0, model.layout.scales - 1)  # (1, rows, C)
+        self.dtype = var.head.weight.dtype
 
 
 def hidden(h: Tensor, fc1: nn.Linear) -> Tensor:
@@ -57,6 +58,6 @@ def hidden(h: Tensor, fc1: nn.Linear) -> Tensor:
     return F.gelu(fc1(h), approximate="tanh")
 
 
-def split_heads(x: Tensor) -> Tensor:
-    """(R, l, 3 C) to (R, l, 3, H, d)."""
-    return x.unflatten(-1, (3, -1, HEAD_DIM))
+def split_heads(x: Tensor, *, parts: int = 3) -> Tensor:
+    """(R, l, parts C) to (R, l, parts, H, d)."""
+    return x.unflatten(-1, (parts, -1, HEAD_DIM))

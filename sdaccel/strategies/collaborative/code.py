@@ -5,7 +5,7 @@ hold most of the work. Training-free here; the paper also fine-tunes both models
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,9 +14,9 @@ from torch import Tensor
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
-from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
 from sdaccel.registry import configurable
-from sdaccel.strategies.passes import logits_of, make
+from sdaccel.strategies.passes import make, said_of
 from sdaccel.strategies.two_models import Model, Stats, check_beside, macs_of_runs
 
 NEVER = -1e4
@@ -34,13 +34,13 @@ class Stage:
     def neutral(self) -> bool:
         return self.temperature == 1 and self.top_k == 0
 
-    def shaped(self, logits: Tensor) -> Tensor:
-        """Divided by the temperature; codes below the k-th largest cannot be drawn."""
-        logits = logits / self.temperature
-        if self.top_k == 0:
-            return logits
-        kth = logits.topk(self.top_k, dim=-1).values.amin(-1, keepdim=True)
-        return logits.masked_fill(logits < kth, NEVER)
+    def shaped(self, said: Pass) -> Pass:
+        """Logits divided by the temperature; codes below the k-th largest cannot be drawn."""
+        logits = said.logits / self.temperature
+        if self.top_k:
+            kth = logits.topk(self.top_k, dim=-1).values.amin(-1, keepdim=True)
+            logits = logits.masked_fill(logits < kth, NEVER)
+        return replace(said, logits=logits)
 
 
 @configurable(group="strategy", name="code")
@@ -96,7 +96,7 @@ class CoDe:
         return macs_of_runs({"target_runs": target, "refiner_runs": beside["refiner"]}, stats)
 
     def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> "CoDeRule":
-        refiner = models["refiner"].start(seam.labels, seam.seeds)
+        refiner = models["refiner"].start(seam.condition, seam.seeds)
         return CoDeRule(seam, refiner, stages=self.stages, kinds=self.plan(steps))
 
 
@@ -122,9 +122,8 @@ class CoDeRule:
     def stats(self) -> dict[str, Tensor]:
         """Which scales either model computed, the same for every sample, (B, K)."""
         drafted = torch.tensor([kind == "full" for kind in self.kinds])
-        refines = torch.full_like(drafted, self.draft_scales < len(self.kinds))
-        rows = len(self.seam.labels)
-        return {name: ran.long().expand(rows, -1) for name, ran in (("target_runs", drafted), ("refiner_runs", refines))}
+        runs = {"target_runs": drafted, "refiner_runs": torch.full_like(drafted, self.draft_scales < len(self.kinds))}
+        return {name: ran.long().expand(self.seam.rows, -1) for name, ran in runs.items()}
 
 
 def _step(seam: ScaleSeam, scale: int, stage: Stage, *, first: int) -> None:
@@ -132,4 +131,4 @@ def _step(seam: ScaleSeam, scale: int, stage: Stage, *, first: int) -> None:
     if first == scale and stage.neutral:
         seam.full(scale)
     else:
-        make(seam, scale, stage.shaped(logits_of(seam, scale, first=first)))
+        make(seam, scale, stage.shaped(said_of(seam, scale, first=first)))

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale.scales import lengths
 from sdaccel.generators.nextscale.seam import ScaleSeam
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.gammas import COSTS, POLICIES
@@ -69,9 +68,9 @@ class Speculative(TwoModels):
         raise NotImplementedError
 
     def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> Speculation:
-        draft = models["draft"].start(seam.labels, seam.seeds)
-        per_scale = lengths(seam.canvas.patch_nums)
-        gammas = [POLICIES[self.policy](self.gamma, COSTS[self.costs], per_scale) for _ in seam.labels]
+        draft = models["draft"].start(seam.condition, seam.seeds)
+        per_scale = seam.canvas.layout.lengths()
+        gammas = [POLICIES[self.policy](self.gamma, COSTS[self.costs], per_scale) for _ in range(seam.rows)]
         return Speculation(seam, draft, judge=self.judge, gammas=gammas, distances=self.distances)
 
 
