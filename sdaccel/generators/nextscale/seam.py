@@ -35,13 +35,15 @@ class Due(NamedTuple):
 
 
 class Sublayers(Protocol):
-    """Answers for every sublayer of one scale."""
+    """Answers for every sublayer of a scale.
+
+    An engine that records scales asks while it records, several times over, keeps whom it asked, and repeats what it saw in
+    every generation of an equal plan. So answers follow from the plan, one plan tells a whole generation from others, and what
+    lasts from scale to scale lies in tensors that were made beforehand, outside of inference mode.
+    """
 
     @property
-    def plan(self) -> Hashable:
-        """What `sublayer` decides by, beside the scale. An engine that records scales asks while it records, several times, and
-        from then on repeats that under the same plan: tensors must stay where they are, made outside of inference mode."""
-        ...
+    def plan(self) -> Hashable: ...
 
     def sublayer(self, layer: int, kind: Kind, x: Tensor, due: Due) -> Tensor:
         """The output (2B, rows, C) that joins the residual stream; x is the sublayer's normed input, for both halves."""

@@ -63,8 +63,8 @@ class FastLoop:
         # A smoothing run bakes its options into what is launched, and float64 reads its options on the host.
         fit = not sampling.smooth and prepared.positions.dtype == torch.float32
         self.graphs = Graphs(enabled=place is not None and fit, place=place)
-        self.kept: dict[Hashable, Mapping[int, bool]] = {}
-        """What a scale that was answered for did with keys and values, by the key of its graph."""
+        self.answers: dict[Hashable, tuple[Sublayers | None, Mapping[int, bool]]] = {}
+        """By the key of a graph: who was asked for sublayers, whose tensors it works on, and the layers that kept K and V."""
 
     def start(self, condition: Tensor, seeds: Tensor, sampling: Sampling) -> None:
         """Begin a generation: nothing of the one before is read again."""
@@ -89,7 +89,7 @@ class FastLoop:
         plan = () if sublayers is None else (sublayers.plan,)
         key = (scale, *plan, tuple(self.run.kv.dropped))  # where this scale's keys lie follows from what was dropped before
         self.graphs.run(key, lambda: self._compute(scale, sublayers, key))
-        self.run.count(scale, scale, kept=self.kept[key] if plan else None)
+        self.run.count(scale, scale, kept=self.answers[key][1] if plan else None)
         self.canvas.count()
 
     def _compute(self, k: int, sublayers: Sublayers | None, key: Hashable) -> None:
@@ -97,7 +97,7 @@ class FastLoop:
         x = run.begin() if k == 0 else run.embed(canvas.next_input(), first=k, last=k)
         self.record("block0_input", x)
         h = run.compute(x, first=k, last=k, sublayers=sublayers)
-        self.kept[key] = run.kept
+        self.answers[key] = sublayers, run.kept
         self.record("last_block_output", h)
         codes = self._choose(run.raw_logits(self.layout.token_rows(h, first=k)), k)
         self.record("tokens", self.tokens)

@@ -48,10 +48,10 @@ class Speculative(TwoModels):
 
     def check_models(self, target: Any, conditions: Sequence[Condition]) -> None:
         super().check_models(target, conditions)
-        if target.engine == "autocast":
+        if not target.rows_may_part:
             raise BadInput(
-                "generator.engine=autocast holds the same tokens of every row, and speculation lets rows part ways; set "
-                "generator.engine=eager or fast."
+                f"generator.engine={target.engine} holds the same tokens of every row, and speculation lets rows part ways; "
+                "choose another generator.engine."
             )
         if self.exact and target.more_smooth:
             raise BadInput(
