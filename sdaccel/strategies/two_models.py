@@ -22,7 +22,7 @@ from sdaccel.generators.nextscale.seam import DecodingRule, ScaleSeam
 Stats = Mapping[str, Any]
 """What a rule's `stats` said of one sample."""
 RUNS = ("target_runs", "draft_runs")
-"""Of every strategy with a draft: how often target and draft computed each scale for a sample, (B, K)."""
+"""Names of the stats (B, K) that count how often target and draft computed each scale for a sample."""
 
 
 class Model(Protocol):

@@ -57,7 +57,7 @@ class PhiBank(nn.Module):
         self.qresi_ls = nn.ModuleList(Phi(channels, channels, 3, padding=1) for _ in range(PHIS))
 
     def forward(self, features: Tensor, *, index: int | None) -> Tensor:
-        """By the phi of this index; None leaves the features as they are."""
+        """Apply the phi of this index; None leaves the features as they are."""
         return features if index is None else self.qresi_ls[index](features)
 
 
@@ -121,7 +121,7 @@ class Canvas:
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0] if parts else None
 
     def next_input(self) -> Tensor:
-        """Of the scale that is to be added next."""
+        """`input_of` the scale that is to be added next."""
         return self.input_of(self.scale)
 
     def adopt(self, other: "Canvas", scale: int) -> None:

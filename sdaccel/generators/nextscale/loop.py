@@ -25,7 +25,7 @@ def ignore(name: str, tensor: Tensor) -> None:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the loop made."""
+    """A finished generation."""
 
     tokens: Tensor
     """(B, L) int64, scale-major; -1 at scales that were left out."""
@@ -68,7 +68,7 @@ class ScaleLoop:
         cache: type[KVCache] = KVCache,
     ) -> None:
         self.model, self.noise, self.sampling, self.record = model, noise, sampling, record
-        self.condition, self.rows, self.device = condition, len(condition), model.device
+        self.condition, self.rows, self.device, self.codebook = condition, len(condition), model.device, model.codebook
         self.run = GuidedRun(model, condition, cache=cache)
         self.canvas = model.canvas(self.rows)
         self.tokens: list[Tensor] = []
@@ -79,11 +79,6 @@ class ScaleLoop:
         if not isinstance(self.noise, PhiloxRace):
             raise TypeError(f"the noise of {type(self.noise).__name__} follows from no seeds")
         return self.noise.seeds
-
-    @property
-    def codebook(self) -> Tensor:
-        """(V, Cvae)"""
-        return self.model.codebook
 
     def full(self, scale: int, *, sublayers: Sublayers | None = None) -> None:
         """Input, blocks, guidance, tokens and canvas of the next scale."""
@@ -124,7 +119,7 @@ class ScaleLoop:
         return choose(said, scale, model=self.model, noise=self._noise(said.rows), sampling=self.sampling)
 
     def codes(self, said: Pass, tokens: Tensor, scale: int) -> Tensor:
-        """What other tokens would be painted with, (B, l, Cvae)."""
+        """Codes to paint other tokens with, (B, l, Cvae)."""
         noise, t = self._noise(said.rows), self.sampling.at(scale).t
         return self.model.codes_of(tokens, said.hidden, scale, weights=None, t=t, noise=noise)
 

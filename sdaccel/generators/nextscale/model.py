@@ -25,7 +25,7 @@ class NextScaleModel(Protocol):
     head_dim: int
     device: torch.device
     dtype: torch.dtype
-    """Of keys and values."""
+    """Format of keys and values."""
     codebook: Tensor
     """(V, Cvae)"""
 

@@ -68,7 +68,7 @@ class GuidedRun:
         return self.kv.write_rows(self.guided_rows(rows), start=start, end=end)
 
     def guided_rows(self, rows: Sequence[int] | None) -> list[int] | None:
-        """Where samples stand in [cond; uncond]."""
+        """The rows of [cond; uncond] that hold these samples."""
         return None if rows is None else [half + row for half in (0, self.batch) for row in rows]
 
 

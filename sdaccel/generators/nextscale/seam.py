@@ -6,9 +6,9 @@ one that decodes by itself, with this model alone or another one beside it, make
 B samples · l tokens of scales first .. last · V codes · C width of the model
 """
 
-from collections.abc import Callable, Hashable, Sequence, Sized
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ Kind = Literal["attn", "ffn"]
 
 
 def nothing() -> None:
-    """What a sublayer without keys and values does about them."""
+    """A feed-forward has no keys and values to care for."""
 
 
 class Due(NamedTuple):
@@ -50,14 +50,9 @@ class Sublayers(Protocol):
         ...
 
 
-def answered(sublayers: Sublayers | None, layer: int, kind: Kind, x: Tensor, due: Due) -> Tensor:
-    """The output of a sublayer: computed, unless somebody answers for it."""
-    return due.compute() if sublayers is None else sublayers.sublayer(layer, kind, x, due)
-
-
 @dataclass(frozen=True)
 class Pass:
-    """What a model says of some tokens."""
+    """A model's output for some tokens."""
 
     logits: Tensor
     """Guided, (B, l, V)."""
@@ -75,18 +70,14 @@ class Pass:
 class ScaleSeam(Protocol):
     """What a strategy sees of one generation."""
 
-    @property
-    def condition(self) -> Sized:
-        """What the pictures are to show, for `start` of another model."""
-        ...
-
-    @property
-    def rows(self) -> int:
-        """B"""
-        ...
-
-    @property
-    def device(self) -> torch.device: ...
+    condition: Any
+    """What the pictures are to show, for `start` of another model."""
+    rows: int
+    """B"""
+    device: torch.device
+    sampling: Sampling
+    codebook: Tensor
+    """(V, Cvae)"""
 
     @property
     def seeds(self) -> Tensor:
@@ -95,14 +86,6 @@ class ScaleSeam(Protocol):
 
     @property
     def canvas(self) -> Canvas: ...
-
-    @property
-    def sampling(self) -> Sampling: ...
-
-    @property
-    def codebook(self) -> Tensor:
-        """(V, Cvae)"""
-        ...
 
     def full(self, scale: int, *, sublayers: Sublayers | None = None) -> None:
         """Run the next scale: blocks, guidance, tokens, canvas. A scale that is not run leaves the canvas as it was."""
@@ -125,7 +108,7 @@ class ScaleSeam(Protocol):
         ...
 
     def codes(self, said: Pass, tokens: Tensor, scale: int) -> Tensor:
-        """What other tokens (B, l) would be painted with, (B, l, Cvae)."""
+        """Codes (B, l, Cvae) to paint other tokens (B, l) of the scale with than those that `draw` gives."""
         ...
 
     def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:

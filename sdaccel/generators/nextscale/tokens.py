@@ -30,7 +30,7 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Sampling:
-    """Of every scale."""
+    """How every scale is drawn."""
 
     scales: Sequence[Draw]
 

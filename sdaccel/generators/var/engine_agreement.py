@@ -47,7 +47,7 @@ class Difference:
 class Agreement:
     differences: list[Difference]
     relative_l2: float
-    """Of all raw logits."""
+    """Relative difference of all raw logits."""
     tokens: int
 
 

@@ -4,8 +4,9 @@ Weights are cast anew in every product (autocast caches no cast of frozen weight
 grows by concatenation and holds K in float32, which attention casts back at every use.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, cast
 
 import torch
@@ -14,14 +15,13 @@ from torch import Tensor
 from sdaccel.generators.nextscale.canvas import wide
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.loop import Sample, ScaleLoop
-from sdaccel.generators.nextscale.seam import Pass, Sublayers
 from sdaccel.generators.nextscale.tokens import PhiloxRace, Sampling
 from sdaccel.generators.var.model import Block
 from sdaccel.generators.var.sampler import VarModel
 
 
 class GrowingCache(KVCache):
-    """By concatenation, (R, H, n, d), in the formats that come: K in float32."""
+    """A cache by concatenation that holds K and V (R, H, n, d) in the formats they come in: K in float32."""
 
     def __init__(self, *, layers: int, rows: int, heads: int, head_dim: int, device: torch.device, **reserved: Any) -> None:
         self.shape, self.device = (rows, heads, head_dim), device
@@ -58,7 +58,7 @@ class GrowingCache(KVCache):
 
 
 class AutocastModel(VarModel):
-    """Of the labels it keeps their class rows alone."""
+    """It keeps class rows alone, and computes adaLN where it is used."""
 
     def prepare(self, condition: Any) -> Any:
         return self.class_rows(condition)
@@ -67,7 +67,7 @@ class AutocastModel(VarModel):
         return self.var.embed_class(given)
 
     def mods(self, given: Any) -> Iterator[Tensor]:
-        """Each when its block runs."""
+        """adaLN of every block, computed when the block runs."""
         shared = self.var.shared_ada_lin(given).unflatten(-1, (1, 6, -1)) if self.var.geometry.shared_aln else None
         return (cast(Block, block).ada_parts(given, shared).movedim(2, 0) for block in self.var.blocks)
 
@@ -76,33 +76,26 @@ class AutocastModel(VarModel):
         return self.var.logits(h, wide(head).movedim(2, 0))
 
 
+def under_autocast(method: Callable[..., Any]) -> Any:
+    """A method of `ScaleLoop` under autocast in the loop's format."""
+
+    @wraps(method)
+    def run(loop: "AutocastLoop", *args: Any, **options: Any) -> Any:
+        with torch.autocast(loop.device.type, dtype=loop.dtype):
+            return method(loop, *args, **options)
+
+    return run
+
+
 class AutocastLoop(ScaleLoop):
-    """`ScaleLoop` under autocast."""
-
     dtype: torch.dtype
+    full, guided = under_autocast(ScaleLoop.full), under_autocast(ScaleLoop.guided)
+    blank, paint = under_autocast(ScaleLoop.blank), under_autocast(ScaleLoop.paint)
 
-    def full(self, scale: int, *, sublayers: Sublayers | None = None) -> None:
-        with torch.autocast(self.device.type, dtype=self.dtype):
-            super().full(scale, sublayers=sublayers)
-
-    def guided(
-        self, maps: Tensor | None, *, first: int, last: int, bias: Tensor | None = None, rows: Sequence[int] | None = None
-    ) -> Pass:
-        with torch.autocast(self.device.type, dtype=self.dtype):
-            return super().guided(maps, first=first, last=last, bias=bias, rows=rows)
-
-    def blank(self, scale: int) -> None:
-        with torch.autocast(self.device.type, dtype=self.dtype):
-            super().blank(scale)
-
-    def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
-        with torch.autocast(self.device.type, dtype=self.dtype):
-            super().paint(scale, tokens, codes, rows=rows)
-
+    @under_autocast
     def finish(self) -> Sample:
         self.run.kv.truncate(0)  # the official code frees its cache before it decodes
-        with torch.autocast(self.device.type, dtype=self.dtype):
-            return super().finish()
+        return super().finish()
 
 
 class Autocast:

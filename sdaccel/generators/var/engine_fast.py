@@ -46,7 +46,7 @@ class FastLoop:
     ) -> None:
         self.done, self.rows, self.sampling = done, rows, sampling
         self.model, self.device = prepared.model, prepared.positions.device
-        self.layout, vae = self.model.layout, self.model.vae
+        self.layout, self.codebook, vae = self.model.layout, self.model.codebook, self.model.vae
         self.run = FastRun(prepared, batch=rows)
         empty = self.model.canvas(rows).f_hat
         self.canvas = StaticCanvas(phi=vae.quantize.quant_resi, layout=self.layout, empty=empty)
@@ -77,11 +77,6 @@ class FastLoop:
         self.seeds.copy_(seeds)
         self.truncate(0)
         self.graphs.run("load", lambda: self.run.load(self.condition))
-
-    @property
-    def codebook(self) -> Tensor:
-        """(V, Cvae)"""
-        return self.model.codebook
 
     def full(self, scale: int, *, sublayers: Sublayers | None = None) -> None:
         """Input, blocks, guidance, tokens and canvas of the next scale."""
@@ -141,7 +136,7 @@ class FastLoop:
         memory.logits[:, tokens] = combine_scales(raw, self.knobs[memory.scales[tokens], 0])
 
     def _tokens(self, first: int, last: int) -> slice:
-        """Where the tokens of scales first .. last are."""
+        """The places of the tokens of scales first .. last."""
         return slice(self.layout.token_start(first), self.layout.token_start(last + 1))
 
     @cached_property
@@ -161,7 +156,7 @@ class FastLoop:
         return tokens, self.codebook[tokens]
 
     def codes(self, said: Pass, tokens: Tensor, scale: int) -> Tensor:
-        """What other tokens would be painted with, (B, l, Cvae)."""
+        """Codes to paint other tokens with, (B, l, Cvae)."""
         return self.codebook[tokens]
 
     def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from sdaccel.generators.nextscale.canvas import wide
 from sdaccel.generators.nextscale.run import GuidedRun, cache_of
-from sdaccel.generators.nextscale.seam import Due, Sublayers, answered
+from sdaccel.generators.nextscale.seam import Due, Sublayers
 from sdaccel.generators.var.engine_parts import Prepared, hidden, split_heads
 from sdaccel.generators.var.model import Attend, attend
 from sdaccel.generators.var.sampler import VarModel
@@ -67,35 +67,36 @@ class FastRun(GuidedRun):
         h = modulated(x, self.blocks[0, 2], self.blocks[0, 4], dtype)
         for i in range(self.model.layers):
             g1, g2, _, s2, _, b2 = self.blocks[i].unbind(0)
-            y = answered(sublayers, i, "attn", h, self._attention(i, h, seen))
+            y = self._attend(i, h, seen) if sublayers is None else sublayers.sublayer(i, "attn", h, self._due(i, h, seen))
             h = add_modulated(x, g1, y, s2, b2, dtype)
-            y = answered(sublayers, i, "ffn", h, Due(partial(self._feed_forward, i, h)))
+            feed = partial(self._feed_forward, i, h)
+            y = feed() if sublayers is None else sublayers.sublayer(i, "ffn", h, Due(feed))
             if i == last_layer:
                 return add_gated(x, g2, y)
             h = add_modulated(x, g2, y, self.blocks[i + 1, 2], self.blocks[i + 1, 4], dtype)
         raise RuntimeError("a transformer has at least one block")
 
-    def _attention(self, i: int, h: Tensor, seen: Attend) -> Due:
-        layer, start, end = self.prepared.layers[i], self.kv.lengths[i], self.kv.lengths[i] + h.shape[1]
-        k, v = self.kv.keys[i, :, :, :end], self.kv.values[i, :, :, :end]
+    def _attend(self, i: int, h: Tensor, seen: Attend) -> Tensor:
+        layer, (k, v), own = self.prepared.layers[i], self._held(i, h.shape[1]), self.kv.lengths[i]
+        qkv = split_heads(F.linear(h, layer.qkv, layer.qkv_bias))
+        q = place(qkv, layer.factor, k[:, :, own:], v[:, :, own:])
+        self.kept[i] = True
+        return layer.proj(seen(q, k, v).transpose(1, 2).flatten(2))
 
-        def compute() -> Tensor:
-            self.kept[i] = True
-            qkv = split_heads(F.linear(h, layer.qkv, layer.qkv_bias))
-            q = place(qkv, layer.factor, k[:, :, start:], v[:, :, start:])
-            return layer.proj(seen(q, k, v).transpose(1, 2).flatten(2))
+    def _keep_kv(self, i: int, h: Tensor) -> None:
+        layer, (k, v), own, width = self.prepared.layers[i], self._held(i, h.shape[1]), self.kv.lengths[i], h.shape[2]
+        kv = split_heads(F.linear(h, layer.qkv[width:], layer.qkv_bias[width:]), parts=2)
+        place_kv(*kv.permute(2, 0, 3, 1, 4).unbind(0), layer.factor, k[:, :, own:], v[:, :, own:])
+        self.kept[i] = True
 
-        def keep_kv() -> None:
-            self.kept[i] = True
-            width = h.shape[2]
-            kv = split_heads(F.linear(h, layer.qkv[width:], layer.qkv_bias[width:]), parts=2)
-            own_k, own_v = kv.permute(2, 0, 3, 1, 4)
-            place_kv(own_k, own_v, layer.factor, k[:, :, start:], v[:, :, start:])
+    def _due(self, i: int, h: Tensor, seen: Attend) -> Due:
+        drop_kv = partial(self.kept.__setitem__, i, False)
+        return Due(partial(self._attend, i, h, seen), partial(self._keep_kv, i, h), drop_kv)
 
-        def drop_kv() -> None:
-            self.kept[i] = False
-
-        return Due(compute, keep_kv, drop_kv)
+    def _held(self, i: int, rows: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of a layer with so many more rows than it holds."""
+        end = self.kv.lengths[i] + rows
+        return self.kv.keys[i, :, :, :end], self.kv.values[i, :, :, :end]
 
     def _feed_forward(self, i: int, h: Tensor) -> Tensor:
         layer = self.prepared.layers[i]

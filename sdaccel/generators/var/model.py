@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from sdaccel.generators.nextscale.canvas import wide
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.layout import Layout
-from sdaccel.generators.nextscale.seam import Due, Sublayers, answered
+from sdaccel.generators.nextscale.seam import Due, Sublayers
 
 PATCH_NUMS = {
     256: (1, 2, 3, 4, 5, 6, 8, 10, 13, 16),
@@ -124,9 +124,9 @@ class Attention(nn.Module):
         return self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
 
     def due(self, x: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Due:
+        """What may be done in place of `forward`."""
+        assert kv is not None, "what is not computed owes its keys and values to a cache"
         compute = partial(self, x, layer=layer, kv=kv, attend=attend)
-        if kv is None:
-            return Due(compute)
         return Due(compute, lambda: kv.append(layer, *self.keys_values(x)), lambda: kv.drop(layer, x.shape[1]))
 
 
@@ -164,9 +164,14 @@ class Block(nn.Module):
         self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, attend: Attend, sublayers: Sublayers | None
     ) -> Tensor:
         h = layer_norm(x, scale=mod[2], shift=mod[4], dtype=self.attn.proj.weight.dtype)
-        x = x + mod[0] * answered(sublayers, layer, "attn", h, self.attn.due(h, layer=layer, kv=kv, attend=attend))
+        if sublayers is None:
+            y = self.attn(h, layer=layer, kv=kv, attend=attend)
+        else:
+            y = sublayers.sublayer(layer, "attn", h, self.attn.due(h, layer=layer, kv=kv, attend=attend))
+        x = x + mod[0] * y
         h = layer_norm(x, scale=mod[3], shift=mod[5], dtype=self.ffn.fc1.weight.dtype)
-        return x + mod[1] * answered(sublayers, layer, "ffn", h, Due(partial(self.ffn, h)))
+        y = self.ffn(h) if sublayers is None else sublayers.sublayer(layer, "ffn", h, Due(partial(self.ffn, h)))
+        return x + mod[1] * y
 
 
 class HeadNorm(nn.Module):

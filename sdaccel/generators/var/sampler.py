@@ -25,7 +25,7 @@ def growing_guidance(*, scales: int, cfg: float, top_k: int, top_p: float, more_
 
 
 class Given(NamedTuple):
-    """What every scale reads of the labels."""
+    """The part of the labels that every scale reads."""
 
     cond: Tensor
     """Class rows (R, C)."""
@@ -49,7 +49,7 @@ class VarModel:
         return self.var.class_emb(torch.cat([torch.where(labels < 0, nothing, labels), nothing]))
 
     def prepare(self, condition: Any) -> Any:
-        """Of labels (B,)."""
+        """From labels (B,)."""
         cond = self.class_rows(condition)
         return Given(cond, self.var.modulate(cond))
 

@@ -65,7 +65,7 @@ class CoDe:
 
     @property
     def stages(self) -> tuple[Stage, Stage]:
-        """Of the drafter and of the refiner."""
+        """The drafter's and the refiner's."""
         return Stage(self.draft_temperature, self.draft_top_k), Stage(self.refine_temperature, self.refine_top_k)
 
     def check(self, steps: int) -> None:

@@ -37,7 +37,7 @@ from sdaccel.strategies.two_models import Equipped, check_beside
 Calls = dict[str, Callable[[], Any]]
 
 GAMMA = 2
-"""Of the whole generations."""
+"""Scales proposed at once in the timed generations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +231,7 @@ class Parts:
         self.speculation.ledger.passed(self.rows, first=first, last=last)
 
     def judge(self, k: int) -> None:
-        """Of tokens that stand, so that nothing is painted."""
+        """Judge the target's own tokens: they stand, so nothing is painted."""
         said = self.seen[k]
         drafted = self.speculation._drafted(k, self.rows, self.own[k][0], said, said)
         self.speculation._judge(k, self.rows, self.rows, drafted)

@@ -14,7 +14,7 @@ def probabilities(logits: Tensor, draw: Draw) -> Tensor:
 
 
 def at(values: Tensor, tokens: Tensor) -> Tensor:
-    """Of every token its own value, (B, l, V) and (B, l) to (B, l)."""
+    """The value of every token's own code, (B, l, V) and (B, l) to (B, l)."""
     return values.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
 
 

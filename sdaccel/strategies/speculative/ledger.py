@@ -10,9 +10,9 @@ from torch import Tensor
 
 from sdaccel.strategies.speculative.distributions import kl, probabilities, total_variation
 from sdaccel.strategies.speculative.judge import Drafted
+from sdaccel.strategies.two_models import RUNS
 
 COUNTS = ("target_calls", "drafted", "accepted")
-RUNS = ("target_runs", "draft_runs")
 DISTANCES = ("stood", "match", "same", "tv", "kl", "whole")
 
 

@@ -1,6 +1,5 @@
 """The shared loop on a model that is no VAR: text in front, heads that are not layers, a scale without phi, a residual head."""
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from sdaccel.generators.nextscale.canvas import Canvas, PhiBank
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.generators.nextscale.loop import Sample, ScaleLoop, sample
-from sdaccel.generators.nextscale.seam import Due, Sublayers, answered
+from sdaccel.generators.nextscale.seam import Sublayers
 from sdaccel.generators.nextscale.tokens import Draw, PhiloxRace, Race, Sampling, combine
 from sdaccel.strategies.speculative.coupled import Coupled
 from sdaccel.strategies.speculative.decode import Speculation
@@ -59,7 +58,7 @@ class Toy:
         start, end = LAYOUT.row_start(first), LAYOUT.row_start(last + 1)
         bias = LAYOUT.block_causal_bias()[start:end, :end] if bias is None else bias
         for layer in range(self.layers):
-            x = x + answered(sublayers, layer, "attn", x, Due(partial(self.attention, layer, x, kv, bias.double())))
+            x = x + self.attention(layer, x, kv, bias.double())
         return x
 
     def attention(self, layer: int, x: Tensor, kv: KVCache, bias: Tensor) -> Tensor:
