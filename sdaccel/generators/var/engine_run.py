@@ -86,7 +86,8 @@ class FastRun(GuidedRun):
     def _keep_kv(self, i: int, h: Tensor) -> None:
         layer, (k, v), own, width = self.prepared.layers[i], self._held(i, h.shape[1]), self.kv.lengths[i], h.shape[2]
         kv = split_heads(F.linear(h, layer.qkv[width:], layer.qkv_bias[width:]), parts=2)
-        place_kv(*kv.permute(2, 0, 3, 1, 4).unbind(0), layer.factor, k[:, :, own:], v[:, :, own:])
+        its_k, its_v = kv.permute(2, 0, 3, 1, 4)
+        place_kv(its_k, its_v, layer.factor, k[:, :, own:], v[:, :, own:])
         self.kept[i] = True
 
     def _due(self, i: int, h: Tensor, seen: Attend) -> Due:
