@@ -1,30 +1,60 @@
 """How a generator, backend, strategy or suite of metrics gets its name: a dataclass under `@configurable(group=..., name=...)`.
 
 The frozen dataclass is at once the object, the only place of its defaults, and the schema its YAML is checked against: the YAML
-opens with `defaults: [/schema/<group>/<name>@_here_, _self_]`. Modules of sdaccel.generators, sdaccel.strategies (which
-holds the backends too) and sdaccel.metrics.suites are found by themselves; other packages name theirs under entry points of
-those names.
+opens with `defaults: [/schema/<group>/<name>@_here_, _self_]`. Strategies and backends promise more than a schema, so they are
+registered by the decorators of `sdaccel.strategies.base`, which check it.
+
+Modules of sdaccel.generators, sdaccel.strategies (which holds the backends too) and sdaccel.metrics.suites are found by
+themselves; other packages name theirs under entry points of those names.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 PACKAGES = ("sdaccel.generators", "sdaccel.strategies", "sdaccel.metrics.suites")
+PROMISING = ("strategy", "backend")
+"""Groups whose members keep a contract."""
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
 
 
-T = TypeVar("T", bound=type)
+class Named(dict[str, T]):
+    """Things of one kind that are found by importing them, by name."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.homes: dict[str, str] = {}
+
+    def add(self, name: str, thing: T, *, source: Any) -> None:
+        """`source` is the decorated class or function. A name stands for one; importing its module again makes no second."""
+        home = f"{source.__module__}.{source.__qualname__}"
+        if self.homes.setdefault(name, home) != home:
+            raise TypeError(f"{self.kind} {name} is registered twice: by {self.homes[name]} and by {home}")
+        self[name] = thing
 
 
-def configurable(*, group: str, name: str) -> Callable[[T], T]:
-    """Store the dataclass as the schema `name` of a config group."""
+CONFIGURABLES: dict[str, Named[type]] = {}
+"""Group -> name -> class."""
 
-    def store(cls: T) -> T:
+
+def configurable(*, group: str, name: str, keeps: Callable[[str, type], None] | None = None) -> Callable[[C], C]:
+    """Store the dataclass as the schema `name` of a config group; `keeps` raises if it breaks the group's contract."""
+    if (group in PROMISING) != (keeps is not None):
+        raise TypeError(f"register {group} {name} with @{group}(name={name!r}) of sdaccel.strategies.base, which checks it")
+
+    def store(cls: C) -> C:
+        if keeps is not None:
+            keeps(name, cls)
+        CONFIGURABLES.setdefault(group, Named(group)).add(name, cls, source=cls)
+        cls.registered_as = name  # type: ignore[attr-defined]
         node = OmegaConf.structured(cls)
         for part in [node, *(child for child in node.values() if isinstance(child, DictConfig))]:
             OmegaConf.set_readonly(part, None)  # a frozen dataclass makes a read-only node
@@ -36,8 +66,14 @@ def configurable(*, group: str, name: str) -> Callable[[T], T]:
     return store
 
 
+def name_of(thing: Any) -> str:
+    """What its class, or the one it was derived from, is called in configuration."""
+    name: str = thing.registered_as
+    return name
+
+
 def load_all() -> None:
-    """Import every module that may hold a configurable. Heavy libraries load inside the objects, not here."""
+    """Import every module that may register something. Heavy libraries load inside the objects, not here."""
     for package in PACKAGES:
         root = importlib.import_module(package)
         for module in pkgutil.walk_packages(root.__path__, root.__name__ + "."):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 
 from sdaccel.studies import compose
@@ -11,8 +10,4 @@ ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def registered() -> None:
-    compose.register()
+compose.register()

@@ -1,5 +1,6 @@
-"""Every command that heads a configuration composes."""
+"""Every command that heads a configuration composes; what is called the command of a record is that."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sdaccel.studies import benches
-from tests.conftest import CONF
+from tests.conftest import CONF, ROOT
 from tests.studies.frame import run_argv
 
 SHOWN = re.compile(r"^# +python experiments/(run|bench)\.py (.*)$")
@@ -22,6 +23,18 @@ def shown() -> list[tuple[str, str]]:
         found = [SHOWN.match(line) for line in text.splitlines()]
         out += [(match[1], re.split(r" {2,}", match[2])[0]) for match in found if match]
     return out
+
+
+def test_a_command_of_a_committed_record_is_the_one_that_made_it() -> None:
+    records = [json.loads(path.read_bytes()) for path in (ROOT / "reports" / "results").glob("*/*.json")]
+    made = {" ".join(record["provenance"]["command"]) for record in records}
+    said = [
+        f"experiments/{match[1]}.py {re.split(r' {2,}', match[2])[0]}"
+        for path in CONF.glob("**/*.yaml")
+        for line in re.sub(r"\\\n# +", "", path.read_text()).splitlines()
+        if "the committed record" in line and (match := SHOWN.match(line))
+    ]
+    assert len(said) > 10 and set(said) <= made, set(said) - made
 
 
 def test_there_are_commands() -> None:

@@ -74,6 +74,23 @@ class Cost:
         return [macs * shares.get(kind, 0.0) for macs, kind in zip(self.macs, kinds, strict=True)]
 
 
+class Tells(Protocol):
+    """What every rule has that a strategy made for one generation, whatever its seam asks beside that."""
+
+    def arrays(self) -> dict[str, Tensor]:
+        """What it kept, (B, ...)."""
+        ...
+
+    def stats(self) -> dict[str, Tensor]:
+        """What it counted or measured, (B,) or (B, steps): small enough to stand in the record."""
+        ...
+
+
+def told(rule: Tells | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """(arrays, stats) of a `Generation`."""
+    return ({}, {}) if rule is None else (rule.arrays(), rule.stats())
+
+
 class Runtime(Protocol):
     """A built generator: an `nn.Module` with weights on a device."""
 

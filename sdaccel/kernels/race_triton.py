@@ -16,7 +16,7 @@ from sdaccel.kernels.philox_triton import exponential_of, words
 def ordered(x):  # type: ignore[no-untyped-def]
     """Float32 as uint32 in the same order; both zeros are one."""
     bits = tl.where(x == 0, 0.0, x).to(tl.uint32, bitcast=True)
-    return tl.where(bits >> 31 == 1, ~bits, bits | 0x80000000)
+    return tl.where(bits >> 31 == 1, bits ^ 0xFFFFFFFF, bits | 0x80000000)  # ~ is xor with -1, which NumPy 2.5 refuses
 
 
 @triton.jit

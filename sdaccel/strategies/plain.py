@@ -1,24 +1,21 @@
 """The neutral choices: every step in full, every operator as the generator wrote it."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from sdaccel.generators.base import Cost
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import Alone, Declares, backend, strategy
 
 
-@configurable(group="strategy", name="original")
+@strategy(name="original")
 @dataclass(frozen=True)
-class Original:
+class Original(Alone):
     """No acceleration. Attaches nothing, so a run with it is the generator alone."""
 
-    @property
-    def seam(self) -> str | None:
-        return None
+    declares: ClassVar[Declares] = Declares(seam=None, exact=True)
 
     def plan(self, steps: int) -> list[str]:
         return ["full"] * steps
@@ -30,7 +27,7 @@ class Original:
         """No rule: the loop does what it always does."""
 
 
-@configurable(group="backend", name="dense")
+@backend(name="dense")
 @dataclass(frozen=True)
 class Dense:
     """Dense operators."""
@@ -39,10 +36,10 @@ class Dense:
         """Fits every generator."""
 
     def macs(self, generator: Any, cost: Cost, kinds: Sequence[str]) -> list[float]:
-        """Multiply-accumulates of every step of one sample, whose kinds are these."""
         return cost.macs_of(kinds)
 
-    @contextmanager
-    def attached(self, model: Any, *, grid: Sequence[int], seeds: Tensor) -> Iterator[None]:
+    def state_bytes(self, generator: Any, itemsize: int) -> int:
+        return 0
+
+    def start(self, *, layers: int, grid: Sequence[int], seeds: Tensor) -> None:
         """No operators: the model stays as it is."""
-        yield

@@ -5,21 +5,20 @@ The canvas keeps what the earlier scales painted and is decoded as it is. The la
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.seam import ScaleSeam
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import Alone, Declares, Untold, strategy
 
 
-@configurable(group="strategy", name="scale_skipping")
+@strategy(name="scale_skipping")
 @dataclass(frozen=True)
-class ScaleSkipping:
+class ScaleSkipping(Alone):
     last: int = 2
     """Scales at the end that are not run; 0 runs all."""
 
-    @property
-    def seam(self) -> str | None:
-        return "scales"
+    declares: ClassVar[Declares] = Declares(seam="scales", exact=False)
 
     def check(self, steps: int) -> None:
         if not 0 <= self.last < steps:
@@ -33,7 +32,7 @@ class ScaleSkipping:
 
 
 @dataclass(frozen=True)
-class SkipRule:
+class SkipRule(Untold):
     """One generation."""
 
     seam: ScaleSeam

@@ -10,7 +10,7 @@ device, hashes it into the arm's identity, prices it, and hands it to `start`:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
@@ -18,9 +18,8 @@ from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
 from sdaccel.generators.nextscale.seam import DecodingRule, ScaleSeam
+from sdaccel.strategies.base import Alone, Declares, Done
 
-Stats = Mapping[str, Any]
-"""What a rule's `stats` said of one sample."""
 RUNS = ("target_runs", "draft_runs")
 """Names of the stats (B, K) that count how often target and draft computed each scale for a sample."""
 
@@ -32,21 +31,19 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoModels:
+class TwoModels(Alone):
     """Options and prices that strategies with a draft share."""
 
     draft: Any = None
     """The second model: a config of the generator group. It is sampled, held and computed as the target is."""
 
-    @property
-    def seam(self) -> str | None:
-        return "scales"
+    declares: ClassVar[Declares] = Declares(seam="scales", exact=False, beside=("draft",), stats=RUNS)
 
     def models(self, target: Any) -> dict[str, Any]:
         """Configs of the models that run beside this target, by name."""
         return {"draft": self.draft.beside(target)}
 
-    def check_models(self, target: Any, conditions: Sequence[Condition]) -> None:
+    def fits(self, target: Any, conditions: Sequence[Condition]) -> None:
         """Both speak of the same scales in the same tokens."""
         check_beside("draft", self.draft, target, conditions)
 
@@ -54,12 +51,11 @@ class TwoModels:
         """The rule of one generation, with the built models."""
         raise NotImplementedError
 
-    def macs(self, target: Cost, beside: Mapping[str, Cost], stats: Stats) -> float:
-        """Multiply-accumulates of one sample."""
-        return macs_of_runs(dict(zip(RUNS, (target, beside["draft"]), strict=True)), stats)
+    def macs(self, done: Done) -> float:
+        return macs_of_runs(dict(zip(RUNS, (done.cost, done.beside["draft"]), strict=True)), done.stats)
 
 
-def macs_of_runs(costs: Mapping[str, Cost], stats: Stats) -> float:
+def macs_of_runs(costs: Mapping[str, Cost], stats: Mapping[str, Any]) -> float:
     """Every scale as often as each model computed it; `costs` by the name of the stat that counts a model's runs."""
     return sum(n * macs for name, cost in costs.items() for n, macs in zip(stats[name], cost.macs, strict=True))
 
@@ -86,18 +82,3 @@ def check_beside(name: str, model: Any, target: Any, conditions: Sequence[Condit
         model.check(conditions)
     except BadInput as error:
         raise BadInput(f"{option}: {error}") from None
-
-
-@dataclass(frozen=True)
-class Equipped:
-    """A strategy with its built models, as a generator takes it."""
-
-    strategy: Any
-    models: Mapping[str, Model]
-
-    @property
-    def seam(self) -> str | None:
-        return self.strategy.seam
-
-    def start(self, seam: ScaleSeam, *, steps: int) -> DecodingRule:
-        return self.strategy.start(seam, steps=steps, models=self.models)

@@ -13,15 +13,20 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
 from sdaccel.reporting.series import short
-from sdaccel.studies.bugs import BUGS
+from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 
 Load = Callable[[str, str], DictConfig]
 """(group, name) -> the composed config of one option of a group."""
 
 GROUPS = {"generator": "generator", "backend": "backend", "mode": "strategy"}
 """Keys of an arm that choose an option of a group, and the group."""
-RESERVED = (*GROUPS, "calibration", "experimental", "audit", "watch", "images_before", "against", "mutant", "for", "fails")
-"""Keys of an arm that are not options of its strategy; `generator.*` and `backend.*` keys are options of those."""
+OWN_TYPES = (
+    {"experimental": bool, "images_before": int}
+    | dict.fromkeys(GROUPS, str)
+    | dict.fromkeys(("calibration", "against", "mutant", "for", "fails"), str)
+)
+"""Keys of an arm that are not options of its strategy, beside the names of observers, which are true or false; keys
+`generator.*` and `backend.*` are options of those."""
 BESIDE_BASELINE: dict[str, Any] = {"baseline": {"backend": "dense", "mode": "original"}, "run": {}}
 """The arms of a study that names none: the unaccelerated run, and what was chosen on the command line."""
 
@@ -39,8 +44,8 @@ class Arm:
     strategy: Any
     config: dict[str, Any]
     """The resolved options: what the samples are a function of, beside data and code."""
-    audit: bool = False
-    watch: bool = False
+    observers: tuple[str, ...] = ()
+    """Names of those that watch its strategy."""
     experimental: bool = False
     """Its settings are a calibration that has not passed its gate yet."""
     images_before: int = 0
@@ -63,12 +68,13 @@ class Arm:
 
     @property
     def timed(self) -> bool:
-        return not (self.mutant or self.audit or self.watch or self.real)
+        return not (self.mutant or self.observers or self.real)
 
     @property
     def beside(self) -> dict[str, Any]:
         """Configs of the models that its strategy runs beside the generator, by the strategy's name for them."""
-        return self.strategy.models(self.generator) if hasattr(self.strategy, "models") else {}
+        models: dict[str, Any] = self.strategy.models(self.generator)
+        return models
 
     def identities(self) -> dict[str, Any]:
         """What decides the numbers of its models."""
@@ -139,18 +145,11 @@ def expand(cfg: DictConfig, load: Load) -> list[Arm]:
     return arms
 
 
-OWN_TYPES = (
-    {"audit": bool, "watch": bool, "experimental": bool, "images_before": int}
-    | dict.fromkeys(GROUPS, str)
-    | dict.fromkeys(("calibration", "against", "mutant", "for", "fails"), str)
-)
-
-
 def _check_spec(spec: Any, where: str) -> None:
     """Types of an arm's own options; those of generator and strategy are checked against their schemas."""
     if not isinstance(spec, dict):
         raise BadInput(f"{where}={spec} must be a mapping of options, such as {{mode: hicache, interval: 5}}.")
-    for key, kind in OWN_TYPES.items():
+    for key, kind in (OWN_TYPES | dict.fromkeys(OBSERVERS, bool)).items():
         for value in spec[key] if isinstance(spec.get(key), list) else [spec[key]] if key in spec else []:
             if type(value) is not kind or (isinstance(value, int) and value < 0):
                 raise BadInput(f"{where}.{key}={value} must be {kind.__name__}{' of at least 0' if kind is int else ''}.")
@@ -178,23 +177,24 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
     generator, backend, strategy = (
         load(group, options[key]) if key in options else chosen[group] for key, group in GROUPS.items()
     )
-    of_strategy = {k: v for k, v in options.items() if k not in RESERVED and short(k) == k}
+    of_strategy = {k: v for k, v in options.items() if k not in OWN_TYPES and k not in OBSERVERS and short(k) == k}
     generator = _updated(generator, _of("generator", options), f"{where}.generator", _called("generator", options))
     backend = _updated(backend, _of("backend", options), f"{where}.backend", _called("backend", options))
     models = {k: v for k, v in of_strategy.items() if isinstance(v, str) and _is_model(strategy, k)}
     strategy = _updated(strategy, {k: load("generator", v) for k, v in models.items()}, where, "")
     of_strategy = {k: v for k, v in of_strategy.items() if k not in models}
     strategy = _updated(strategy, of_strategy, where, f"strategy {options.get('mode', '')}".strip())
-    if (mutant := options.get("mutant")) is not None and mutant not in BUGS:
-        raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(BUGS)}.")
+    if (mutant := options.get("mutant")) is not None and mutant not in MUTANTS:
+        raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(MUTANTS)}.")
+    observers = tuple(name for name in OBSERVERS if options.get(name))
     config = {
         "generator": _content(generator),
         "backend": _content(backend),
         "strategy": _content(strategy),
         "images_before": options.get("images_before", 0),
         "mutant": mutant,
-        "audit": options.get("audit", False),
-    } | ({"watch": True} if options.get("watch") else {})
+        "observers": list(observers),
+    }
     return Arm(
         template=name,
         point=point,
@@ -202,8 +202,7 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
         backend=_instantiate(backend),
         strategy=_instantiate(strategy),
         config=config,
-        audit=config["audit"],
-        watch=options.get("watch", False),
+        observers=observers,
         experimental=options.get("experimental", chosen.experimental and not {"mode", "backend"} & set(options)),
         images_before=config["images_before"],
         against=options.get("against"),

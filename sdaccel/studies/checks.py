@@ -15,6 +15,7 @@ from PIL import Image
 from sdaccel.errors import BadInput
 from sdaccel.metrics.aggregate import Scores
 from sdaccel.samples import Samples
+from sdaccel.strategies.base import Done
 from sdaccel.studies.arms import Arm, Price
 from sdaccel.studies.held import Held
 from sdaccel.threads import mapped
@@ -37,12 +38,14 @@ class Result:
 
     def priced(self, price: Price) -> "Result":
         """With what it did, on average where samples differ, and what all steps would have been."""
-        whole = sum(price.generator.macs)
-        if price.beside:
-            each = [self.arm.strategy.macs(price.generator, price.beside, entry["stats"]) for entry in self.entries()]
-            return replace(self, macs=sum(each) / len(each), macs_in_full=whole)
-        done = self.arm.backend.macs(self.arm.generator, price.generator, self.first()["kinds"])
-        return replace(self, macs=sum(done), macs_in_full=whole)
+        entries = self.entries() if price.beside else [self.first()]  # without models beside, all samples are alike
+        each = [self._price(price, entry) for entry in entries]
+        return replace(self, macs=sum(each) / len(each), macs_in_full=sum(price.generator.macs))
+
+    def _price(self, price: Price, entry: dict[str, Any]) -> float:
+        steps = self.arm.backend.macs(self.arm.generator, price.generator, entry["kinds"])
+        macs: float = self.arm.strategy.macs(Done(steps, price.generator, price.beside, entry.get("stats", {})))
+        return macs
 
     def arrays(self, name: str) -> list[np.ndarray]:
         return [self.samples.array(i, name) for i in range(self.count)]
@@ -170,7 +173,7 @@ def validate(specs: Sequence[Any], arms: Sequence[Arm], *, others: Sequence[str]
         for template in templates:
             if template not in known:
                 raise BadInput(f"study.checks.{name} names arm {template}; there are {', '.join(dict.fromkeys(known))}.")
-        audited = [arm for arm in arms if arm.template in templates and not arm.audit]
+        audited = [arm for arm in arms if arm.template in templates and "audit" not in arm.observers]
         if name in ("anchors_written", "forecast_published") and audited:
             raise BadInput(f"study.checks.{name}: arm {audited[0].name} has no audit; set audit: true.")
         if name in BINARY:

@@ -21,13 +21,12 @@ from sdaccel import registry
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
-from sdaccel.strategies.speculative.base import Speculative
+from sdaccel.strategies.base import check_declared
+from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 from sdaccel.studies import checks, quality, schema
 from sdaccel.studies.arms import Arm, expand
 from sdaccel.studies.data import conditions_of
-from sdaccel.studies.mutants import MUTANTS
 from sdaccel.studies.schema import Study
-from sdaccel.studies.speculation_mutants import SPECULATION_MUTANTS
 
 GROUPS = ("exp", "generator", "backend", "strategy", "calibration", "metrics", "data", "trainer", "logger")
 
@@ -140,18 +139,13 @@ def _check_keep(keep: Sequence[str], arms: Sequence[Arm]) -> None:
 def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:
     arm.generator.check(conditions)
     arm.backend.check(arm.generator)
-    if arm.strategy.seam not in (None, arm.generator.seam):
-        raise BadInput(
-            f"arm {arm.name}: strategy {type(arm.strategy).__name__} attaches to {arm.strategy.seam}, but generator "
-            f"{type(arm.generator).__name__} offers {arm.generator.seam or 'none'}; choose another strategy or generator."
-        )
+    check_declared(f"arm {arm.name}", arm.strategy, arm.generator)
     arm.strategy.check(arm.generator.steps)
-    if hasattr(arm.strategy, "check_models"):
-        arm.strategy.check_models(arm.generator, conditions)
-    if (arm.audit or arm.mutant in MUTANTS) and arm.strategy.seam != "denoise":
-        raise BadInput(f"arm {arm.name}: its audit or mutant needs a forecasting strategy, not {type(arm.strategy).__name__}.")
-    if arm.mutant in SPECULATION_MUTANTS and not isinstance(arm.strategy, Speculative):
-        raise BadInput(f"arm {arm.name}: mutant {arm.mutant} needs a speculative strategy, not {type(arm.strategy).__name__}.")
+    arm.strategy.fits(arm.generator, conditions)
+    for name in arm.observers:
+        OBSERVERS[name].check(f"arm {arm.name}", strategy=arm.strategy, generator=arm.generator)
+    if arm.mutant:
+        MUTANTS[arm.mutant].check(arm.mutant, f"arm {arm.name}", strategy=arm.strategy, backend=arm.backend)
 
 
 def _check_pairs(cfg: DictConfig, arms: Sequence[Arm]) -> None:

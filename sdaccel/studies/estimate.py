@@ -75,12 +75,11 @@ def arm_needs(arm: Arm, price: Price, *, batch_size: int, keep: list[str], rate:
     cost, others = price.generator, list(price.beside.values())
     kinds = arm.strategy.plan(arm.generator.steps)
     run = [macs for macs in cost.macs_of(kinds) if macs]
-    keeps = getattr(arm.strategy, "state_bytes", lambda values, itemsize: 0)
-    remembers = getattr(arm.backend, "state_bytes", lambda generator, itemsize: 0)
     itemsize = torch_dtype(arm.generator.dtype).itemsize
-    state = cost.state_bytes + keeps(cost.features, itemsize=itemsize) + remembers(arm.generator, itemsize=itemsize)
+    state = cost.state_bytes + arm.strategy.state_bytes(cost.features, itemsize)
+    state += arm.backend.state_bytes(arm.generator, itemsize)
     run += [macs for other in others for macs in other.macs]  # a second model may run every scale, too
-    images = (1 + arm.images_before) * (2 if arm.audit else 1)  # a watched step is about twice as dear
+    images = (1 + arm.images_before) * (2 if arm.observers else 1)  # a watched step is about twice as dear
     return {
         "memory": sum(c.weight_bytes for c in price.models) + batch_size * (state + sum(c.state_bytes for c in others)),
         "disk": cost.image_bytes + (4 * cost.image_bytes * (arm.generator.steps + 1) if keep else 0),

@@ -8,7 +8,7 @@ import torch
 
 from sdaccel.conditions import Condition
 from sdaccel.generators.base import Prepares, Shares
-from sdaccel.strategies.two_models import Equipped
+from sdaccel.strategies.base import Equipped
 from sdaccel.studies.arms import Arm
 
 

@@ -1,10 +1,8 @@
-"""Where a record comes from: versions, device, git state, and a fingerprint of the code that decides the numbers."""
+"""Where a record comes from: versions, device, git state, and per arm a fingerprint of the code that decides its samples."""
 
 import hashlib
-import inspect
 import platform
 import subprocess
-import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,43 +11,21 @@ from typing import Any
 import torch
 
 import sdaccel
+from sdaccel.closure import closure
+from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 from sdaccel.studies.arms import Arm
 
-DECIDING = (
-    "noise.py",
-    "conditions.py",
-    "shipped.py",
-    "world",
-    "generators",
-    "kernels",
-    "strategies",
-    "predict",
-    "studies/audit.py",
-    "studies/mutants.py",
-)
-"""Parts of the package that a sample is a function of."""
+ROOTS = ("sdaccel.predict", "sdaccel.noise", "sdaccel.conditions", "sdaccel.samples", "sdaccel.world")
+"""What every sample is a function of, beside the modules of its arm."""
 LIBRARIES = ("torch", "diffusers", "transformers", "pytorch-lightning", "numpy", "triton")
 
 
-def code_fingerprint(arms: Sequence[Arm]) -> str:
-    """Hash of what decides a sample: our sources, those of outside generators and strategies, the libraries' versions."""
-    root = Path(sdaccel.__file__).parent
-    files = {path for part in DECIDING for path in [root / part, *(root / part).rglob("*.py")] if path.is_file()}
-    for arm in arms:
-        files |= {path for part in (arm.generator, arm.backend, arm.strategy) for path in _sources(type(part), root)}
-    texts = sorted((path.name, path.read_bytes()) for path in files)
-    texts += [(name, str(_version(name)).encode()) for name in LIBRARIES]
-    return hashlib.sha256(b"".join(name.encode() + b"\0" + text + b"\0" for name, text in texts)).hexdigest()[:16]
-
-
-def _sources(cls: type, root: Path) -> set[Path]:
-    """The files of the package that a plugin's class comes from; ours are listed already."""
-    own = Path(inspect.getfile(cls))
-    if own.is_relative_to(root):
-        return set()
-    top = sys.modules[cls.__module__.partition(".")[0]]
-    folders = [Path(folder) for folder in getattr(top, "__path__", [])]
-    return {own, *(path for folder in folders for path in folder.rglob("*.py"))}
+def code_fingerprint(arm: Arm) -> str:
+    """Of all code that may run while the arm's samples are made: what its parts import, and what those import."""
+    parts = [arm.generator, arm.backend, arm.strategy, *arm.beside.values(), *(OBSERVERS[name] for name in arm.observers)]
+    modules = [(part if isinstance(part, type) else type(part)).__module__ for part in parts]
+    modules += [MUTANTS[arm.mutant].plant.__module__] if arm.mutant else []
+    return closure([*ROOTS, *modules]).fingerprint()
 
 
 def numerics(device: torch.device, *, threads: int) -> dict[str, Any]:
@@ -75,7 +51,7 @@ def provenance(bits: dict[str, Any], arms: Sequence[Arm], command: Sequence[str]
     """`bits` are the numerics the samples were made with."""
     return {
         "command": ["experiments/run.py", *(o for o in command if not o.startswith(("output=", "logger")))],
-        "code": code_fingerprint(arms),
+        "code": {arm.name: code_fingerprint(arm) for arm in arms},
         "git": _git(),
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
         "python": platform.python_version(),

@@ -27,16 +27,14 @@ from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.samples import Samples
+from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 from sdaccel.studies import checks, quality, records
 from sdaccel.studies.arms import Arm, plain, prices
-from sdaccel.studies.audit import Audited
-from sdaccel.studies.bugs import BUGS
 from sdaccel.studies.checks import Result
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.held import Held
 from sdaccel.studies.models import Models
 from sdaccel.studies.provenance import code_fingerprint, numerics, provenance
-from sdaccel.studies.watch import Watched
 
 
 def device_of(cfg: Any) -> torch.device:
@@ -50,11 +48,12 @@ def numerics_of(plan: Plan) -> dict[str, Any]:
 
 def sample_folders(plan: Plan) -> dict[str, Samples]:
     """Where every arm's samples are, by the arm's name."""
-    code, bits = code_fingerprint(plan.arms), numerics_of(plan)
+    bits = numerics_of(plan)
     out = {}
     for arm in plan.arms:
         config = arm.config | arm.identities()
-        key = records.sample_key(config, plan=plan, keep=arm.kept(plan.cfg.study.keep), code=code, numerics=bits)
+        code, keep = code_fingerprint(arm), arm.kept(plan.cfg.study.keep)
+        key = records.sample_key(config, plan=plan, keep=keep, code=code, numerics=bits)
         out[arm.name] = Samples(Path(plan.cfg.output) / "samples" / key)
     return out
 
@@ -191,16 +190,15 @@ def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result
 
 @contextmanager
 def as_configured(arm: Arm, models: Models) -> Iterator[Any]:
-    """The arm's strategy with its further models, its bug planted and its watch set, where it has them."""
+    """The arm's strategy with its further models, its bug planted and its observers around it, where it has them."""
     equipped = models.equip(arm)
     planted: AbstractContextManager[Any] = (
-        BUGS[arm.mutant](models.runtime(arm), equipped) if arm.mutant else nullcontext(equipped)
+        MUTANTS[arm.mutant].plant(models.runtime(arm), equipped) if arm.mutant else nullcontext(equipped)
     )
     with planted as strategy:
-        if arm.audit:
-            yield Audited(strategy, honest=arm.strategy)
-        else:
-            yield Watched(strategy) if arm.watch else strategy
+        for name in arm.observers:
+            strategy = OBSERVERS[name](strategy, arm.strategy)
+        yield strategy
 
 
 def _time(plan: Plan, console: Console) -> dict[str, Any]:

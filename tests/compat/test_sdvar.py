@@ -10,9 +10,9 @@ import torch
 from sdaccel.compat.sdvar import SDVAR, SDVARHelpers, SDVARProfiler, visualize_mask_pattern
 from sdaccel.errors import BadInput
 from sdaccel.noise import sample_seeds
+from sdaccel.strategies.base import Equipped
 from sdaccel.strategies.speculative.masks import CORRECT, MASKS, visibility
 from sdaccel.strategies.speculative.top1 import Top1
-from sdaccel.strategies.two_models import Equipped
 from tests.strategies.pair import DRAFT, SCALES, SIDES, TARGET
 
 SAMPLING: dict[str, Any] = {"cfg": TARGET.cfg, "top_k": TARGET.top_k, "top_p": TARGET.top_p}

@@ -84,8 +84,8 @@ def test_the_first_scale_must_run(last: int) -> None:
     ("overrides", "message"),
     [
         ([*SMALL, "strategy=scale_skipping", "strategy.last=4"], r"last=4 is outside 0 \.\. 3"),
-        ([*SMALL, "strategy=taylor"], "Taylor attaches to denoise, but generator Var offers scales"),
-        (["strategy=scale_skipping"], "ScaleSkipping attaches to scales, but generator Flux offers denoise"),
+        ([*SMALL, "strategy=taylor"], "taylor attaches to denoise, but generator var offers scales"),
+        (["strategy=scale_skipping"], "scale_skipping attaches to scales, but generator flux offers denoise"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(overrides: list[str], message: str, tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ MODULE = '''
 """Hold the last velocity on every second step."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import Alone, Declares, Untold, strategy
 
 
-class Held:
+class Held(Untold):
     def __init__(self, seam, plan):
         self.seam, self.plan, self.last = seam, plan, None
 
@@ -25,14 +26,12 @@ class Held:
         return self.plan[step], self.last
 
 
-@configurable(group="strategy", name="hold")
+@strategy(name="hold")
 @dataclass(frozen=True)
-class Hold:
+class Hold(Alone):
     every: int = 2
 
-    @property
-    def seam(self):
-        return "denoise"
+    declares: ClassVar[Declares] = Declares(seam="denoise", exact=False)
 
     def check(self, steps):
         pass

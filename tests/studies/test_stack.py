@@ -9,7 +9,7 @@ import pytest
 from sdaccel.metrics.aggregate import Aggregate
 from sdaccel.reporting import figures, style
 from sdaccel.reporting.stack_sizes import stack_sizes
-from sdaccel.studies.watch import FEATURE, FORECAST, SLOPE
+from sdaccel.strategies.forecast.watch import FEATURE, FORECAST, SLOPE
 from tests.studies.frame import run
 from tests.studies.test_quality import result, value, verdict
 

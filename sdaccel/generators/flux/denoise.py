@@ -6,10 +6,11 @@ from typing import Protocol
 
 from torch import Tensor
 
+from sdaccel.generators.base import Tells
 from sdaccel.generators.flux.seam import FluxSeam
 
 
-class StepRule(Protocol):
+class StepRule(Tells, Protocol):
     """What a strategy's `start(seam, steps=...)` returns: the velocity of every step, and what kind of step it was."""
 
     def velocity(self, step: int, x: Tensor) -> tuple[str, Tensor]: ...

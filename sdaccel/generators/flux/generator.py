@@ -97,6 +97,16 @@ class Flux:
         return ("latents",)
 
     @property
+    def refuses_operators(self) -> str | None:
+        """Why no backend's operators can take the place of its own, and the fix."""
+        if self.engine == "eager":
+            return None
+        return (
+            f"generator.engine={self.engine} compiles blocks whole and cannot hold operators that remember; write "
+            "generator.engine=eager"
+        )
+
+    @property
     def steps(self) -> int:
         return self.num_steps
 

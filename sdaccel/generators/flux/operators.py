@@ -1,15 +1,28 @@
-"""What a backend is to one generation: operators that took the place of the model's, which may remember earlier forwards."""
+"""What a backend is to one generation: attention and MLP of layers computed in another way, with memory of earlier forwards.
 
-from collections.abc import Iterator
+Layers are numbered from the first double block to the last single block. How an engine comes to call these operators is its own
+business: see `engine`.
+"""
+
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 
+class Weights(NamedTuple):
+    """Of an MLP gelu(x W1' + b1) W2' + b2."""
+
+    w1: Tensor
+    b1: Tensor
+    w2: Tensor
+    b2: Tensor
+
+
 class Operators(Protocol):
-    """Made by a backend's `attached(model, grid=..., seeds=...)`, and gone with the generation."""
+    """Made by a backend's `start`, and gone with the generation."""
 
     order: Tensor | None
     """(L,) places of the image tokens in the grid, in the order in which the model shall get them; None: row by row."""
@@ -19,8 +32,20 @@ class Operators(Protocol):
         """The last real forward left nothing out: its features may enter differences."""
         ...
 
+    def layers_of(self, half: str) -> Collection[int]:
+        """Layers whose `attn` or `mlp` they compute; the others stay the model's."""
+        ...
+
     def forward(self, step: int) -> AbstractContextManager[None]:
         """Around every real forward of the whole model; a step that is forecast never enters it."""
+        ...
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, H, N, d), text tokens first, after norms and rope."""
+        ...
+
+    def feed_forward(self, layer: int, x: Tensor, weights: Weights) -> Tensor:
+        """(B, M, D): image tokens of a double block, all tokens of a single one."""
         ...
 
 

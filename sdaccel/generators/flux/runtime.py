@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.conditions import Batch
-from sdaccel.generators.base import Generation, torch_dtype
+from sdaccel.generators.base import Generation, told, torch_dtype
 from sdaccel.generators.flux.denoise import denoise
+from sdaccel.generators.flux.engine import Modules
 from sdaccel.generators.flux.operators import in_order, in_rows
 from sdaccel.generators.flux.packing import unpack_maps
 from sdaccel.generators.flux.seam import FluxSeam
@@ -44,9 +45,11 @@ class FluxRuntime(nn.Module):
         x = normal(seeds, Stream.LATENT, (config.tokens, config.channels)).to(torch.promote_types(dtype, torch.float32))
         latents = [x]
         grid = config.height // config.cell, config.width // config.cell
-        with backend.attached(self.transformer, grid=grid, seeds=seeds) as operators:
-            order = operators.order if operators else None
-            inputs["img_ids"] = in_order(inputs["img_ids"], order)
+        operators = backend.start(layers=config.doubles + config.singles, grid=grid, seeds=seeds)
+        order = operators.order if operators else None
+        inputs["img_ids"] = in_order(inputs["img_ids"], order)
+        engine = Modules(self.transformer, compile=config.engine == "compiled")
+        with engine.serving(operators):
             seam = FluxSeam(
                 self.transformer,
                 inputs=inputs,
@@ -54,15 +57,15 @@ class FluxRuntime(nn.Module):
                 dtype=dtype,
                 true_cfg=config.true_cfg,
                 operators=operators,
-                engine=config.engine,
+                engine=engine,
             )
             rule = strategy.start(seam, steps=config.num_steps)
             keeping = (lambda x: latents.append(in_rows(x, order, dim=1))) if "latents" in keep else lambda x: None
             x, kinds = denoise(seam, in_order(x, order, dim=1), rule=rule, seen=keeping)
         x = in_rows(x, order, dim=1)
-        arrays = {"latents": torch.stack(latents, 1)} if "latents" in keep else {}
-        arrays |= getattr(rule, "arrays", dict)()
-        return Generation(self.images(x.float()), kinds, arrays)
+        arrays, stats = told(rule)
+        kept = {"latents": torch.stack(latents, 1)} if "latents" in keep else {}
+        return Generation(self.images(x.float()), kinds, kept | arrays, stats)
 
     def images(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] of the last latents."""

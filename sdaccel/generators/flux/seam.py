@@ -9,13 +9,15 @@ guidance) and not on x_t. Coarser features need no gate: what a block, or all of
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from sdaccel.generators.flux.blocks import Rope, compiled, double, single
+from sdaccel.generators.flux.blocks import Rope
+from sdaccel.generators.flux.engine import Engine, Modules
 from sdaccel.generators.flux.operators import Operators, real_forward
 
 Emit = Callable[[str, Tensor], None]
@@ -71,9 +73,13 @@ class DenoiseSeam(Protocol):
         """The velocity when the model's output is given: nothing runs."""
         ...
 
+    def watched(self) -> AbstractContextManager[dict[str, Tensor]]:
+        """Copies of all gated features of the steps that run inside, taken where the model makes them and not from `emit`."""
+        ...
+
 
 class FluxSeam:
-    """A diffusers FluxTransformer2DModel bound to one batch of prompts and one schedule.
+    """A diffusers FluxTransformer2DModel bound to one batch of prompts and one schedule; an engine runs its blocks.
 
     Under true guidance (`true_cfg` not 1) the inputs hold 2 B rows, B with and B without the prompts; features have 2 B rows,
     latents and velocities B.
@@ -88,16 +94,15 @@ class FluxSeam:
         dtype: torch.dtype,
         true_cfg: float = 1.0,
         operators: Operators | None = None,
-        engine: str = "eager",
+        engine: Engine | None = None,
     ) -> None:
         self.model: Any = model
+        self.engine = Modules(model) if engine is None else engine
         self.inputs = inputs
         self.times = times
         self.dtype = dtype
         self.true_cfg = true_cfg
         self.operators = operators
-        blocks: tuple[Any, Any] = compiled() if engine == "compiled" else (double, single)
-        self.double, self.single = blocks
         self.wide = torch.promote_types(dtype, torch.float32)  # sums over features and steps are never coarser
         self._conditioning: dict[int, Tensor] = {}
 
@@ -111,13 +116,12 @@ class FluxSeam:
 
     @property
     def features(self) -> list[str]:
-        doubles = [f"double.{i}.{part}" for i in range(len(self.model.transformer_blocks)) for part in ("attn", "mlp")]
-        return doubles + [f"single.{i}" for i in range(len(self.model.single_transformer_blocks))]
+        doubles = [f"double.{i}.{part}" for i in range(self.engine.doubles) for part in ("attn", "mlp")]
+        return doubles + [f"single.{i}" for i in range(self.engine.singles)]
 
     @property
     def blocks(self) -> list[str]:
-        doubles, singles = self.model.transformer_blocks, self.model.single_transformer_blocks
-        return [f"block.{i}" for i in range(len(doubles) + len(singles))]
+        return [f"block.{i}" for i in range(self.engine.doubles + self.engine.singles)]
 
     def full(self, step: int, x: Tensor, *, emit: Emit | None = None, names: Collection[str] | None = None) -> Tensor:
         with real_forward(self.operators, step):
@@ -128,12 +132,11 @@ class FluxSeam:
         entered, text, temb = self._entered(step, x)
         middle, text = self._doubles(entered, text, temb, tap)
         image = middle
-        first = len(self.model.transformer_blocks)
-        for i, block in enumerate(self.model.single_transformer_blocks):
+        for i in range(self.engine.singles):
             before = image
-            image, text, total = self.single(block, image, text, temb, self._rope)
+            image, text, total = self.engine.single(i, image, text, temb, self._rope)
             tap.value(f"single.{i}", total)
-            tap.added(f"block.{first + i}", before, image)
+            tap.added(f"block.{self.engine.doubles + i}", before, image)
         tap.added("singles", middle, image)
         tap.added("trunk", entered, image)
         output = self._head(image, temb)
@@ -166,15 +169,18 @@ class FluxSeam:
     def from_output(self, step: int, x: Tensor, output: Tensor) -> Tensor:
         return self._guided(output.to(self.wide))
 
+    def watched(self) -> AbstractContextManager[dict[str, Tensor]]:
+        return self.engine.watched(text=self.inputs["encoder_hidden_states"].shape[1])
+
     def _entered(self, step: int, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image, text and conditioning vector in front of the first block."""
         image = self.model.x_embedder(self._branched(x).to(self.dtype))
         return image, self.model.context_embedder(self.inputs["encoder_hidden_states"]), self._embed_times([step])
 
     def _doubles(self, image: Tensor, text: Tensor, temb: Tensor, tap: "_Tap") -> tuple[Tensor, Tensor]:
-        for i, block in enumerate(self.model.transformer_blocks):
+        for i in range(self.engine.doubles):
             before = image
-            image, text, attention, mlp = self.double(block, image, text, temb, self._rope)
+            image, text, attention, mlp = self.engine.double(i, image, text, temb, self._rope)
             tap.value(f"double.{i}.attn", attention)
             tap.value(f"double.{i}.mlp", mlp)
             tap.added(f"block.{i}", before, image)
@@ -196,8 +202,8 @@ class FluxSeam:
         """From the velocities without the prompts, past those with them."""
         if self.true_cfg == 1:
             return v
-        told, untold = v.chunk(2)
-        return untold + self.true_cfg * (told - untold)
+        cond, uncond = v.chunk(2)
+        return uncond + self.true_cfg * (cond - uncond)
 
     def _embed_times(self, steps: Sequence[int]) -> Tensor:
         """The conditioning of every adaLN, (S * B, D); diffusers scales times and guidance by 1000 in the model's dtype."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from sdaccel.generators.base import Tells
 from sdaccel.generators.nextscale.canvas import Canvas
 from sdaccel.generators.nextscale.tokens import Sampling
 
@@ -136,7 +137,7 @@ class ScaleSeam(Protocol):
         ...
 
 
-class ScaleRule(Protocol):
+class ScaleRule(Tells, Protocol):
     """What a strategy made for one generation."""
 
     def scale(self, scale: int) -> str:
@@ -145,7 +146,7 @@ class ScaleRule(Protocol):
 
 
 @runtime_checkable
-class DecodingRule(Protocol):
+class DecodingRule(Tells, Protocol):
     """A rule that takes the whole generation in hand."""
 
     def decode(self) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sdaccel.conditions import Batch, Condition
 from sdaccel.errors import BadInput
-from sdaccel.generators.base import Cost, Generation, torch_dtype
+from sdaccel.generators.base import Cost, Generation, told, torch_dtype
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
 from sdaccel.generators.nextscale.seam import run_scales
 from sdaccel.generators.nextscale.tokenizer.autoencoder import MULT
@@ -130,9 +130,11 @@ class Var:
         )
 
     @property
-    def rows_may_part(self) -> bool:
-        """Samples of a batch may stand at different scales."""
-        return self.engine != "autocast"
+    def refuses_parted_rows(self) -> str | None:
+        """Why samples of a batch cannot stand at different scales, and the fix."""
+        if self.engine != "autocast":
+            return None
+        return "generator.engine=autocast holds the same tokens of every row; set generator.engine=eager or fast"
 
     def check(self, conditions: Sequence[Condition]) -> None:
         self._check_engine()
@@ -268,12 +270,7 @@ class VarRuntime(nn.Module):
 
     @torch.inference_mode()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
-        config, scales = self.config, self.config.steps
-        if strategy is not None and strategy.seam not in (None, config.seam):
-            raise BadInput(
-                f"strategy {type(strategy).__name__} attaches to {strategy.seam}, but VAR offers {config.seam}; "
-                "use strategy=original."
-            )
+        scales = self.config.steps
         unknown = sorted(set(keep) - set(KEEP))
         if unknown:
             raise BadInput(f"VAR keeps no array named {unknown[0]!r}; choose from {', '.join(KEEP)}.")
@@ -283,8 +280,8 @@ class VarRuntime(nn.Module):
         rule = None if strategy is None else strategy.start(loop, steps=scales)
         kinds = run_scales(loop, scales=scales, rule=rule)
         made = loop.finish()
-        arrays = {"tokens": made.tokens, "f_hat": made.f_hats}
-        return Generation(made.images.float(), kinds, {name: arrays[name] for name in keep}, getattr(rule, "stats", dict)())
+        (arrays, stats), own = told(rule), {"tokens": made.tokens, "f_hat": made.f_hats}
+        return Generation(made.images.float(), kinds, {name: own[name] for name in keep} | arrays, stats)
 
     def start(self, condition: Tensor, seeds: Tensor) -> Loop:
         """A generation of one image per label (B,), for `generate` or for a strategy that runs this model beside another."""

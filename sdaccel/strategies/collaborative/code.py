@@ -6,19 +6,20 @@ hold most of the work. Training-free here; the paper also fine-tunes both models
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
-from sdaccel.generators.base import Cost
 from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import Alone, Declares, Done, Untold, strategy
 from sdaccel.strategies.passes import make, said_of
-from sdaccel.strategies.two_models import Model, Stats, check_beside, macs_of_runs
+from sdaccel.strategies.two_models import Model, check_beside, macs_of_runs
 
+RUNS = ("target_runs", "refiner_runs")
+"""How often either model computed each scale for a sample, (B, K)."""
 NEVER = -1e4
 """A logit that no race is won with and that weighs 0 in every format, yet finite: guidance may multiply it by 0."""
 
@@ -43,9 +44,9 @@ class Stage:
         return replace(said, logits=logits)
 
 
-@configurable(group="strategy", name="code")
+@strategy(name="code")
 @dataclass(frozen=True, kw_only=True)
-class CoDe:
+class CoDe(Alone):
     """Large first, small last. The arm's generator is the drafter."""
 
     refiner: Any = None
@@ -59,9 +60,7 @@ class CoDe:
     refine_temperature: float = 1.0
     refine_top_k: int = 0
 
-    @property
-    def seam(self) -> str | None:
-        return "scales"
+    declares: ClassVar[Declares] = Declares(seam="scales", exact=False, beside=("refiner",), stats=RUNS)
 
     @property
     def stages(self) -> tuple[Stage, Stage]:
@@ -81,7 +80,7 @@ class CoDe:
     def models(self, target: Any) -> dict[str, Any]:
         return {"refiner": self.refiner.beside(target)}
 
-    def check_models(self, target: Any, conditions: Sequence[Condition]) -> None:
+    def fits(self, target: Any, conditions: Sequence[Condition]) -> None:
         check_beside("refiner", self.refiner, target, conditions)
         for name, stage in zip(("draft", "refine"), self.stages, strict=True):
             if not 0 <= stage.top_k <= target.vocab:
@@ -92,15 +91,15 @@ class CoDe:
     def plan(self, steps: int) -> list[str]:
         return ["full"] * self.draft_scales + ["refine"] * (steps - self.draft_scales)
 
-    def macs(self, target: Cost, beside: Mapping[str, Cost], stats: Stats) -> float:
-        return macs_of_runs({"target_runs": target, "refiner_runs": beside["refiner"]}, stats)
+    def macs(self, done: Done) -> float:
+        return macs_of_runs(dict(zip(RUNS, (done.cost, done.beside["refiner"]), strict=True)), done.stats)
 
     def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> "CoDeRule":
         refiner = models["refiner"].start(seam.condition, seam.seeds)
         return CoDeRule(seam, refiner, stages=self.stages, kinds=self.plan(steps))
 
 
-class CoDeRule:
+class CoDeRule(Untold):
     """One generation."""
 
     def __init__(self, seam: ScaleSeam, refiner: ScaleSeam, *, stages: tuple[Stage, Stage], kinds: list[str]) -> None:
@@ -122,8 +121,8 @@ class CoDeRule:
     def stats(self) -> dict[str, Tensor]:
         """Which scales either model computed, the same for every sample, (B, K)."""
         drafted = torch.tensor([kind == "full" for kind in self.kinds])
-        runs = {"target_runs": drafted, "refiner_runs": torch.full_like(drafted, self.draft_scales < len(self.kinds))}
-        return {name: ran.long().expand(self.seam.rows, -1) for name, ran in runs.items()}
+        runs = drafted, torch.full_like(drafted, self.draft_scales < len(self.kinds))
+        return {name: ran.long().expand(self.seam.rows, -1) for name, ran in zip(RUNS, runs, strict=True)}
 
 
 def _step(seam: ScaleSeam, scale: int, stage: Stage, *, first: int) -> None:

@@ -16,14 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu, linear
 
+from sdaccel.generators.flux.operators import Weights
 from sdaccel.strategies.column_sparse.groups import group_means, grouped, ungrouped
-
-
-class Weights(NamedTuple):
-    w1: Tensor
-    b1: Tensor
-    w2: Tensor
-    b2: Tensor
 
 
 class Neurons(NamedTuple):

@@ -8,7 +8,6 @@ where state belongs to a generation and branches to rows), should_profile, world
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +15,12 @@ from torch import Tensor
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
-from sdaccel.registry import configurable
+from sdaccel.registry import name_of
+from sdaccel.strategies.base import backend
 from sdaccel.strategies.column_sparse.attention import FORMS, column_count
 from sdaccel.strategies.column_sparse.cost import macs_beyond_dense
 from sdaccel.strategies.column_sparse.memory import state_bytes
-from sdaccel.strategies.column_sparse.operators import SparseOperators, attached
+from sdaccel.strategies.column_sparse.operators import SparseOperators
 
 HERE = __name__
 
@@ -96,7 +96,7 @@ class Patchify:
     _target_: str = f"{HERE}.Patchify"
 
 
-@configurable(group="backend", name="column_sparse")
+@backend(name="column_sparse")
 @dataclass(frozen=True)
 class ColumnSparse:
     """Sparse attention and MLP between full steps."""
@@ -107,14 +107,9 @@ class ColumnSparse:
 
     def check(self, generator: Any) -> None:
         if generator.seam != "denoise":
-            raise BadInput(
-                f"backend column_sparse needs a flow transformer, not {type(generator).__name__}; use backend=dense."
-            )
-        if generator.engine != "eager":
-            raise BadInput(
-                f"generator.engine={generator.engine} compiles blocks whole and cannot hold operators that remember; "
-                "write generator.engine=eager for backend column_sparse."
-            )
+            raise BadInput(f"backend column_sparse needs a flow transformer, not {name_of(generator)}; use backend=dense.")
+        if generator.refuses_operators:
+            raise BadInput(f"{generator.refuses_operators} for backend column_sparse.")
         for name, value, low in self._whole_numbers():
             if value < low:
                 raise BadInput(f"backend.{name}={value} must be at least {low}.")
@@ -159,15 +154,11 @@ class ColumnSparse:
             )
 
     def macs(self, generator: Any, cost: Cost, kinds: Sequence[str]) -> list[float]:
-        """Multiply-accumulates of every step of one sample, whose kinds are these."""
         beyond = macs_beyond_dense(self, generator, kinds)
         return [dense + more for dense, more in zip(cost.macs_of(kinds), beyond, strict=True)]
 
     def state_bytes(self, generator: Any, itemsize: int) -> int:
-        """What one sample's operators remember between steps."""
         return state_bytes(self, generator, itemsize)
 
-    @contextmanager
-    def attached(self, model: Any, *, grid: Sequence[int], seeds: Tensor) -> Iterator[SparseOperators]:
-        with attached(SparseOperators(self, model, grid=grid, seeds=seeds), model) as operators:
-            yield operators
+    def start(self, *, layers: int, grid: Sequence[int], seeds: Tensor) -> SparseOperators:
+        return SparseOperators(self, layers=layers, grid=grid, seeds=seeds)

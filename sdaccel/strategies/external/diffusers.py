@@ -7,12 +7,12 @@ its hooks are told before each step, so that both sides run the same full steps.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import Alone, Declares, Untold, strategy
 from sdaccel.strategies.forecast.checks import check_schedule
 from sdaccel.strategies.forecast.plan import full_steps
 
@@ -35,14 +35,12 @@ class OwnForward(Protocol):
         ...
 
 
-@configurable(group="strategy", name="diffusers")
+@strategy(name="diffusers")
 @dataclass(frozen=True)
-class Diffusers:
+class Diffusers(Alone):
     """Every step by diffusers' forward."""
 
-    @property
-    def seam(self) -> str | None:
-        return "denoise"
+    declares: ClassVar[Declares] = Declares(seam="denoise", exact=True)
 
     def check(self, steps: int) -> None:
         """Always fits."""
@@ -55,17 +53,19 @@ class Diffusers:
 
 
 @dataclass
-class DiffusersRule:
+class DiffusersRule(Untold):
     seam: OwnForward
 
     def velocity(self, step: int, x: Tensor) -> tuple[str, Tensor]:
         return "full", self.seam.own(step, x)
 
 
-@configurable(group="strategy", name="diffusers_taylorseer")
+@strategy(name="diffusers_taylorseer")
 @dataclass(frozen=True)
-class DiffusersTaylorSeer:
+class DiffusersTaylorSeer(Alone):
     """diffusers' TaylorSeerCacheConfig at the reference's granularity."""
+
+    declares: ClassVar[Declares] = Declares(seam="denoise", exact=False)
 
     interval: int = 5
     """Distance of full steps."""
@@ -73,10 +73,6 @@ class DiffusersTaylorSeer:
     """Highest difference."""
     first_enhance: int = 3
     """The first steps that all run in full."""
-
-    @property
-    def seam(self) -> str | None:
-        return "denoise"
 
     def check(self, steps: int) -> None:
         check_schedule(self)
@@ -89,7 +85,7 @@ class DiffusersTaylorSeer:
         return TaylorSeerRule(seam, plan=self.plan(steps), max_order=self.max_order)
 
 
-class TaylorSeerRule:
+class TaylorSeerRule(Untold):
     """One generation: the hooks are there from its first step to its last, or to its first error."""
 
     def __init__(self, seam: OwnForward, *, plan: Sequence[str], max_order: int) -> None:

@@ -5,9 +5,11 @@ N interval · O max_order · fe first_enhance · k steps since the last full ste
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sdaccel.generators.base import DTYPES
 from sdaccel.generators.flux.seam import DenoiseSeam
+from sdaccel.strategies.base import Alone, Declares
 from sdaccel.strategies.forecast.anchors import AnchorRing
 from sdaccel.strategies.forecast.checks import check_options, check_plan
 from sdaccel.strategies.forecast.granularity import GRANULARITIES
@@ -17,7 +19,7 @@ from sdaccel.strategies.forecast.weights import forecast_weights
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Forecast(Alone):
     """Full steps at {0 .. fe-1} and every N-th after; between them features follow from the last O + 1 full steps."""
 
     interval: int = 6
@@ -35,9 +37,7 @@ class Forecast:
     offload: bool = False
     """Keep it in the host's pinned memory; on a CPU it is there already and this changes nothing."""
 
-    @property
-    def seam(self) -> str | None:
-        return "denoise"
+    declares: ClassVar[Declares] = Declares(seam="denoise", exact=False)
 
     def check(self, steps: int) -> None:
         check_options(self)
@@ -59,11 +59,11 @@ class Forecast:
         """Room for the raw anchors of one generation."""
         return AnchorRing(self.max_order + 1, names, dtype=DTYPES.get(self.anchor_dtype), offload=self.offload)
 
-    def state_bytes(self, values: Mapping[str, int], itemsize: int) -> int:
-        """Anchors and sums of one sample; `values` counts the numbers of its features by granularity."""
+    def state_bytes(self, features: Mapping[str, int], itemsize: int) -> int:
+        """Anchors and sums of one sample; `features` counts the numbers of its features by granularity."""
         kept = DTYPES[self.anchor_dtype].itemsize if self.anchor_dtype in DTYPES else itemsize
-        one_sum = values["output" if self.granularity == "output" else "trunk"]
-        return (self.max_order + 1) * values[self.granularity] * kept + (self.interval - 1) * one_sum * max(itemsize, 4)
+        one_sum = features["output" if self.granularity == "output" else "trunk"]
+        return (self.max_order + 1) * features[self.granularity] * kept + (self.interval - 1) * one_sum * max(itemsize, 4)
 
     def start(self, seam: DenoiseSeam, *, steps: int) -> ForecastRule:
         return ForecastRule(self, seam, plan=self.plan(steps))

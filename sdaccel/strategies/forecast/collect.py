@@ -12,27 +12,35 @@ sigma afterwards, without another run.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.flux.seam import DenoiseSeam
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import Alone, Declares, Untold, strategy
 from sdaccel.strategies.forecast import distributions
 from sdaccel.strategies.forecast.checks import check_options, check_plan
 from sdaccel.strategies.forecast.plan import full_steps
 from sdaccel.strategies.forecast.strategy import Taylor
 from sdaccel.strategies.forecast.weights import divided_differences
 
+OF_DIFFERENCES = ("size", "skewness", "kurtosis", "rejected", "histogram")
+"""What is measured of every difference."""
+ARRAYS = tuple(
+    f"diagnostics.{name}" for name in ("feature_rms", "products", "squares", *(f"difference_{key}" for key in OF_DIFFERENCES))
+)
 THINNED = 4
 """Every so many-th token enters the test of normality."""
 
 
-@configurable(group="strategy", name="collect")
+@strategy(name="collect")
 @dataclass(frozen=True)
-class Collect:
+class Collect(Alone):
     """Every step in full; statistics of the features, of their differences, and of the errors that forecasts would have."""
+
+    declares: ClassVar[Declares] = Declares(seam="denoise", exact=True, arrays=ARRAYS)
 
     interval: int = 5
     """Distance N of the full steps that a forecasting strategy would have."""
@@ -40,10 +48,6 @@ class Collect:
     """Highest difference O that is looked at."""
     first_enhance: int = 3
     """The first steps that would all run in full."""
-
-    @property
-    def seam(self) -> str | None:
-        return "denoise"
 
     @property
     def imagined(self) -> Taylor:
@@ -68,7 +72,7 @@ class Collect:
         return CollectRule(self, seam, steps=steps)
 
 
-class CollectRule:
+class CollectRule(Untold):
     """One generation. Sums run over steps whose anchors all lie N apart; under true guidance over both of a sample's rows."""
 
     def __init__(self, options: Collect, seam: DenoiseSeam, *, steps: int) -> None:
@@ -118,7 +122,7 @@ class CollectRule:
     def _differences(self, count: int) -> dict[str, Tensor]:
         """Of every order i >= 1: the size of N^i L_i, and how Gaussian L_i is; (B, O, F, ...)."""
         rows = divided_differences([float(step) for step, _ in self.anchors])[1:]
-        found: dict[str, list[Tensor]] = {"size": [], "skewness": [], "kurtosis": [], "rejected": [], "histogram": []}
+        found: dict[str, list[Tensor]] = {key: [] for key in OF_DIFFERENCES}
         for i, weights in enumerate(rows, 1):
             per_name: dict[str, list[Tensor]] = {key: [] for key in found}
             for name in self.anchors[0][1]:
@@ -134,16 +138,15 @@ class CollectRule:
                 found[key].append(torch.stack(values, 1))
         return {key: torch.stack(values, 1) for key, values in found.items()}
 
-    @property
-    def arrays(self) -> Callable[[], dict[str, Tensor]]:
-        return lambda: {f"diagnostics.{name}": value.double() for name, value in self._collected().items()}
+    def arrays(self) -> dict[str, Tensor]:
+        return {f"diagnostics.{name}": value.double() for name, value in self._collected().items()}
 
     def _collected(self) -> dict[str, Tensor]:
         """Means over anchors and over steps of equal k; (B, ...) each."""
         out = {"feature_rms": torch.stack(self.sizes, 2)}  # (B, F, T)
         out["products"] = torch.stack([torch.stack(some).mean(0) for some in self.products.values() if some], 1)
         out["squares"] = torch.stack([torch.stack(some).mean(0) for some in self.squares.values() if some], 1)
-        for key in ("size", "skewness", "kurtosis", "rejected", "histogram"):
+        for key in OF_DIFFERENCES:
             out[f"difference_{key}"] = torch.stack([ladder[key] for ladder in self.ladders]).mean(0)
         return out
 

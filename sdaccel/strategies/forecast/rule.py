@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sdaccel.generators.flux.seam import DenoiseSeam
 from sdaccel.kernels.forecast_sums import forecast_sums
+from sdaccel.strategies.base import Untold
 from sdaccel.strategies.forecast.clock import CLOCKS
 from sdaccel.strategies.forecast.granularity import GRANULARITIES
 from sdaccel.strategies.forecast.plan import ladder_length
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sdaccel.strategies.forecast.base import Forecast
 
 
-class ForecastRule:
+class ForecastRule(Untold):
     """Full steps fill the ring; the first forecast after one takes the sums of all until the next in a single pass."""
 
     def __init__(self, strategy: "Forecast", seam: DenoiseSeam, *, plan: Sequence[str]) -> None:

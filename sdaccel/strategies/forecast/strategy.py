@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.flux.seam import DenoiseSeam
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import strategy
 from sdaccel.strategies.forecast.adaptive import AnalyticForecastRule
 from sdaccel.strategies.forecast.analytic import AnalyticRule
 from sdaccel.strategies.forecast.base import Forecast
@@ -23,7 +23,7 @@ from sdaccel.strategies.forecast.weights import (
 )
 
 
-@configurable(group="strategy", name="taylor")
+@strategy(name="taylor")
 @dataclass(frozen=True)
 class Taylor(Forecast):
     """TaylorSeer: k^i / i! on the i-th difference quotient."""
@@ -44,7 +44,7 @@ class Scaled(Forecast):
         check_scale(self.hicache_scale)
 
 
-@configurable(group="strategy", name="hicache")
+@strategy(name="hicache")
 @dataclass(frozen=True)
 class HiCache(Scaled):
     """HiCache: scaled Hermite polynomials in place of monomials."""
@@ -53,7 +53,7 @@ class HiCache(Scaled):
         return hermite_coefficients(k, order=order, scale=self.hicache_scale)
 
 
-@configurable(group="strategy", name="taylor_scaled")
+@strategy(name="taylor_scaled")
 @dataclass(frozen=True)
 class TaylorScaled(Scaled):
     """HiCache's reference code, mode Taylor-Scaled: sigma^2i k^i / i!."""
@@ -62,7 +62,7 @@ class TaylorScaled(Scaled):
         return taylor_scaled_coefficients(k, order=order, scale=self.hicache_scale)
 
 
-@configurable(group="strategy", name="damped_taylor")
+@strategy(name="damped_taylor")
 @dataclass(frozen=True)
 class DampedTaylor(Scaled):
     """The control of HiCache: Taylor, damped as the leading terms of HiCache's polynomials are."""
@@ -71,7 +71,7 @@ class DampedTaylor(Scaled):
         return damped_coefficients(k, order=order, scale=self.hicache_scale)
 
 
-@configurable(group="strategy", name="hicache_analytic")
+@strategy(name="hicache_analytic")
 @dataclass(frozen=True)
 class HiCacheAnalytic(Forecast, AnalyticRule):
     """HiCache with a sigma per layer and picture, from the size of the layer's slope."""
@@ -84,7 +84,7 @@ class HiCacheAnalytic(Forecast, AnalyticRule):
         return AnalyticForecastRule(self, seam, plan=self.plan(steps), adapts=self)
 
 
-@configurable(group="strategy", name="newton")
+@strategy(name="newton")
 @dataclass(frozen=True)
 class Newton(Forecast):
     """The polynomial through the last O + 1 anchors, exact on any spacing."""
@@ -93,7 +93,7 @@ class Newton(Forecast):
         return newton_weights(anchors, at)
 
 
-@configurable(group="strategy", name="fora")
+@strategy(name="fora")
 @dataclass(frozen=True)
 class Fora(Forecast):
     """FORA: features are held until the next full step."""
@@ -110,7 +110,7 @@ class Fora(Forecast):
         return taylor_coefficients(k, order=order)
 
 
-@configurable(group="strategy", name="delta")
+@strategy(name="delta")
 @dataclass(frozen=True)
 class Delta(Fora):
     """delta-DiT on FLUX: the double blocks run, what the single stack adds is held."""

@@ -5,7 +5,7 @@ distribution, or its very samples; the others buy target calls with quality, whi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -13,10 +13,18 @@ from torch import Tensor
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.strategies.base import Declares, Excludes
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.gammas import COSTS, POLICIES
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.ledger import STATS
 from sdaccel.strategies.two_models import Model, TwoModels
+
+RELAXED = Declares(seam="scales", exact=False, beside=("draft",), stats=STATS)
+"""A rule that may let stand what the target would not have drawn."""
+SMOOTH = "paints a mix of codes, and this rule is exact about drawn ones; set it to false or choose another rule"
+EXACT = replace(RELAXED, exact=True, excludes=(Excludes("more_smooth", True, SMOOTH),))
+"""A rule that keeps the target's distribution."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +41,7 @@ class Speculative(TwoModels):
     distances: bool = False
     """Record how far draft and target are apart at every judged scale; it takes time, so it is off where time is measured."""
 
-    exact: ClassVar[bool] = False
-    """The rule keeps the target's distribution."""
+    declares: ClassVar[Declares] = RELAXED
 
     def check(self, steps: int) -> None:
         if not 1 <= self.gamma < steps:
@@ -46,18 +53,10 @@ class Speculative(TwoModels):
             if value not in known:
                 raise BadInput(f"strategy.{name}={value} is unknown; choose one of {', '.join(known)}.")
 
-    def check_models(self, target: Any, conditions: Sequence[Condition]) -> None:
-        super().check_models(target, conditions)
-        if not target.rows_may_part:
-            raise BadInput(
-                f"generator.engine={target.engine} holds the same tokens of every row, and speculation lets rows part ways; "
-                "choose another generator.engine."
-            )
-        if self.exact and target.more_smooth:
-            raise BadInput(
-                f"generator.more_smooth=true paints a mix of codes, and {type(self).__name__} is exact about drawn ones; set "
-                "generator.more_smooth=false or choose another rule."
-            )
+    def fits(self, target: Any, conditions: Sequence[Condition]) -> None:
+        super().fits(target, conditions)
+        if reason := target.refuses_parted_rows:
+            raise BadInput(f"speculation lets the rows of a batch part ways, and {reason}.")
 
     def plan(self, steps: int) -> list[str]:
         """The target reads every scale once at least."""

@@ -28,11 +28,12 @@ from sdaccel.measure.bench import Cases, compare, with_floor
 from sdaccel.measure.floor import ceilings
 from sdaccel.measure.memory import bytes_left, held
 from sdaccel.measure.timing import interleaved, peak_memory, summary
+from sdaccel.strategies.base import Equipped
 from sdaccel.strategies.speculative.coupled import Coupled
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.expectation import cost_of, prices_of, rounds_from_runs
 from sdaccel.strategies.speculative.gammas import Fixed
-from sdaccel.strategies.two_models import Equipped, check_beside
+from sdaccel.strategies.two_models import check_beside
 
 Calls = dict[str, Callable[[], Any]]
 
@@ -80,7 +81,7 @@ class SpeculationCosts:
             except BadInput as error:
                 raise BadInput(str(error).replace("strategy.", "bench.")) from None
             Coupled(draft=draft, gamma=max(self.gammas)).check(target.steps)
-            Coupled(draft=draft).check_models(target, [0])
+            Coupled(draft=draft).fits(target, [0])
         for option, values in (("batch_sizes", self.batch_sizes), ("gammas", self.gammas)):
             if not values or min(values) < 1:
                 raise BadInput(f"bench.{option}={values} must list positive numbers.")

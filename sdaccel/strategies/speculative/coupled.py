@@ -7,17 +7,17 @@ token matches with probability of at least (1 - TV) / (1 + TV).
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sdaccel.registry import configurable
-from sdaccel.strategies.speculative.base import Speculative
+from sdaccel.strategies.base import Declares, strategy
+from sdaccel.strategies.speculative.base import EXACT, Speculative
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
 
 
-@configurable(group="strategy", name="speculative_coupled")
+@strategy(name="speculative_coupled")
 @dataclass(frozen=True, kw_only=True)
 class Coupled(Speculative):
     """A scale stands if all its tokens are the target's own."""
 
-    exact: ClassVar[bool] = True
+    declares: ClassVar[Declares] = EXACT
 
     def judge(self, drafted: Drafted) -> Verdict:
         return Verdict((drafted.tokens == drafted.own[0]).all(-1), lambda: drafted.own)

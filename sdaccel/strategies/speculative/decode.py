@@ -18,12 +18,13 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
+from sdaccel.strategies.base import Untold
 from sdaccel.strategies.speculative.gammas import Gamma
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
 from sdaccel.strategies.speculative.ledger import Ledger
 
 
-class Speculation:
+class Speculation(Untold):
     """One generation."""
 
     def __init__(

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from sdaccel.errors import BadInput
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import strategy
 from sdaccel.strategies.speculative.base import Speculative
 from sdaccel.strategies.speculative.distributions import kl
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
@@ -16,7 +16,7 @@ ROUNDING = 1e-6
 """Nats by which two computations of one distribution may differ."""
 
 
-@configurable(group="strategy", name="speculative_kl")
+@strategy(name="speculative_kl")
 @dataclass(frozen=True, kw_only=True)
 class Divergence(Speculative):
     """A scale stands, as drafted, if the mean over its tokens reaches at most max_kl."""

@@ -8,22 +8,25 @@ e entry_num · K scales
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.seam import ScaleSeam
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import Declares, Untold, strategy
 from sdaccel.strategies.passes import make, said_of
 from sdaccel.strategies.speculative.masks import CORRECT, MASKS, bias, without_prefix
 from sdaccel.strategies.two_models import RUNS, Model, TwoModels
 
 
-@configurable(group="strategy", name="handover")
+@strategy(name="handover")
 @dataclass(frozen=True, kw_only=True)
 class Handover(TwoModels):
     """Draft first, target last."""
+
+    declares: ClassVar[Declares] = Declares(seam="scales", exact=False, beside=("draft",), stats=(*RUNS, "target_calls"))
 
     entry_num: int = 5
     """Scales that the draft makes: 0 is the target alone, all scales the draft alone."""
@@ -46,7 +49,7 @@ class Handover(TwoModels):
         return HandoverRule(seam, draft, entry=self.entry_num, sd_mask=self.sd_mask, kinds=self.plan(steps))
 
 
-class HandoverRule:
+class HandoverRule(Untold):
     """One generation."""
 
     def __init__(self, seam: ScaleSeam, draft: ScaleSeam, *, entry: int, sd_mask: int, kinds: list[str]) -> None:

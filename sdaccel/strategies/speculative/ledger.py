@@ -14,6 +14,8 @@ from sdaccel.strategies.two_models import RUNS
 
 COUNTS = ("target_calls", "drafted", "accepted")
 DISTANCES = ("stood", "match", "same", "tv", "kl", "whole")
+STATS = (*COUNTS, "wasted", *RUNS, *DISTANCES)
+"""All that a ledger may tell."""
 
 
 class Ledger:

@@ -16,7 +16,7 @@ from torch import Tensor
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.noise import Stream, uniform
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import strategy
 from sdaccel.strategies.speculative.base import ByShare
 from sdaccel.strategies.speculative.distributions import at, probabilities
 from sdaccel.strategies.speculative.judge import Drafted
@@ -26,7 +26,7 @@ ROUNDING = 1e-6
 """Relative: what two computations of one probability may differ by."""
 
 
-@configurable(group="strategy", name="speculative_neighbourhood")
+@strategy(name="speculative_neighbourhood")
 @dataclass(frozen=True, kw_only=True)
 class Neighbourhood(ByShare):
     """A scale stands, as drafted, if the share of its tokens that stand reaches the threshold."""
@@ -34,8 +34,8 @@ class Neighbourhood(ByShare):
     neighbours: int = 10
     """Codes of a neighbourhood beside its own."""
 
-    def check_models(self, target: Any, conditions: Sequence[Condition]) -> None:
-        super().check_models(target, conditions)
+    def fits(self, target: Any, conditions: Sequence[Condition]) -> None:
+        super().fits(target, conditions)
         if not 0 <= self.neighbours < target.vocab:
             raise BadInput(f"strategy.neighbours={self.neighbours} is outside 0 .. {target.vocab - 1}, the other codes.")
 

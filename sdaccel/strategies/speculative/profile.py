@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import torch
 
-from sdaccel.registry import configurable
-from sdaccel.strategies.speculative.base import Speculative
+from sdaccel.strategies.base import Declares, strategy
+from sdaccel.strategies.speculative.base import EXACT, Speculative
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
 
 
-@configurable(group="strategy", name="speculative_profile")
+@strategy(name="speculative_profile")
 @dataclass(frozen=True, kw_only=True)
 class Profile(Speculative):
     """No scale stands: the samples are the target's, and the record says how far the draft is from them."""
@@ -22,7 +22,7 @@ class Profile(Speculative):
     """More are drafted in vain: nothing is judged behind the first that fell, and the first always does."""
     distances: bool = True
 
-    exact: ClassVar[bool] = True
+    declares: ClassVar[Declares] = EXACT
 
     def judge(self, drafted: Drafted) -> Verdict:
         return Verdict(torch.zeros(len(drafted.tokens), dtype=torch.bool, device=drafted.tokens.device), lambda: drafted.own)

@@ -13,8 +13,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from sdaccel.noise import Stream, exponential, uniform
-from sdaccel.registry import configurable
-from sdaccel.strategies.speculative.base import Speculative
+from sdaccel.strategies.base import Declares, strategy
+from sdaccel.strategies.speculative.base import EXACT, Speculative
 from sdaccel.strategies.speculative.distributions import at, probabilities
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
 
@@ -22,12 +22,12 @@ NO_RESIDUAL = 1e-6
 """Below this mass p and q differ by rounding alone: the token stands, for there is nothing to draw another one from."""
 
 
-@configurable(group="strategy", name="speculative_rejection")
+@strategy(name="speculative_rejection")
 @dataclass(frozen=True, kw_only=True)
 class Rejection(Speculative):
     """A scale stands if every token does."""
 
-    exact: ClassVar[bool] = True
+    declares: ClassVar[Declares] = EXACT
 
     def judge(self, drafted: Drafted) -> Verdict:
         p, q = (probabilities(logits, drafted.sampling) for logits in (drafted.target, drafted.draft))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import strategy
 from sdaccel.strategies.speculative.base import ByShare
 from sdaccel.strategies.speculative.judge import Drafted
 
 
-@configurable(group="strategy", name="speculative_top1")
+@strategy(name="speculative_top1")
 @dataclass(frozen=True, kw_only=True)
 class Top1(ByShare):
     """A scale stands, as drafted, if the share of its tokens that are the target's argmax reaches the threshold."""

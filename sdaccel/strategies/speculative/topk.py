@@ -8,21 +8,21 @@ from torch import Tensor
 
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
-from sdaccel.registry import configurable
+from sdaccel.strategies.base import strategy
 from sdaccel.strategies.speculative.base import ByShare
 from sdaccel.strategies.speculative.distributions import at
 from sdaccel.strategies.speculative.judge import Drafted
 
 
-@configurable(group="strategy", name="speculative_topk")
+@strategy(name="speculative_topk")
 @dataclass(frozen=True, kw_only=True)
 class TopK(ByShare):
     """A scale stands, as drafted, if the share of its tokens among the target's `k` likeliest reaches the threshold."""
 
     k: int = 10
 
-    def check_models(self, target: Any, conditions: Sequence[Condition]) -> None:
-        super().check_models(target, conditions)
+    def fits(self, target: Any, conditions: Sequence[Condition]) -> None:
+        super().fits(target, conditions)
         if not 1 <= self.k <= target.vocab:
             raise BadInput(f"strategy.k={self.k} is outside 1 .. {target.vocab}, the vocabulary.")
 

@@ -14,13 +14,13 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.base import Generation
 from sdaccel.generators.flux.generator import FluxRuntime
 from sdaccel.samples import Samples
+from sdaccel.strategies.controls import MUTANTS
 from sdaccel.strategies.forecast.anchors import AnchorRing
+from sdaccel.strategies.forecast.audit import Audited
 from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Newton, Taylor
 from sdaccel.strategies.plain import Dense, Original
 from sdaccel.studies import checks
 from sdaccel.studies.arms import Arm
-from sdaccel.studies.audit import Audited
-from sdaccel.studies.mutants import MUTANTS
 from tests.generators.flux.tiny import FORECASTS, MODES, PROMPTS, batch, generate, hooks, same
 
 STRATEGY = HiCache(interval=1, max_order=2)
@@ -94,8 +94,8 @@ def test_the_other_printed_modes_forecast_as_printed(mode: str, interval: int, r
 @pytest.mark.parametrize("option", [{"granularity": "block"}, {"clock": "time"}])
 def test_what_the_audit_does_not_watch_is_one_line(option: dict[str, str], runtime: FluxRuntime) -> None:
     strategy = replace(Taylor(interval=3), **option)  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match="no published formula for Taylor at"):
-        generate(runtime, Audited(strategy, honest=strategy))
+    with pytest.raises(BadInput, match="no published formula for taylor at"):
+        Audited.check("arm x", strategy=strategy, generator=runtime.config)
 
 
 def test_the_audit_compares_every_full_step_and_every_step_after_the_first(runtime: FluxRuntime) -> None:
@@ -133,21 +133,21 @@ def test_the_audit_sees_anchors_of_lower_precision(runtime: FluxRuntime, tmp_pat
 
 
 def test_a_strategy_without_a_published_formula_is_one_line(runtime: FluxRuntime) -> None:
-    with pytest.raises(BadInput, match="no published formula for Newton") as caught:
-        generate(runtime, Audited(Newton(), honest=Newton()))
+    with pytest.raises(BadInput, match="arm x: audit=true knows no published formula for newton") as caught:
+        Audited.check("arm x", strategy=Newton(), generator=runtime.config)
     assert "\n" not in str(caught.value)
 
 
 def test_every_mutant_is_tried_here_or_on_sparse_operators() -> None:
     of_stacks = {"missed_ticks", "aliased_cache", "sparse_deltas", "leaked_state", "naive_stack"}
-    assert {*TRIPS} | of_stacks == set(MUTANTS)
+    assert {*TRIPS} | of_stacks == {name for name, mutant in MUTANTS.items() if mutant.of is Forecast}
 
 
 @pytest.mark.parametrize("mutant", TRIPS)
 def test_a_planted_bug_trips_its_check_and_honesty_does_not(mutant: str, either: FluxRuntime, tmp_path: Path) -> None:
     reference = generate(either, Original())
     honest: AbstractContextManager[Forecast] = nullcontext(STRATEGY)
-    for planted, trips in [(honest, False), (MUTANTS[mutant](either, STRATEGY), True)]:
+    for planted, trips in [(honest, False), (MUTANTS[mutant].plant(either, STRATEGY), True)]:
         with planted as strategy:
             made = second_image(either, strategy, STRATEGY)
         m = measured(TRIPS[mutant], made, reference, tmp_path / str(trips))
@@ -157,7 +157,7 @@ def test_a_planted_bug_trips_its_check_and_honesty_does_not(mutant: str, either:
 @pytest.mark.parametrize("mutant", ["sign_flip", "aliased_anchor", "stale_anchor"])
 def test_a_bug_of_the_forecast_alone_does_not_show_in_the_image_at_interval_1(mutant: str, runtime: FluxRuntime) -> None:
     """Why equality is not enough: these would pass it, and only the audit tells."""
-    with MUTANTS[mutant](runtime, STRATEGY) as strategy:
+    with MUTANTS[mutant].plant(runtime, STRATEGY) as strategy:
         assert same(second_image(runtime, strategy, STRATEGY), generate(runtime, Original()))
 
 
@@ -165,7 +165,7 @@ def test_a_bug_of_the_forecast_alone_does_not_show_in_the_image_at_interval_1(mu
 def test_a_bug_of_the_forecast_changes_the_image_where_steps_are_forecast(mutant: str, runtime: FluxRuntime) -> None:
     honest = HiCache(interval=3, max_order=2, first_enhance=1)
     fresh = generate(runtime, honest)
-    with MUTANTS[mutant](runtime, honest) as strategy:
+    with MUTANTS[mutant].plant(runtime, honest) as strategy:
         generate(runtime, strategy, batch(["something", "else"]))
         assert not same(generate(runtime, strategy), fresh)
 
@@ -186,17 +186,17 @@ def untouched(runtime: FluxRuntime) -> Iterator[None]:
 
 @pytest.mark.parametrize("mutant", TRIPS)
 def test_a_mutant_leaves_the_model_as_it_found_it(mutant: str, runtime: FluxRuntime) -> None:
-    with untouched(runtime), MUTANTS[mutant](runtime, STRATEGY) as strategy:
+    with untouched(runtime), MUTANTS[mutant].plant(runtime, STRATEGY) as strategy:
         generate(runtime, Audited(strategy, honest=STRATEGY))
 
 
 @pytest.mark.parametrize("mutant", TRIPS)
 def test_a_mutant_leaves_the_model_as_it_found_it_when_the_run_dies(mutant: str, runtime: FluxRuntime) -> None:
-    with untouched(runtime), pytest.raises(LookupError), MUTANTS[mutant](runtime, STRATEGY):
+    with untouched(runtime), pytest.raises(LookupError), MUTANTS[mutant].plant(runtime, STRATEGY):
         raise LookupError
 
 
 def test_the_fingerprint_sees_a_planted_bug(runtime: FluxRuntime) -> None:
     clean = fingerprint(runtime)
-    with MUTANTS["dropped_norm"](runtime, STRATEGY):
+    with MUTANTS["dropped_norm"].plant(runtime, STRATEGY):
         assert fingerprint(runtime) != clean

@@ -11,6 +11,7 @@ from torch import Tensor
 from sdaccel.generators.flux.denoise import denoise
 from sdaccel.generators.flux.generator import FluxRuntime
 from sdaccel.generators.flux.schedule import shift_mu, times
+from sdaccel.strategies.base import Untold
 from tests.generators.flux.tiny import TINY, bind, noise, relative
 
 
@@ -59,7 +60,7 @@ def test_denoise_is_the_scheduler_s_own_loop(runtime: FluxRuntime) -> None:
 def test_a_rule_answers_for_every_velocity(runtime: FluxRuntime) -> None:
     """Constant velocity c moves from time 1 to 0, so the result is x - c whatever the schedule."""
 
-    class Constant:
+    class Constant(Untold):
         def velocity(self, step: int, x: Tensor) -> tuple[str, Tensor]:
             return f"kind {step}", torch.full_like(x, 0.25)
 

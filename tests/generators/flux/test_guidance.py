@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sdaccel.strategies.forecast.audit import Audited
 from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Taylor
 from sdaccel.strategies.plain import Original
-from sdaccel.studies.audit import Audited
 from tests.generators.flux.tiny import CPU, PROMPTS, TINY, batch, bind, built, from_features, generate, noise, relative, same
 
 CFG = 2.5

@@ -12,6 +12,7 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.seam import Pass
 from sdaccel.generators.nextscale.tokens import keep_top_k
 from sdaccel.generators.var.generator import VarRuntime
+from sdaccel.strategies.base import Done
 from sdaccel.strategies.collaborative.code import CoDe, Stage
 from tests.strategies.pair import CPU, DRAFT, SCALES, TARGET, generate, same
 from tests.studies import frame
@@ -105,7 +106,8 @@ def test_the_refiner_reads_everything_and_is_priced_for_it() -> None:
         stats = generate(large, strategy, refiner=small).stats
         of_one = {name: values[0].tolist() for name, values in stats.items()}
         refined = sum(costs[1].macs) if drafted < SCALES else 0
-        assert strategy.macs(costs[0], {"refiner": costs[1]}, of_one) == pytest.approx(sum(costs[0].macs[:drafted]) + refined)
+        done = Done([], costs[0], {"refiner": costs[1]}, of_one)
+        assert strategy.macs(done) == pytest.approx(sum(costs[0].macs[:drafted]) + refined)
 
 
 SMALL = (

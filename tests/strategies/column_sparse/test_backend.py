@@ -10,13 +10,13 @@ import torch
 
 from sdaccel.generators.flux.generator import FluxRuntime
 from sdaccel.generators.flux.operators import in_order
-from sdaccel.strategies.column_sparse import operators as operators_module
+from sdaccel.generators.flux.processor import OperatorProcessor
 from sdaccel.strategies.column_sparse.operators import SparseOperators
 from sdaccel.strategies.column_sparse.options import ColumnSparse, Patchify
 from sdaccel.strategies.forecast.strategy import HiCache, Taylor
 from sdaccel.strategies.plain import Dense, Original
 from tests.generators.flux.tiny import CPU, MODES, TINY, batch, bind, built, noise, relative, same
-from tests.strategies.column_sparse.tiny import ATTN, HALVES, MLP, OFF, SPARSE, generate
+from tests.strategies.column_sparse.tiny import ATTN, HALVES, MLP, OFF, SPARSE, generate, opened
 
 ALL = ColumnSparse(replace(ATTN, top_keys=1.0), replace(MLP, top_keys=1.0), SPARSE.patchify)
 NOTHING = replace(SPARSE, attn=replace(ATTN, **OFF), mlp=replace(MLP, **OFF))
@@ -26,11 +26,6 @@ ROUNDING = 2e-6
 @pytest.fixture(scope="module")
 def runtime() -> FluxRuntime:
     return built()
-
-
-def opened(runtime: FluxRuntime, options: ColumnSparse = SPARSE) -> Any:
-    """The operators in place, as a generation has them."""
-    return options.attached(runtime.transformer, grid=(4, 8), seeds=torch.tensor([1, 2]))
 
 
 # What it computes
@@ -302,7 +297,7 @@ def test_layers_in_front_stay_the_models_own(runtime: FluxRuntime) -> None:
     model = bind(runtime).model
     with opened(runtime, options) as operators:
         blocks = [*model.transformer_blocks, *model.single_transformer_blocks]
-        sparse = [isinstance(block.attn.processor, operators_module.SparseProcessor) for block in blocks]
+        sparse = [isinstance(block.attn.processor, OperatorProcessor) for block in blocks]
         assert sparse == [False, True, True, True]
         placed = ["forward" in vars(m) for m in (blocks[0].ff, blocks[1].ff, blocks[2].proj_out, blocks[3].proj_out)]
         assert placed == [False, False, False, True]

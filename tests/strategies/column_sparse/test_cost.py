@@ -12,7 +12,7 @@ from sdaccel.strategies.column_sparse.options import ColumnSparse, SparseMlp
 from sdaccel.strategies.forecast.strategy import HiCache
 from sdaccel.strategies.plain import Dense
 from tests.generators.flux.tiny import CPU, TINY, bind, noise
-from tests.strategies.column_sparse.tiny import ATTN, HALVES, MLP, SPARSE
+from tests.strategies.column_sparse.tiny import ATTN, HALVES, MLP, SPARSE, opened
 
 GENERATOR = replace(TINY, doubles=3, text_tokens=16, num_steps=12)
 """48 tokens: groups of 16 without a ragged one, which would compute rows of zeros too."""
@@ -24,7 +24,7 @@ def test_the_price_of_every_step_is_counted(half: str) -> None:
     options = replace(options, mlp=replace(options.mlp, fixed_count=40))
     runtime = GENERATOR.build(CPU)
     seam = bind(runtime)
-    attached = options.attached(runtime.transformer, grid=(4, 8), seeds=torch.tensor([1]))
+    attached = opened(runtime, options, seeds=[1])
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), attached as operators:  # the counter does not know the CPU's fused one
         seam.operators = operators
         counted = [forward_macs(lambda step=step: seam.full(step, noise([1, 2]))) / 2 for step in range(12)]  # type: ignore[misc]

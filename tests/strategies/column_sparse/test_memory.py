@@ -1,7 +1,6 @@
 """The estimate that is printed before a run is what the operators really hold."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,17 +36,16 @@ def held(node: Any) -> dict[int, int]:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("backend", STATES.values(), ids=STATES)
 def test_the_estimate_is_what_the_operators_hold(backend: ColumnSparse, dtype: str) -> None:
-    seen: list[int] = []
+    made: list[SparseOperators] = []
 
     class Weighed(ColumnSparse):
-        @contextmanager
-        def attached(self, model: Any, *, grid: Sequence[int], seeds: Tensor) -> Iterator[SparseOperators]:
-            with super().attached(model, grid=grid, seeds=seeds) as operators:
-                yield operators
-                seen.append(sum((held(operators.attention) | held(operators.mlp)).values()))
+        def start(self, *, layers: int, grid: Sequence[int], seeds: Tensor) -> SparseOperators:
+            made.append(super().start(layers=layers, grid=grid, seeds=seeds))
+            return made[-1]
 
     generator = replace(TINY, dtype=dtype)
     generate(generator.build(CPU), Weighed(backend.attn, backend.mlp, backend.patchify))
+    seen = [sum((held(operators.attention) | held(operators.mlp)).values()) for operators in made]
     assert seen == [2 * backend.state_bytes(generator, 2 if dtype == "bfloat16" else 4)], "of two samples"
 
 

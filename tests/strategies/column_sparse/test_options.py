@@ -62,7 +62,7 @@ def test_the_published_file_is_the_dataclass_with_upstreams_formulas(tmp_path: P
             "SparseAttention has no key 'top_key'; it has: is_enabled, top_keys",
         ),
         (["backend=column_sparse", "generator.engine=compiled"], "compiles blocks whole .* write generator.engine=eager"),
-        (["backend=column_sparse", "generator=var_tiny", "data.labels=[1]"], "needs a flow transformer, not Var"),
+        (["backend=column_sparse", "generator=var_tiny", "data.labels=[1]"], "needs a flow transformer, not var"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(overrides: list[str], message: str, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import torch
 
 from sdaccel.generators.base import Generation
 from sdaccel.generators.flux.generator import FluxRuntime
+from sdaccel.strategies.controls import MUTANTS
+from sdaccel.strategies.forecast.audit import Audited
 from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Taylor
-from sdaccel.studies.audit import Audited
-from sdaccel.studies.mutants import MUTANTS
 from tests.generators.flux.test_audit import measured
 from tests.generators.flux.tiny import batch, built, same
 from tests.strategies.column_sparse.test_backend import everything
@@ -46,7 +46,7 @@ def test_honest_stacks_keep_their_features_and_forecast_as_published(
 @pytest.mark.parametrize("mutant", TRIPS)
 def test_a_wiring_bug_trips_its_check_and_leaves_the_model_as_it_was(mutant: str, runtime: FluxRuntime, tmp_path: Path) -> None:
     reference, before = generate(runtime), everything(runtime)
-    with MUTANTS[mutant](runtime, STRATEGY) as strategy:
+    with MUTANTS[mutant].plant(runtime, STRATEGY) as strategy:
         made = second_image(runtime, strategy, STRATEGY)
     m = measured(TRIPS[mutant], made, reference, tmp_path)
     assert m.value > m.bound
@@ -54,7 +54,7 @@ def test_a_wiring_bug_trips_its_check_and_leaves_the_model_as_it_was(mutant: str
 
 
 def test_missed_ticks_show_where_the_refresh_comes_late(runtime: FluxRuntime) -> None:
-    with MUTANTS["missed_ticks"](runtime, STRATEGY) as strategy:
+    with MUTANTS["missed_ticks"].plant(runtime, STRATEGY) as strategy:
         made = generate(runtime, SPARSE, strategy).arrays["latents"]
     honest = generate(runtime).arrays["latents"]
     first = SPARSE.attn.full_step_every
@@ -65,7 +65,7 @@ def test_missed_ticks_show_where_the_refresh_comes_late(runtime: FluxRuntime) ->
 
 def test_an_aliased_cache_does_not_show_in_the_image_at_interval_1(runtime: FluxRuntime) -> None:
     """Why equality is not enough: only the audit of what is stored tells."""
-    with MUTANTS["aliased_cache"](runtime, STRATEGY) as strategy:
+    with MUTANTS["aliased_cache"].plant(runtime, STRATEGY) as strategy:
         assert same(generate(runtime, SPARSE, strategy), generate(runtime))
 
 
@@ -73,5 +73,5 @@ def test_an_aliased_cache_does_not_show_in_the_image_at_interval_1(runtime: Flux
 def test_a_dense_model_cannot_have_these_bugs(mutant: str, runtime: FluxRuntime) -> None:
     from sdaccel.strategies.plain import Dense
 
-    with MUTANTS[mutant](runtime, STRATEGY) as strategy:
+    with MUTANTS[mutant].plant(runtime, STRATEGY) as strategy:
         assert same(generate(runtime, Dense(), strategy), generate(runtime, Dense()))

@@ -1,11 +1,17 @@
 """The tiny FLUX of the generator's tests under sparse operators: 32 image tokens and 8 of text in groups of 16."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from sdaccel.conditions import Batch
 from sdaccel.generators.base import Generation
+from sdaccel.generators.flux.engine import Modules
 from sdaccel.generators.flux.generator import FluxRuntime
+from sdaccel.strategies.column_sparse.operators import SparseOperators
 from sdaccel.strategies.column_sparse.options import ColumnSparse, Patchify, SparseAttention, SparseMlp
 from sdaccel.strategies.plain import Original
 from tests.generators.flux.tiny import batch
@@ -27,3 +33,12 @@ ORIGINAL = Original()
 
 def generate(runtime: FluxRuntime, backend: Any = SPARSE, strategy: Any = ORIGINAL, wanted: Batch | None = None) -> Generation:
     return runtime.generate(wanted or batch(), backend=backend, strategy=strategy, keep=["latents"])
+
+
+@contextmanager
+def opened(runtime: FluxRuntime, options: ColumnSparse = SPARSE, seeds: Sequence[int] = (1, 2)) -> Iterator[SparseOperators]:
+    """The operators in place, as a generation has them."""
+    engine = Modules(runtime.transformer)
+    operators = options.start(layers=engine.doubles + engine.singles, grid=(4, 8), seeds=torch.tensor(seeds))
+    with engine.serving(operators):
+        yield operators

@@ -9,7 +9,7 @@ import torch
 from sdaccel.conditions import Batch
 from sdaccel.generators.base import Generation
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.strategies.two_models import Equipped
+from sdaccel.strategies.base import Equipped
 
 SIDES = [1, 2, 3, 4]
 TARGET = Var(

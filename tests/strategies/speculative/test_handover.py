@@ -19,6 +19,7 @@ from sdaccel.generators.nextscale.seam import Pass
 from sdaccel.generators.nextscale.tokens import combine
 from sdaccel.generators.var.generator import VarRuntime
 from sdaccel.generators.var.model import HEAD_DIM, attend
+from sdaccel.strategies.base import Done
 from sdaccel.strategies.speculative.handover import Handover, HandoverRule
 from sdaccel.strategies.speculative.masks import CORRECT, MASKS
 from tests.strategies.pair import BATCH, CPU, DRAFT, SCALES, SIDES, TARGET, generate, same
@@ -246,7 +247,8 @@ def test_the_draft_is_added_to_the_whole_target_unless_the_prefix_is_not_fed(eag
             stats = generate(eager[0], strategy, draft=eager[1]).stats
             of_one = {name: values[0].tolist() for name, values in stats.items()}
             read = target.macs if sd_mask and entry < SCALES else target.macs[entry:]
-            assert strategy.macs(target, {"draft": draft}, of_one) == pytest.approx(sum(read) + sum(draft.macs[:entry]))
+            done = Done([], target, {"draft": draft}, of_one)
+            assert strategy.macs(done) == pytest.approx(sum(read) + sum(draft.macs[:entry]))
 
 
 SMALL = (
@@ -301,7 +303,7 @@ def test_a_study_runs_it_and_prices_both_models(tmp_path: Path) -> None:
         ("strategy.draft.vocab=99", "differ: a token must mean the same to both"),
         ("strategy.draft.init_seed=1", "two tokenizers"),
         ("strategy.entry=2", "entry"),
-        ("generator=flux_tiny", "attaches to scales, but generator Flux offers denoise"),
+        ("generator=flux_tiny", "attaches to scales, but generator flux offers denoise"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(override: str, message: str, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
+from sdaccel.strategies.base import Done
+from sdaccel.strategies.speculative.coupled import Coupled
 from sdaccel.strategies.two_models import TwoModels
 from tests.strategies.speculative.pairs import DRAFT, SIDES, TARGET, built
 
@@ -55,6 +57,12 @@ def test_the_published_way_to_run_can_be_driven_too_but_not_some_rows_alone() ->
     with pytest.raises(ValueError, match="same tokens of every row"):
         guided(driven, 3, 3, rows=[0])
     assert torch.equal(finished(driven), finished(own))
+
+
+def test_speculation_beside_rows_that_cannot_part_is_bad_input() -> None:
+    Coupled(draft=DRAFT).fits(TARGET, [1])
+    with pytest.raises(BadInput, match=r"part ways, and generator.engine=autocast .* set generator.engine=eager or fast"):
+        Coupled(draft=DRAFT).fits(replace(TARGET, engine="autocast", dtype="bfloat16"), [1])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -124,14 +132,14 @@ def test_a_bias_of_the_callers_decides_who_sees_whom() -> None:
     ],
 )
 def test_models_that_cannot_read_each_other_are_bad_input(change: dict[str, Any], message: str) -> None:
-    TwoModels(draft=DRAFT).check_models(TARGET, [1])
+    TwoModels(draft=DRAFT).fits(TARGET, [1])
     with pytest.raises(BadInput, match=message):
-        TwoModels(draft=replace(DRAFT, **change)).check_models(TARGET, [1])
+        TwoModels(draft=replace(DRAFT, **change)).fits(TARGET, [1])
 
 
 def test_a_draft_that_is_no_next_scale_generator_is_bad_input() -> None:
     with pytest.raises(BadInput, match="no next-scale generator"):
-        TwoModels(draft=None).check_models(TARGET, [1])
+        TwoModels(draft=None).fits(TARGET, [1])
 
 
 def test_the_draft_is_sampled_held_and_computed_like_the_target() -> None:
@@ -144,4 +152,4 @@ def test_macs_count_every_scale_as_often_as_it_was_computed() -> None:
     strategy, costs = TwoModels(draft=DRAFT), [config.cost() for config in (TARGET, DRAFT)]
     stats = {"target_runs": [1, 1, 2, 1], "draft_runs": [1, 2, 0, 0]}
     wanted = sum(costs[0].macs) + costs[0].macs[2] + costs[1].macs[0] + 2 * costs[1].macs[1]
-    assert strategy.macs(costs[0], {"draft": costs[1]}, stats) == pytest.approx(wanted)
+    assert strategy.macs(Done([], costs[0], {"draft": costs[1]}, stats)) == pytest.approx(wanted)

@@ -1,58 +1,76 @@
 """How large features and their slopes are in a run that skips steps: what to look at where pictures turn to noise.
 
-At a full step features are taken by hooks that share nothing with the strategy, at other steps they are the strategy's own
-forecasts. Slopes are those that the strategy would extrapolate with: the difference of the last two anchors as it holds them,
-over their distance. An arm without a strategy has the differences of its consecutive steps. Watching changes no bit.
+At a full step features are taken by the seam's `watched`, which shares nothing with the strategy, at other steps they are the
+strategy's own forecasts. Slopes are those that the strategy would extrapolate with: the difference of the last two anchors as
+it holds them, over their distance. An arm without a strategy has the differences of its consecutive steps. Watching changes no
+bit.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sdaccel.generators.flux.seam import FluxSeam
+from sdaccel.errors import BadInput
+from sdaccel.generators.flux.seam import DenoiseSeam
+from sdaccel.registry import name_of
+from sdaccel.strategies.base import Declares, Untold
+from sdaccel.strategies.controls import observer
+from sdaccel.strategies.forecast.base import Forecast
 from sdaccel.strategies.forecast.rule import ForecastRule
-from sdaccel.studies.audit import own_hooks
+from sdaccel.strategies.plain import Original
 
 FEATURE, FORECAST, SLOPE = range(3)
 """First axis of `sizes`."""
 
 
+ARRAYS = ("diagnostics.sizes", "diagnostics.exact")
+
+
+@observer(name="watch")
 @dataclass(frozen=True)
 class Watched:
-    """A strategy under watch, or none."""
+    """A strategy under watch; it may be `original`, which makes no rule."""
 
     strategy: Any
+    honest: Any
+
+    @staticmethod
+    def check(where: str, *, strategy: Any, generator: Any) -> None:
+        if generator.seam != "denoise" or not isinstance(strategy, Forecast | Original):
+            raise BadInput(
+                f"{where}: watch=true looks at forecasts of a flow transformer, or at a run without them, not at "
+                f"{name_of(strategy)} on {name_of(generator)}."
+            )
 
     @property
-    def seam(self) -> str | None:
-        return "denoise"
+    def declares(self) -> Declares:
+        own = self.strategy.declares
+        return replace(own, arrays=(*own.arrays, *ARRAYS))
 
-    def start(self, seam: FluxSeam, *, steps: int) -> "WatchedRule":
+    def start(self, seam: DenoiseSeam, *, steps: int) -> "WatchedRule":
         return WatchedRule(self.strategy.start(seam, steps=steps), seam)
 
 
-class WatchedRule:
+class WatchedRule(Untold):
     """Arrays: `sizes` (B, 3, F, T), root mean squares, NaN where there is none; `exact` (B, T), 1 at full steps that a sparse
     backend computed in full, 0 where it did not, NaN at other steps."""
 
-    def __init__(self, rule: ForecastRule | None, seam: FluxSeam) -> None:
+    def __init__(self, rule: ForecastRule | None, seam: DenoiseSeam) -> None:
         self.rule, self.seam = rule, seam
         self.last: tuple[int, dict[str, Tensor]] | None = None
         self.sizes: list[Tensor] = []
         self.exact: list[Tensor] = []
 
-    @property
-    def arrays(self) -> Callable[[], dict[str, Tensor]]:
-        return lambda: {"diagnostics.sizes": torch.stack(self.sizes, -1), "diagnostics.exact": torch.stack(self.exact, -1)}
+    def arrays(self) -> dict[str, Tensor]:
+        return dict(zip(ARRAYS, (torch.stack(self.sizes, -1), torch.stack(self.exact, -1)), strict=True))
 
     def velocity(self, step: int, x: Tensor) -> tuple[str, Tensor]:
         names, count = self.seam.features, len(x)
         column = torch.full((count, 3, len(names)), torch.nan, dtype=torch.float64)
         foreseen = self._foreseen(step, names)
-        with own_hooks(self.seam) as seen:
+        with self.seam.watched() as seen:
             kind, v = self.rule.velocity(step, x) if self.rule else ("full", self.seam.full(step, x))
         full = kind == "full"
         shown = seen if full else foreseen

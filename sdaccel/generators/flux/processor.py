@@ -1,4 +1,4 @@
-"""Attention of a FLUX block up to the operator: projections, norms of queries and keys, rope, and the way out."""
+"""Attention of diffusers' FLUX up to the operator: projections, norms of queries and keys, rope, and the way out."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """q, k, v (B, H, N, d) -> (B, H, N, d)"""
 
 
-class SparseProcessor:
+class OperatorProcessor:
     """In the place of diffusers' attention processor, with its arithmetic around another operator."""
 
     def __init__(self, attend: Attend) -> None:
@@ -25,7 +25,7 @@ class SparseProcessor:
         image_rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         if attention_mask is not None or image_rotary_emb is None:
-            raise ValueError("column-sparse attention is that of FLUX: with rope, and without a mask")
+            raise ValueError("an operator computes the attention of FLUX: with rope, and without a mask")
         q, k, v = (_heads(attn, p(hidden_states)) for p in (attn.to_q, attn.to_k, attn.to_v))
         q, k = attn.norm_q(q), attn.norm_k(k)
         if encoder_hidden_states is not None:

@@ -1,16 +1,14 @@
 """Does a forecasting strategy keep what it says it keeps? Equality at interval=1 must not come from storing nothing.
 
-The audit wraps the strategy and watches the model through forward hooks and copies of its own. After every full step the
+The audit wraps the strategy and sees the features through the seam's `watched` and copies of its own. After every full step the
 strategy's anchors must equal those copies bit for bit, and at every step the forecast it would make is evaluated and compared
 with the published recursion over the copies, in float64. It only watches: an audited run has the unaudited run's output.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,7 +16,10 @@ from numpy.polynomial.hermite import Hermite
 from torch import Tensor
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.flux.seam import FluxSeam
+from sdaccel.generators.flux.seam import DenoiseSeam
+from sdaccel.registry import name_of
+from sdaccel.strategies.base import Declares
+from sdaccel.strategies.controls import observer
 from sdaccel.strategies.forecast.base import Forecast
 from sdaccel.strategies.forecast.rule import ForecastRule
 from sdaccel.strategies.forecast.strategy import DampedTaylor, Fora, HiCache, Taylor, TaylorScaled
@@ -27,8 +28,8 @@ Coefficient = Callable[[int, int], float]
 """(k, i) -> c_i"""
 
 
-def published(strategy: Forecast) -> Coefficient:
-    """c_i(k) as printed, by other means than the strategy's own code."""
+def published(strategy: Forecast) -> Coefficient | None:
+    """c_i(k) as printed, by other means than the strategy's own code; None where no paper prints any."""
     s = getattr(strategy, "hicache_scale", 1.0)
     printed: dict[type[Forecast], Coefficient] = {
         HiCache: lambda k, i: float(s**i * Hermite.basis(i)(s * k)) / math.factorial(i) if i else 1.0,
@@ -38,14 +39,13 @@ def published(strategy: Forecast) -> Coefficient:
         Fora: lambda k, i: float(i == 0),
     }
     found = [coefficient for mode, coefficient in printed.items() if isinstance(strategy, mode)]
-    if (strategy.granularity, strategy.clock) != ("module", "step") or not found:
-        raise BadInput(
-            f"audit=true knows no published formula for {type(strategy).__name__} at granularity={strategy.granularity}, "
-            f"clock={strategy.clock}; leave it off or add one to audit.py."
-        )
-    return found[0]
+    return found[0] if found and (strategy.granularity, strategy.clock) == ("module", "step") else None
 
 
+ARRAYS = ("anchor_error", "reference_error", "forecast_error", "reuse_error")
+
+
+@observer(name="audit")
 @dataclass(frozen=True)
 class Audited:
     """A forecasting strategy under watch; `strategy` may be a mutant, `honest` says what it should be."""
@@ -53,16 +53,27 @@ class Audited:
     strategy: Forecast
     honest: Forecast
 
-    @property
-    def seam(self) -> str | None:
-        return self.strategy.seam
+    @staticmethod
+    def check(where: str, *, strategy: Any, generator: Any) -> None:
+        if not isinstance(strategy, Forecast):
+            raise BadInput(f"{where}: audit=true needs a forecasting strategy, not {name_of(strategy)}.")
+        if published(strategy) is None:
+            raise BadInput(
+                f"{where}: audit=true knows no published formula for {name_of(strategy)} at granularity="
+                f"{strategy.granularity}, clock={strategy.clock}; leave it off or add one to audit.py."
+            )
 
-    def start(self, seam: FluxSeam, *, steps: int) -> "AuditedRule":
+    @property
+    def declares(self) -> Declares:
+        own = self.strategy.declares
+        return replace(own, arrays=(*own.arrays, *ARRAYS))
+
+    def start(self, seam: DenoiseSeam, *, steps: int) -> "AuditedRule":
         return AuditedRule(self.strategy.start(seam, steps=steps), seam, self.honest)
 
 
 @dataclass
-class Watched:
+class FeatureHistory:
     """What the audit itself knows of one feature: copies of the last full steps, newest first, and the ladder."""
 
     copies: deque[Tensor]
@@ -78,25 +89,29 @@ class AuditedRule:
     NaN stands where there was nothing to evaluate.
     """
 
-    def __init__(self, rule: ForecastRule, seam: FluxSeam, honest: Forecast) -> None:
+    def __init__(self, rule: ForecastRule, seam: DenoiseSeam, honest: Forecast) -> None:
         self.rule = rule
         self.seam = seam
         self.honest = honest
-        self.coefficient = published(honest)
+        coefficient = published(honest)
+        assert coefficient is not None, "`Audited.check` has looked"
+        self.coefficient = coefficient
         self.steps: deque[int] = deque(maxlen=honest.max_order + 1)
-        self.watched = {name: Watched(deque(maxlen=honest.max_order + 1)) for name in seam.features}
+        self.watched = {name: FeatureHistory(deque(maxlen=honest.max_order + 1)) for name in seam.features}
         self.columns: dict[str, list[Tensor]] = {}
         self.images = 0
         self.exact = True
 
-    @property
-    def arrays(self) -> Callable[[], dict[str, Tensor]]:
-        return lambda: {name: torch.stack(columns, 1) for name, columns in self.columns.items()}
+    def stats(self) -> dict[str, Tensor]:
+        return self.rule.stats()
+
+    def arrays(self) -> dict[str, Tensor]:
+        return self.rule.arrays() | {name: torch.stack(columns, 1) for name, columns in self.columns.items()}
 
     def velocity(self, step: int, x: Tensor) -> tuple[str, Tensor]:
         self.images = len(x)
         foreseen = self._would_be(step) if self.steps else {}
-        with own_hooks(self.seam) as seen:
+        with self.seam.watched() as seen:
             kind, v = self.rule.velocity(step, x)
         if kind == "full":
             self._log("anchor_error", self._absorb(step, seen))
@@ -150,7 +165,7 @@ class AuditedRule:
             worst = torch.maximum(worst, self._difference(name, watched).cpu())
         return worst
 
-    def _difference(self, name: str, watched: Watched) -> Tensor:
+    def _difference(self, name: str, watched: FeatureHistory) -> Tensor:
         if list(self.rule.ring.steps) != list(self.steps):
             return torch.full((len(watched.copies[0]),), torch.inf, dtype=torch.float64)
         pairs = zip(self.rule.ring.anchors(name), watched.copies, strict=True)
@@ -158,27 +173,6 @@ class AuditedRule:
 
     def _log(self, name: str, value: Tensor) -> None:
         self.columns.setdefault(name, []).append(value.double().cpu().view(-1, self.images).amax(0))
-
-
-@contextmanager
-def own_hooks(seam: FluxSeam) -> Iterator[dict[str, Tensor]]:
-    """Copies of all features of a step, by hooks that share nothing with the seam's."""
-    seen: dict[str, Tensor] = {}
-    model, text = seam.model, seam.inputs["encoder_hidden_states"].shape[1]
-
-    def keep(name: str, module: Any, args: Any, output: Any) -> None:
-        image = output[0] if isinstance(output, tuple) else output
-        seen[name] = (image[:, text:] if name.startswith("single") else image).clone()
-
-    places = [(f"double.{i}.attn", block.attn) for i, block in enumerate(model.transformer_blocks)]
-    places += [(f"double.{i}.mlp", block.ff) for i, block in enumerate(model.transformer_blocks)]
-    places += [(f"single.{i}", block.proj_out) for i, block in enumerate(model.single_transformer_blocks)]
-    handles = [module.register_forward_hook(partial(keep, name)) for name, module in places]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _relative(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:

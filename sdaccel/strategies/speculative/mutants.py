@@ -5,8 +5,9 @@ makes the target's own tokens; so a bug in what the target reads, keeps or belie
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,12 +15,13 @@ from torch import Tensor
 
 from sdaccel.generators.nextscale.canvas import as_tokens, shrink
 from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
+from sdaccel.strategies.base import Equipped
+from sdaccel.strategies.controls import mutant
 from sdaccel.strategies.speculative.base import Speculative
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
-from sdaccel.strategies.two_models import Equipped
 
-Mutant = Callable[[Any, Equipped], AbstractContextManager[Equipped]]
+planted = partial(mutant, of=Speculative, needs="a speculative strategy")
 
 
 def _judging(strategy: Equipped, judge: Callable[[Speculative, Drafted], Verdict]) -> Equipped:
@@ -49,6 +51,7 @@ def _remade(kind: Callable[..., Speculative], strategy: Equipped) -> Equipped:
     return replace(strategy, strategy=kind(**options))
 
 
+@planted()
 @contextmanager
 def one_for_all(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
     """A scale stands for every image if it stands for half of them: acceptance is a mean over the batch."""
@@ -80,6 +83,7 @@ class AnswerLeak(Speculation):
             canvas.__dict__.pop("input_of", None)
 
 
+@planted()
 @contextmanager
 def answer_leak(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
     """`AnswerLeak`."""
@@ -97,6 +101,7 @@ class PaintedTwice(Speculation):
             canvas.states[scale + 1].index_add_(0, chosen, had.index_select(0, chosen))
 
 
+@planted()
 @contextmanager
 def painted_twice(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
     """`PaintedTwice`: the canvas is updated in place while drafting, and again on the verdict."""
@@ -112,12 +117,14 @@ class NeverTakenBack(Speculation):
             self.next[row] = max(self.next[row], scale + gamma)
 
 
+@planted()
 @contextmanager
 def never_taken_back(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
     """`NeverTakenBack`."""
     yield _decoding(strategy, NeverTakenBack)
 
 
+@planted()
 @contextmanager
 def unverified(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
     """Every scale stands: the pass that verifies is made and not heeded."""
@@ -127,8 +134,3 @@ def unverified(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
         return replace(verdict, stood=torch.ones_like(verdict.stood))
 
     yield _judging(strategy, judge)
-
-
-SPECULATION_MUTANTS: dict[str, Mutant] = {
-    mutant.__name__: mutant for mutant in (one_for_all, answer_leak, painted_twice, never_taken_back, unverified)
-}

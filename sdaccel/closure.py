@@ -1,0 +1,118 @@
+"""The code that a module may run: the modules it imports, and theirs, read from the sources and not from a running process.
+
+Imports inside functions count, those for types alone do not. Only modules of the packages that were asked for are followed;
+everything else is a library, which is known by its version.
+"""
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Closure:
+    files: dict[str, Path]
+    """Module -> its source."""
+    libraries: frozenset[str]
+    """Top-level names that are imported from outside."""
+
+    def fingerprint(self) -> str:
+        """Hash of all sources and of the versions of all libraries, whatever folder they lie in."""
+        parts = [(name, _content(path, path.stat().st_mtime_ns)) for name, path in sorted(self.files.items())]
+        parts += [(name, version_of(name)) for name in sorted(self.libraries)]
+        return hashlib.sha256("\0".join(f"{name}\0{what}" for name, what in parts).encode()).hexdigest()[:16]
+
+
+def closure(modules: Iterable[str]) -> Closure:
+    """Of these modules; a package stands for all modules in it."""
+    waiting = [found for name in modules for found in _whole(name)]
+    packages = {name.partition(".")[0] for name in waiting}
+    files: dict[str, Path] = {}
+    libraries: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in files:
+            continue
+        top = name.partition(".")[0]
+        if top not in packages:
+            libraries.add(top)
+        elif (path := source(name)) is not None:
+            files[name] = path
+            parent = name.rpartition(".")[0]
+            waiting += [*_imports(name, path, path.stat().st_mtime_ns), *([parent] if parent else [])]
+    return Closure(files, frozenset(libraries - sys.stdlib_module_names))
+
+
+def _whole(name: str) -> list[str]:
+    path = source(name)
+    if path is None or path.name != "__init__.py":
+        return [name]
+    inside = [file.relative_to(path.parent).with_suffix("") for file in path.parent.rglob("*.py")]
+    return [name, *(".".join([name, *file.parts]).removesuffix(".__init__") for file in inside)]
+
+
+@cache
+def source(name: str) -> Path | None:
+    """The file of a module; None where there is none, as for a name that some module only holds."""
+    parent = name.rpartition(".")[0]
+    folder = source(parent) if parent else None
+    if parent and (folder is None or folder.name != "__init__.py"):
+        return None
+    found = PathFinder.find_spec(name, [str(folder.parent)] if folder else None)
+    return Path(found.origin) if found and found.origin and found.origin.endswith(".py") else _imported(name)
+
+
+def _imported(name: str) -> Path | None:
+    """Of a module that was found by other means than a search along the path, as an editable install is."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return Path(file) if file and file.endswith(".py") else None
+
+
+@cache
+def _imports(name: str, path: Path, modified: int) -> tuple[str, ...]:
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    return tuple(_named(ast.parse(path.read_bytes()), package))
+
+
+def _named(tree: ast.AST, package: str) -> Iterator[str]:
+    """Every module that is imported, and every name that may be one."""
+    for node in _run(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            origin = ".".join(part for part in (base, node.module) if part)
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _run(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those under `if TYPE_CHECKING`."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for_types = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        waiting += node.orelse if for_types else ast.iter_child_nodes(node)  # type: ignore[attr-defined]
+
+
+@cache
+def _content(path: Path, modified: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@cache
+def version_of(library: str) -> str:
+    """Of the distribution that a top-level name comes from; empty where none is installed."""
+    return " ".join(sorted(version(name) for name in set(_distributions().get(library, []))))
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(packages_distributions())
