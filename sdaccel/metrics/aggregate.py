@@ -23,7 +23,7 @@ class Aggregate:
     note: str = ""
 
     def content(self) -> dict[str, Any]:
-        """Six digits: the last ones of a network's output depend on the machine's mood."""
+        """Six digits: the last ones of a network's output differ between machines."""
         out = {"estimate": digits(self.estimate), "low": digits(self.low), "high": digits(self.high), "n": self.n}
         return out | ({"note": self.note} if self.note else {})
 

@@ -134,10 +134,3 @@ def mean_interval(values: np.ndarray, *, confidence: float = 0.95, resamples: in
         return float(np.quantile(means, normal.cdf(z0 + z / (1 - skew * z))))
 
     return Interval(mean, end((1 - confidence) / 2), end((1 + confidence) / 2), confidence)
-
-
-def paired_interval(a: np.ndarray, b: np.ndarray, *, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Interval of mean(a - b) where a[i] and b[i] were measured on one sample."""
-    if len(a) != len(b):
-        raise ValueError(f"paired values number {len(a)} and {len(b)}")
-    return mean_interval(np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64), confidence=confidence, seed=seed)

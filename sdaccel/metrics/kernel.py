@@ -9,7 +9,6 @@ about 1000 (1 - E k) (1/n + 1/m).
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,17 +86,6 @@ def cmmd(x: Tensor, y: Tensor) -> float:
     return _cmmd(x, y).value
 
 
-def kid_subsets(x: Tensor, y: Tensor, *, subsets: int = 100, size: int = 1000, seed: int = 0) -> Tensor:
-    """KID of random subsets, (subsets,): the published protocol. They overlap, so their spread is no standard error."""
-    size = min(size, len(x), len(y))
-    rng = np.random.default_rng(seed)
-
-    def draw(z: Tensor) -> Tensor:
-        return z[torch.from_numpy(rng.choice(len(z), size, replace=False)).to(z.device)]
-
-    return torch.tensor([kid(draw(x), draw(y)) for _ in range(subsets)], dtype=torch.float64)
-
-
 def _interval(distance: Distance, x: Tensor, y: Tensor, confidence: float, seed: int) -> Interval:
     return distance_interval(distance, x, y, extrapolate=False, confidence=confidence, seed=seed)
 
@@ -115,9 +103,3 @@ def kid_difference(
 ) -> Interval:
     """KID(a, reference) - KID(b, reference); paired: row i of a and b came from one noise."""
     return difference_interval(_kid, a, b, reference, paired=paired, extrapolate=False, confidence=confidence, seed=seed)
-
-
-def cmmd_difference(
-    a: Tensor, b: Tensor, reference: Tensor, *, paired: bool, confidence: float = 0.95, seed: int = 0
-) -> Interval:
-    return difference_interval(_cmmd, a, b, reference, paired=paired, extrapolate=False, confidence=confidence, seed=seed)

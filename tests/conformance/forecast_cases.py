@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sdaccel.generators.base import torch_dtype
 from sdaccel.strategies.forecast.analytic import AnalyticRule, AnalyticState, slope_sizes
-from sdaccel.strategies.forecast.anchors import AnchorRing, weighted_sum
+from sdaccel.strategies.forecast.anchors import AnchorRing
 from sdaccel.strategies.forecast.plan import full_steps, ladder_length
 from sdaccel.strategies.forecast.weights import (
     Coefficients,
@@ -23,6 +23,7 @@ from sdaccel.strategies.forecast.weights import (
 )
 from sdaccel.strategies.plain import Original
 from tests.conformance.cases import Case, Line
+from tests.strategies.sums import weighted_sum
 
 DOUBLE, SINGLE, ANALYTIC = 1e-12, 1e-5, 1e-6
 TRAJECTORIES = {"a": (0.05, 0.3, 0.5, 0.002), "b": (0.09, 0.5, 0.8, -0.003), "tea": (0.02, 0.3, 0.5, 0.0005)}

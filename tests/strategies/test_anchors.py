@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdaccel.strategies.forecast.anchors import AnchorRing, weighted_sum
+from sdaccel.strategies.forecast.anchors import AnchorRing
 from sdaccel.strategies.forecast.weights import divided_differences
+from tests.strategies.sums import weighted_sum
 
 
 class ViewRing(AnchorRing):
@@ -88,33 +89,6 @@ def test_anchors_keep_the_feature_dtype_and_gradients_stay_out() -> None:
     ring.write("a", torch.zeros(2, dtype=torch.bfloat16, requires_grad=True))
     (anchor,) = ring.anchors("a")
     assert anchor.dtype == torch.bfloat16 and not anchor.requires_grad
-
-
-def test_half_precision_anchors_are_summed_in_float32() -> None:
-    """Cancellation: in bfloat16 the products 3 x 1.0078125 and -2 x 1 would round before they meet."""
-    anchors = [torch.full((1,), 1 + 2**-7, dtype=torch.bfloat16), torch.ones(1, dtype=torch.bfloat16)]
-    out = weighted_sum(anchors, [3.0, -2.0])
-    assert out.dtype == torch.float32
-    assert float(out) == 1 + 3 * 2**-7
-    assert float(3 * anchors[0] - 2 * anchors[1]) != float(out)
-
-
-def test_float64_anchors_are_summed_in_float64() -> None:
-    out = weighted_sum([torch.ones(1, dtype=torch.float64), torch.full((1,), 2.0**-40, dtype=torch.float64)], [1.0, 1.0])
-    assert out.dtype == torch.float64
-    assert float(out) == 1 + 2**-40
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-def test_a_forecast_never_aliases_an_anchor(dtype: torch.dtype) -> None:
-    anchor = torch.ones(3, dtype=dtype)
-    weighted_sum([anchor], [1.0]).zero_()
-    assert torch.equal(anchor, torch.ones(3, dtype=dtype))
-
-
-def test_a_weight_too_many_is_refused() -> None:
-    with pytest.raises(ValueError):
-        weighted_sum([torch.zeros(1)], [1.0, 2.0])
 
 
 def filled(ring: AnchorRing, steps: list[int], *, inexact: tuple[int, ...] = ()) -> AnchorRing:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdaccel.strategies.forecast.anchors import AnchorRing, weighted_sum
+from sdaccel.strategies.forecast.anchors import AnchorRing
 from sdaccel.strategies.forecast.plan import full_steps, ladder_length
 from sdaccel.strategies.forecast.weights import (
     Coefficients,
@@ -19,6 +19,7 @@ from sdaccel.strategies.forecast.weights import (
     taylor_coefficients,
     taylor_scaled_coefficients,
 )
+from tests.strategies.sums import weighted_sum
 
 MODES: dict[str, Coefficients] = {
     "taylor": taylor_coefficients,

@@ -64,7 +64,12 @@ def executed(arm: Arm) -> set[Path]:
 def files_of(arm: Arm, monkeypatch: pytest.MonkeyPatch) -> set[Path]:
     """The sources that its fingerprint hashes."""
     found: list[closure.Closure] = []
-    monkeypatch.setattr(closure.Closure, "fingerprint", lambda self: found.append(self) or "")
+
+    def fingerprint(self: closure.Closure) -> str:
+        found.append(self)
+        return ""
+
+    monkeypatch.setattr(closure.Closure, "fingerprint", fingerprint)
     code_fingerprint(arm)
     monkeypatch.undo()
     return set(found[0].files.values())

@@ -79,7 +79,7 @@ class AnchorRing:
 
     @property
     def slots(self) -> list[int]:
-        """Where they lie."""
+        """Slot of each held step, newest first."""
         return [kept.slot for kept in self._kept]
 
     @property
@@ -104,12 +104,3 @@ class AnchorRing:
     @property
     def nbytes(self) -> int:
         return 0 if self._memory is None else self._memory.nbytes
-
-
-def weighted_sum(anchors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """sum_j w_j A_j as a new tensor in float32 (float64 for float64): weights of both signs cancel, so half is too coarse."""
-    dtype = torch.promote_types(anchors[0].dtype, torch.float32)
-    total = torch.zeros_like(anchors[0], dtype=dtype)
-    for anchor, weight in zip(anchors, weights, strict=True):
-        total.add_(anchor, alpha=weight)
-    return total

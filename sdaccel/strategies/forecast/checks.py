@@ -39,7 +39,7 @@ def check_scale(scale: float) -> None:
 
 
 def check_analytic(rule: AnalyticRule) -> None:
-    """What the square roots and logarithms of the adaptive scale stand."""
+    """Reject values outside the domain of the formula's square roots and logarithms."""
     for name in ("alpha", "sigma_max", "epsilon"):
         if not 0 < getattr(rule, name) < math.inf:
             raise BadInput(f"strategy.{name}={getattr(rule, name)} must be above 0 and finite.")

@@ -50,7 +50,7 @@ class Products:
         attn = block.attn
         own = self._projected(attn, normed, "to_{}", attn.norm_q, attn.norm_k)
         others = self._projected(attn, text_normed, "add_{}_proj", attn.norm_added_q, attn.norm_added_k)
-        out = self._attend(index, *(torch.cat(pair, 1) for pair in zip(others, own, strict=True)), rope)
+        out = self._attend(index, rope, *(torch.cat(pair, 1) for pair in zip(others, own, strict=True)))
         attention = _linear(attn.to_out[0], out[:, length:])
         image = image + gate.unsqueeze(1) * attention
         mlp = self._mlp(index, block.norm2(image) * (1 + scale[:, None]) + shift[:, None], block.ff)
@@ -65,7 +65,7 @@ class Products:
         joint = torch.cat([text, image], 1)
         normed, gate = block.norm(joint, emb=temb)
         attn = block.attn
-        attention = self._attend(layer, *self._projected(attn, normed, "to_{}", attn.norm_q, attn.norm_k), rope)
+        attention = self._attend(layer, rope, *self._projected(attn, normed, "to_{}", attn.norm_q, attn.norm_k))
         down, width = block.proj_out, attention.shape[-1]
         weights = Weights(block.proj_mlp.weight, block.proj_mlp.bias, down.weight[:, width:], down.bias)
         total = linear(attention, down.weight[:, :width]) + self._feed_forward(layer, normed, weights)
@@ -77,7 +77,7 @@ class Products:
         q, k, v = (_linear(getattr(attn, names.format(part)), x).unflatten(-1, (-1, attn.head_dim)) for part in "qkv")
         return [norm_q(q), norm_k(k), v]
 
-    def _attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, rope: Rope) -> Tensor:
+    def _attend(self, layer: int, rope: Rope, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k, v = (x.transpose(1, 2) for x in (rotated(q, rope), rotated(k, rope), v))
         ours = self.operators is None or layer not in self.operators.layers_of("attn")
         out = scaled_dot_product_attention(q, k, v) if ours else self.operators.attend(layer, q, k, v)  # type: ignore[union-attr]
