@@ -45,7 +45,7 @@ def closure(modules: Iterable[str]) -> Closure:
         elif (path := source(name)) is not None:
             files[name] = path
             parent = name.rpartition(".")[0]
-            waiting += [*_imports(name, path, path.stat().st_mtime_ns), *([parent] if parent else [])]
+            waiting += [*imports_of(name), *([parent] if parent else [])]
     return Closure(files, frozenset(libraries - sys.stdlib_module_names))
 
 
@@ -74,15 +74,20 @@ def _imported(name: str) -> Path | None:
     return Path(file) if file and file.endswith(".py") else None
 
 
+def imports_of(name: str, *, lazy: bool = True) -> tuple[str, ...]:
+    """Names of modules, and names that may be modules, that this one imports; `lazy`: also those inside functions."""
+    path = source(name)
+    return () if path is None else _imports(name, path, lazy, path.stat().st_mtime_ns)
+
+
 @cache
-def _imports(name: str, path: Path, modified: int) -> tuple[str, ...]:
+def _imports(name: str, path: Path, lazy: bool, modified: int) -> tuple[str, ...]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    return tuple(_named(ast.parse(path.read_bytes()), package))
+    return tuple(_named(_run(ast.parse(path.read_bytes()), lazy), package))
 
 
-def _named(tree: ast.AST, package: str) -> Iterator[str]:
-    """Every module that is imported, and every name that may be one."""
-    for node in _run(tree):
+def _named(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -92,12 +97,14 @@ def _named(tree: ast.AST, package: str) -> Iterator[str]:
             yield from (f"{origin}.{alias.name}" for alias in node.names)
 
 
-def _run(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node but those under `if TYPE_CHECKING`."""
+def _run(tree: ast.AST, lazy: bool) -> Iterator[ast.AST]:
+    """Every node but those under `if TYPE_CHECKING`, and unless `lazy` those of functions."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         yield node
+        if isinstance(node, ast.FunctionDef | ast.Lambda) and not lazy:
+            continue
         for_types = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         waiting += node.orelse if for_types else ast.iter_child_nodes(node)  # type: ignore[attr-defined]
 

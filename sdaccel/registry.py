@@ -4,20 +4,21 @@ The frozen dataclass is at once the object, the only place of its defaults, and 
 opens with `defaults: [/schema/<group>/<name>@_here_, _self_]`. Strategies and backends promise more than a schema, so they are
 registered by the decorators of `sdaccel.strategies.base`, which check it.
 
-Modules of sdaccel.generators, sdaccel.strategies (which holds the backends too) and sdaccel.metrics.suites are found by
-themselves; other packages name theirs under entry points of those names.
+Modules of sdaccel.generators, sdaccel.strategies (which holds the backends too) and sdaccel.metrics are found by themselves;
+other packages name theirs under entry points of those names.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-PACKAGES = ("sdaccel.generators", "sdaccel.strategies", "sdaccel.metrics.suites")
+PACKAGES = ("sdaccel.generators", "sdaccel.strategies", "sdaccel.metrics")
 PROMISING = ("strategy", "backend")
 """Groups whose members keep a contract."""
 
@@ -33,12 +34,16 @@ class Named(dict[str, T]):
         self.kind = kind
         self.homes: dict[str, str] = {}
 
-    def add(self, name: str, thing: T, *, source: Any) -> None:
-        """`source` is the decorated class or function. A name stands for one; importing its module again makes no second."""
-        home = f"{source.__module__}.{source.__qualname__}"
+    def add(self, name: str, thing: T, *, home: str) -> None:
+        """`home` tells it from others of the name, which stands for one; importing its module again makes no second."""
         if self.homes.setdefault(name, home) != home:
             raise TypeError(f"{self.kind} {name} is registered twice: by {self.homes[name]} and by {home}")
         self[name] = thing
+
+
+def home_of(source: Any) -> str:
+    """Of a class or a function."""
+    return f"{source.__module__}.{source.__qualname__}"
 
 
 CONFIGURABLES: dict[str, Named[type]] = {}
@@ -53,7 +58,7 @@ def configurable(*, group: str, name: str, keeps: Callable[[str, type], None] | 
     def store(cls: C) -> C:
         if keeps is not None:
             keeps(name, cls)
-        CONFIGURABLES.setdefault(group, Named(group)).add(name, cls, source=cls)
+        CONFIGURABLES.setdefault(group, Named(group)).add(name, cls, home=home_of(cls))
         cls.registered_as = name  # type: ignore[attr-defined]
         node = OmegaConf.structured(cls)
         for part in [node, *(child for child in node.values() if isinstance(child, DictConfig))]:
@@ -75,8 +80,14 @@ def name_of(thing: Any) -> str:
 def load_all() -> None:
     """Import every module that may register something. Heavy libraries load inside the objects, not here."""
     for package in PACKAGES:
-        root = importlib.import_module(package)
-        for module in pkgutil.walk_packages(root.__path__, root.__name__ + "."):
-            importlib.import_module(module.name)
-        for point in entry_points(group=package):
-            point.load()
+        load(package)
+
+
+@cache
+def load(package: str) -> None:
+    """Every module of a package of ours, and what others registered under its name."""
+    root = importlib.import_module(package)
+    for module in pkgutil.walk_packages(root.__path__, root.__name__ + "."):
+        importlib.import_module(module.name)
+    for point in entry_points(group=package):
+        point.load()

@@ -1,6 +1,7 @@
 """Scores of a set of pictures against a reference set, over the features of one network."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -8,47 +9,67 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sdaccel.metrics import frechet, frechet_interval, kernel
 from sdaccel.metrics.aggregate import Aggregate, Scores, of_interval
 from sdaccel.metrics.extractors import FeatureExtractor, InceptionExtractor
 from sdaccel.metrics.features import features_of
 from sdaccel.metrics.frechet import fid
 from sdaccel.metrics.frechet_interval import fid_difference, fid_interval
-from sdaccel.metrics.inception_score import inception_score
+from sdaccel.metrics.inception_score import INCEPTION, inception_score
+from sdaccel.metrics.intervals import Interval
 from sdaccel.metrics.kernel import cmmd_interval, kid_difference, kid_interval
-from sdaccel.metrics.manifold import precision_recall
+from sdaccel.metrics.manifold import PRECISION, RECALL, precision_recall
 from sdaccel.metrics.pictures import Pictures
 
 FEWEST = 4
 """Samples without which no distance between sets means anything: an interval looks at halves."""
 
 
+Score = Callable[[Tensor, Tensor], dict[str, Aggregate]]
+
+
 def _fid(x: Tensor, y: Tensor) -> dict[str, Aggregate]:
-    return {"fid": of_interval(lambda: fid_interval(x, y), len(x)), "fid_plug_in": Aggregate(fid(x, y), len(x))}
+    return {frechet.FID: of_interval(lambda: fid_interval(x, y), len(x)), frechet.PLUG_IN: Aggregate(fid(x, y), len(x))}
 
 
 def _kid(x: Tensor, y: Tensor) -> dict[str, Aggregate]:
-    return {"kid": of_interval(lambda: kid_interval(x, y), len(x))}
+    return {kernel.KID: of_interval(lambda: kid_interval(x, y), len(x))}
 
 
 def _cmmd(x: Tensor, y: Tensor) -> dict[str, Aggregate]:
-    return {"cmmd": of_interval(lambda: cmmd_interval(x, y), len(x))}
+    return {kernel.CMMD: of_interval(lambda: cmmd_interval(x, y), len(x))}
 
 
 def _manifold(x: Tensor, y: Tensor) -> dict[str, Aggregate]:
     precision, recall = precision_recall(y, x)
-    return {"precision": Aggregate(precision, len(x)), "recall": Aggregate(recall, len(x))}
+    return {PRECISION: Aggregate(precision, len(x)), RECALL: Aggregate(recall, len(x))}
 
 
-SCORES: dict[str, tuple[Callable[[Tensor, Tensor], dict[str, Aggregate]], tuple[str, ...]]] = {
-    "fid": (_fid, ("fid", "fid_plug_in")),
-    "kid": (_kid, ("kid",)),
-    "cmmd": (_cmmd, ("cmmd",)),
-    "manifold": (_manifold, ("precision", "recall")),
-}
-"""What can be asked for, and the names of what it gives."""
+@dataclass(frozen=True)
+class OfSets:
+    """Distances between two sets of features."""
+
+    score: Score
+    gives: tuple[str, ...]
+    """Names of the metrics."""
+    difference: Callable[..., Interval] | None = None
+    """Of an arm's first one and its baseline's."""
+    named: str = ""
+
+
+FID = OfSets(_fid, (frechet.FID, frechet.PLUG_IN), fid_difference, frechet_interval.DIFFERENCE)
+KID = OfSets(_kid, (kernel.KID,), kid_difference, kernel.DIFFERENCE)
+CMMD = OfSets(_cmmd, (kernel.CMMD,))
+MANIFOLD = OfSets(_manifold, (PRECISION, RECALL))
+
+
+def names_of(scores: Sequence[OfSets]) -> tuple[str, ...]:
+    """The metrics that these give, those beside a baseline last."""
+    return (*(name for score in scores for name in score.gives), *(score.named for score in scores if score.difference))
+
+
 SPLITS = 10
 """Of the inception score."""
-DIFFERENCES = {"fid": fid_difference, "kid": kid_difference}
 
 
 class Distribution:
@@ -59,7 +80,7 @@ class Distribution:
         extractor: FeatureExtractor,
         reference: Iterable[np.ndarray],
         *,
-        of: Sequence[str],
+        of: Sequence[OfSets],
         key: str,
         cache: Path,
     ) -> None:
@@ -72,10 +93,10 @@ class Distribution:
         x = self.features(pictures.read(), key=pictures.key)
         if min(len(x), len(self.reference)) < FEWEST:
             note = f"a distance between sets needs {FEWEST} or more samples in each"
-            return Scores({name: Aggregate(None, len(x), note=note) for score in self.of for name in SCORES[score][1]})
+            return Scores({name: Aggregate(None, len(x), note=note) for score in self.of for name in score.gives})
         found: dict[str, Aggregate] = {}
         for score in self.of:
-            found |= SCORES[score][0](x, self.reference)
+            found |= score.score(x, self.reference)
         if baseline is not None:
             found |= self._differences(x, self._of_baseline(baseline), paired=pictures.paired)
         return Scores(found)
@@ -88,9 +109,9 @@ class Distribution:
 
     def _differences(self, x: Tensor, y: Tensor, *, paired: bool) -> dict[str, Aggregate]:
         return {
-            f"{score}_difference": of_interval(partial(DIFFERENCES[score], x, y, self.reference, paired=paired), len(x))
+            score.named: of_interval(partial(score.difference, x, y, self.reference, paired=paired), len(x))
             for score in self.of
-            if score in DIFFERENCES
+            if score.difference
         }
 
 
@@ -102,7 +123,7 @@ class InceptionScore:
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         classes = self.extractor.classes(features_of(self.extractor, pictures.read(), cache=self.cache, key=pictures.key))
-        return Scores({"inception_score": shuffled_score(classes)})
+        return Scores({INCEPTION: shuffled_score(classes)})
 
 
 def shuffled_score(classes: Tensor) -> Aggregate:

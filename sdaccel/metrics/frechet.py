@@ -12,6 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sdaccel.metrics.metric import Metric, metric
+
+FID = metric(Metric(name="fid", label="FID", direction="lower", place=30, screen=True, panel=True))
+PLUG_IN = metric(Metric(name="fid_plug_in", label="FID, plug-in", direction="lower", interval=False))
 BLOCK = 4096
 
 

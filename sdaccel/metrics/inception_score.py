@@ -3,6 +3,10 @@
 import torch
 from torch import Tensor
 
+from sdaccel.metrics.metric import Metric, metric
+
+INCEPTION = metric(Metric(name="inception_score", label="inception score", direction="higher", interval=False, place=80))
+
 
 def inception_score(probabilities: Tensor, *, splits: int = 10) -> tuple[float, float]:
     """Mean and standard deviation over splits of exp E KL(p(y|x) || p(y)); probabilities are (N, classes).

@@ -10,12 +10,21 @@ from torch import Tensor
 from sdaccel.metrics.aggregate import Scores, of_samples
 from sdaccel.metrics.distribution import shuffled_score
 from sdaccel.metrics.extractors import clean_resize
+from sdaccel.metrics.inception_score import INCEPTION
 from sdaccel.metrics.judge import RESOLUTION
+from sdaccel.metrics.metric import Metric, metric
 from sdaccel.metrics.pictures import Pictures, streamed
 from sdaccel.world.attributes import COLUMN, FIELDS, MATERIALS
 from sdaccel.world.reading import parse
 
-SHOWN = ("judge.mean", "judge.class")
+CLASS = metric(Metric(name="judge.class", label="judge: class", direction="higher", place=10, screen=True))
+MEAN = metric(Metric(name="judge.mean", label="judge: mean", direction="higher", place=20, screen=True, panel=True))
+ATTRIBUTES = {
+    name: metric(Metric(name=f"judge.{name}", label=f"judge: {name}", direction="higher"))
+    for name in dict.fromkeys(column.rstrip("012") for column in COLUMN)
+}
+"""Attribute -> its metric."""
+SHOWN = (MEAN, CLASS)
 """Columns whose values stand in the record."""
 
 
@@ -40,8 +49,8 @@ def attributes_of(facts: Tensor) -> dict[str, list[int]]:
 
 def names_of(conditions: Sequence[int | str]) -> tuple[str, ...]:
     """The metrics that these conditions allow."""
-    attributes = tuple(f"judge.{name}" for name in attributes_of(facts_of(conditions)))
-    return ("judge.mean", *attributes, *(() if isinstance(conditions[0], str) else ("judge.class", "inception_score")))
+    attributes = tuple(ATTRIBUTES[name] for name in attributes_of(facts_of(conditions)))
+    return (MEAN, *attributes, *(() if isinstance(conditions[0], str) else (CLASS, INCEPTION)))
 
 
 class Judged:
@@ -53,13 +62,13 @@ class Judged:
         parts = self._logits(pictures)
         found = torch.stack([part.argmax(-1) for part in parts], -1)
         right, stated = found == self.facts, self.facts >= 0
-        columns = {"judge.mean": _share(right, stated)}
+        columns = {MEAN: _share(right, stated)}
         for name, group in attributes_of(self.facts).items():
-            columns[f"judge.{name}"] = _share(right[:, group], stated[:, group])
+            columns[ATTRIBUTES[name]] = _share(right[:, group], stated[:, group])
         if not self.labelled:
             return of_samples(columns, shown=SHOWN)
-        columns["judge.class"] = right.where(stated, True).all(1).double().numpy()
-        score = Scores({"inception_score": shuffled_score(_classes(parts))})
+        columns[CLASS] = right.where(stated, True).all(1).double().numpy()
+        score = Scores({INCEPTION: shuffled_score(_classes(parts))})
         return of_samples(columns, shown=SHOWN).merged(score)
 
     @torch.no_grad()

@@ -4,7 +4,10 @@ import torch
 from torch import Tensor
 
 from sdaccel.metrics.frechet import blocks
+from sdaccel.metrics.metric import Metric, metric
 
+PRECISION = metric(Metric(name="precision", label="precision", direction="higher", interval=False, place=60))
+RECALL = metric(Metric(name="recall", label="recall", direction="higher", interval=False, place=70))
 BLOCK = 1024
 
 

@@ -7,9 +7,15 @@ import torch
 from torch import Tensor
 
 from sdaccel.metrics.aggregate import Scores, of_samples
+from sdaccel.metrics.metric import Metric, metric
 from sdaccel.metrics.pictures import Pictures, streamed
 from sdaccel.metrics.ssim import ssim_batch
 
+PSNR = metric(Metric(name="psnr", label="PSNR (dB)", direction="higher", paired=True, place=110, screen=True))
+SSIM = metric(Metric(name="ssim", label="SSIM", direction="higher", paired=True))
+PERCEPTUAL = metric(
+    Metric(name="perceptual", label="perceptual distance", direction="lower", paired=True, place=120, panel=True)
+)
 Distance = Callable[[Tensor, Tensor], Tensor]
 """uint8 (B, 3, H, W) twice -> (B,)"""
 
@@ -19,9 +25,9 @@ class Paired:
 
     def __init__(self, perceptual: Distance | None, device: torch.device) -> None:
         self.device = device
-        self.distances: dict[str, Distance] = {"psnr": psnr_batch, "ssim": ssim_batch}
+        self.distances: dict[str, Distance] = {PSNR: psnr_batch, SSIM: ssim_batch}
         if perceptual is not None:
-            self.distances["perceptual"] = perceptual
+            self.distances[PERCEPTUAL] = perceptual
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         if baseline is None or not pictures.paired:

@@ -25,7 +25,7 @@ class Suite(Protocol):
         ...
 
     def names(self, conditions: Sequence[int | str]) -> tuple[str, ...]:
-        """The metrics it gives for these conditions; those of `meaning.PAIRED` and `DIFFERENCES` beside a baseline only."""
+        """The metrics it gives for these conditions; those that are `beside` come where there is a baseline."""
         ...
 
     def scorers(self, conditions: Sequence[int | str], *, size: int, device: torch.device, cache: Path) -> Sequence[Scorer]:

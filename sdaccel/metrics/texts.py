@@ -12,9 +12,12 @@ from sdaccel.metrics.aggregate import Aggregate, Scores, of_samples
 from sdaccel.metrics.clip_score import Tokenizer, clip_score, text_features
 from sdaccel.metrics.extractors import ClipExtractor
 from sdaccel.metrics.features import features_of
+from sdaccel.metrics.metric import Metric, metric
 from sdaccel.metrics.pictures import BATCH, Pictures, batched
 
 CANDIDATES = 64
+SCORE = metric(Metric(name="clip_score", label="CLIP score", direction="higher", place=90, screen=True, panel=True))
+TOP1 = metric(Metric(name="clip_top1", label=f"CLIP top-1 of {CANDIDATES}", direction="higher", place=100, screen=True))
 NEAR = CANDIDATES // 2 - 1
 RETRIEVED = 4096
 """Samples whose caption is looked for among others: the features of their near misses are held in memory."""
@@ -42,14 +45,14 @@ class Texts:
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         seen = features_of(self.extractor, pictures.read(), cache=self.cache, key=pictures.key)
-        scores = of_samples({"clip_score": clip_score(seen, self.said[self.rows]).numpy()})
+        scores = of_samples({SCORE: clip_score(seen, self.said[self.rows]).numpy()})
         if self.near_misses is None:
             return scores
         if len(self.distinct) < CANDIDATES:
             note = f"top-1 of {CANDIDATES} needs as many different prompts, not {len(self.distinct)}"
-            return scores.merged(Scores({"clip_top1": Aggregate(None, len(seen), note=note)}))
+            return scores.merged(Scores({TOP1: Aggregate(None, len(seen), note=note)}))
         right = [self._finds(picture, row) for picture, row in zip(seen[:RETRIEVED], self.rows, strict=False)]
-        return scores.merged(of_samples({"clip_top1": np.array(right, dtype=float)}))
+        return scores.merged(of_samples({TOP1: np.array(right, dtype=float)}))
 
     def _finds(self, picture: Tensor, row: int) -> bool:
         """Does the picture's own caption beat its near misses and enough other prompts?"""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from sdaccel.errors import BadInput
-from sdaccel.registry import Named, name_of
+from sdaccel.registry import Named, home_of, name_of
 from sdaccel.strategies.base import Declares, Rule
 
 Plant = Callable[[Any, Any], AbstractContextManager[Any]]
@@ -71,7 +71,7 @@ def mutant(*, of: type, needs: str, backend: type | None = None) -> Callable[[P]
     """Register a bug under its function's name."""
 
     def store(plant: P) -> P:
-        MUTANTS.add(plant.__name__, Mutant(plant, of, needs, backend), source=plant)
+        MUTANTS.add(plant.__name__, Mutant(plant, of, needs, backend), home=home_of(plant))
         return plant
 
     return store
@@ -81,7 +81,7 @@ def observer(*, name: str) -> Callable[[K], K]:
     """Register an observer."""
 
     def store(cls: K) -> K:
-        OBSERVERS.add(name, cls, source=cls)
+        OBSERVERS.add(name, cls, home=home_of(cls))
         return cls
 
     return store

@@ -120,10 +120,10 @@ def test_a_name_stands_for_one_thing() -> None:
         strategy(name="taylor")(dataclass(type("Taylor", (Complete,), {})))
     assert {field.name for field in fields(CONFIGURABLES["strategy"]["taylor"])} >= {"interval"}
     found: Named[int] = Named("thing")
-    found.add("one", 1, source=made)
-    found.add("one", 1, source=made)
-    with pytest.raises(TypeError, match="thing one is registered twice"):
-        found.add("one", 2, source=register)
+    found.add("one", 1, home="here")
+    found.add("one", 1, home="here")
+    with pytest.raises(TypeError, match="thing one is registered twice: by here and by there"):
+        found.add("one", 2, home="there")
 
 
 def test_a_schema_alone_makes_no_strategy() -> None:

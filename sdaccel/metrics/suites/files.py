@@ -8,17 +8,20 @@ from typing import Any
 import torch
 
 from sdaccel.errors import BadInput
-from sdaccel.metrics import backbones, meaning
+from sdaccel.metrics import backbones, distribution
 from sdaccel.metrics.backbones import CLIP, INCEPTION, LPIPS, clip_folder
-from sdaccel.metrics.distribution import Distribution, InceptionScore
-from sdaccel.metrics.pairs import Paired
+from sdaccel.metrics.distribution import CMMD, FID, KID, MANIFOLD, Distribution, InceptionScore
+from sdaccel.metrics.inception_score import INCEPTION as CLASSES
+from sdaccel.metrics.pairs import PERCEPTUAL, PSNR, SSIM, Paired
 from sdaccel.metrics.perceptual import perceptual_distance
 from sdaccel.metrics.pictures import files_in, of_files
 from sdaccel.metrics.suite import Scorer
-from sdaccel.metrics.texts import Texts
+from sdaccel.metrics.texts import SCORE, Texts
 from sdaccel.registry import configurable
 from sdaccel.samples import digest
 from sdaccel.shipped import sha256
+
+OF_INCEPTION = (FID, KID, MANIFOLD)
 
 
 @configurable(group="metrics", name="files")
@@ -63,25 +66,24 @@ class Files:
         }
 
     def names(self, conditions: Sequence[int | str]) -> tuple[str, ...]:
-        inception = ("fid", "fid_plug_in", "kid", "precision", "recall", "inception_score") if self.inception else ()
-        texts = ("clip_score",) if self.clip and isinstance(conditions[0], str) else ()
-        paired = meaning.PAIRED if self.lpips else meaning.PAIRED[:2]
-        return (*inception, *(("cmmd",) if self.clip else ()), *texts, *paired, *(meaning.DIFFERENCES if inception else ()))
+        sets = [*(OF_INCEPTION if self.inception else ()), *((CMMD,) if self.clip else ())]
+        classes = (CLASSES,) if self.inception else ()
+        texts = (SCORE,) if self.clip and isinstance(conditions[0], str) else ()
+        return (*distribution.names_of(sets), *classes, *texts, PSNR, SSIM, *((PERCEPTUAL,) if self.lpips else ()))
 
     def scorers(self, conditions: Sequence[int | str], *, size: int, device: torch.device, cache: Path) -> Sequence[Scorer]:
         out: list[Scorer] = []
         paths = files_in(Path(self.reference)) if self.reference else []
         if self.inception:
             network = backbones.inception(Path(self.inception)).to(device)
-            of = ("fid", "kid", "manifold")
             out += [
-                Distribution(network, of_files(paths), of=of, key="reference", cache=cache),
+                Distribution(network, of_files(paths), of=OF_INCEPTION, key="reference", cache=cache),
                 InceptionScore(network, cache=cache),
             ]
         if self.clip:
             extractor, tokenizer = backbones.clip(Path(self.clip))
             extractor.to(device)
-            out.append(Distribution(extractor, of_files(paths), of=("cmmd",), key="reference", cache=cache))
+            out.append(Distribution(extractor, of_files(paths), of=(CMMD,), key="reference", cache=cache))
             if isinstance(conditions[0], str):
                 out.append(Texts(extractor, tokenizer, [str(prompt) for prompt in conditions], cache=cache))
         if self.lpips:

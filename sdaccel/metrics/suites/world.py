@@ -8,23 +8,23 @@ from typing import Any
 import torch
 
 from sdaccel.errors import BadInput
-from sdaccel.metrics import meaning
+from sdaccel.metrics import distribution
 from sdaccel.metrics.backbones import clip_extractor, clip_folder
-from sdaccel.metrics.distribution import Distribution
+from sdaccel.metrics.distribution import CMMD, FID, KID, MANIFOLD, Distribution
 from sdaccel.metrics.judge import Judge
 from sdaccel.metrics.judged import Judged, facts_of, names_of
-from sdaccel.metrics.pairs import Paired
+from sdaccel.metrics.pairs import PERCEPTUAL, PSNR, SSIM, Paired
 from sdaccel.metrics.perceptual import ClipMaps, perceptual_distance
 from sdaccel.metrics.pictures import of_world
 from sdaccel.metrics.suite import Scorer
-from sdaccel.metrics.texts import Texts
+from sdaccel.metrics.texts import SCORE, TOP1, Texts
 from sdaccel.registry import configurable
 from sdaccel.shipped import locate, resolve, restore, sha256
 from sdaccel.world.attributes import CLASSES
 from sdaccel.world.captions import encode
 from sdaccel.world.reading import near_misses
 
-OF_SETS = ("fid", "fid_plug_in", "kid", "cmmd", "precision", "recall")
+OF_SETS = (FID, KID, CMMD, MANIFOLD)
 
 
 @configurable(group="metrics", name="world")
@@ -52,8 +52,8 @@ class World:
         return {"reference": self.reference, "sha256": {path.name: sha256(path) for path in files if path.is_file()}}
 
     def names(self, conditions: Sequence[int | str]) -> tuple[str, ...]:
-        texts = ("clip_score", "clip_top1") if isinstance(conditions[0], str) else ()
-        return (*OF_SETS, *names_of(conditions), *texts, *meaning.PAIRED, *meaning.DIFFERENCES)
+        texts = (SCORE, TOP1) if isinstance(conditions[0], str) else ()
+        return (*distribution.names_of(OF_SETS), *names_of(conditions), *texts, PSNR, SSIM, PERCEPTUAL)
 
     def scorers(self, conditions: Sequence[int | str], *, size: int, device: torch.device, cache: Path) -> Sequence[Scorer]:
         extractor = clip_extractor(resolve(self.clip)).to(device)
@@ -62,7 +62,7 @@ class World:
         sets = Distribution(
             extractor,
             of_world(kind, "val", count, size=size),
-            of=("fid", "kid", "cmmd", "manifold"),
+            of=OF_SETS,
             key=f"world-{kind}-val-{size}px",
             cache=cache,
         )

@@ -1,0 +1,66 @@
+"""What a metric is: its name, what it is called, which way is better, whether it has an interval, what it is measured against.
+
+Each is registered beside its maths. Tables, figures, checks and suites read it here, so that a new metric is its module and a
+line of a suite.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sdaccel.registry import Named, load
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    name: str
+    label: str
+    direction: Literal["higher", "lower"]
+    """Which is better."""
+    interval: bool = True
+    """It comes with one."""
+    paired: bool = False
+    """Each picture against the baseline's of the same noise."""
+    difference: bool = False
+    """Of a whole arm against its baseline."""
+    place: int | None = None
+    """Its rank in the table for reading; None: it stands in the table of all figures alone."""
+    screen: bool = False
+    """It is shown at the end of a run, too."""
+    panel: bool = False
+    """Figures and winners by cost have it, too."""
+
+    @property
+    def lower(self) -> bool:
+        return self.direction == "lower"
+
+    @property
+    def axis(self) -> str:
+        """Name of an axis that it is drawn along."""
+        return f"{self.label}  ({'↓' if self.lower else '↑'} better)"
+
+    @property
+    def beside(self) -> bool:
+        """It needs a baseline that is another arm."""
+        return self.paired or self.difference
+
+
+METRICS: Named[Metric] = Named("metric")
+
+
+def metric(made: Metric) -> str:
+    """Register one; its name, for the maths beside it."""
+    METRICS.add(made.name, made, home=repr(made))
+    return made.name
+
+
+def of(name: str) -> Metric:
+    """A registered metric; one that only some record knows counts as higher is better."""
+    load("sdaccel.metrics")
+    return METRICS.get(name) or Metric(name=name, label=name, direction="higher")
+
+
+def ranked() -> list[Metric]:
+    """Those of the table for reading, from its left."""
+    load("sdaccel.metrics")
+    found = [(each.place, each) for each in METRICS.values() if each.place is not None]
+    return [each for _, each in sorted(found, key=lambda pair: pair[0])]
