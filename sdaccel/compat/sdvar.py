@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sdaccel.generators.nextscale.scales import PATCH_NUMS, lengths, offsets
-from sdaccel.generators.nextscale.seam import Sampling, ScaleSeam
+from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.tokens import Sampling
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.generators.var.sampler import Sampling as VarSampling
+from sdaccel.generators.var.model import PATCH_NUMS
 from sdaccel.generators.var.sampler import upstream_labels
 from sdaccel.measure.floor import synchronize
 from sdaccel.measure.timing import summary
@@ -42,7 +43,8 @@ class SDVARInferenceState:
     patch_nums: tuple[int, ...]
     gamma: int
     """Scales proposed at most; 0 where nothing is proposed."""
-    sampling: Sampling
+    sampling: dict[str, float]
+    """cfg, top_k, top_p, more_smooth."""
     accepted_tokens: list[Tensor]
     """(B, l_k) of every scale."""
     target_f_hat: Tensor
@@ -69,10 +71,10 @@ class _Sampled:
     """A model under a call's own sampling."""
 
     runtime: VarRuntime
-    sampling: VarSampling
+    sampling: Sampling
 
-    def start(self, labels: Tensor, seeds: Tensor) -> ScaleSeam:
-        return self.runtime.engine.start(labels, seeds, sampling=self.sampling)
+    def start(self, condition: Tensor, seeds: Tensor) -> ScaleSeam:
+        return self.runtime.engine.start(condition, seeds, sampling=self.sampling)
 
 
 class SDVAR:
@@ -97,7 +99,7 @@ class SDVAR:
         sd_mask: int = CORRECT,
     ) -> Tensor:
         """The draft makes the first entry_num scales, the target the others; the mask is the correct one unless asked for."""
-        sampling = VarSampling(cfg=cfg, top_k=top_k, top_p=top_p, more_smooth=more_smooth)
+        sampling = {"cfg": cfg, "top_k": top_k, "top_p": top_p, "more_smooth": more_smooth}
         return self._run(Handover(entry_num=entry_num, sd_mask=sd_mask), B, label_B, g_seed, sampling)
 
     def sdvar_autoregressive_infer_cfg_parallel_v1(
@@ -113,23 +115,29 @@ class SDVAR:
         threshold: float = 0.5,
     ) -> Tensor:
         """The draft proposes gamma scales, the target judges them in one pass by the seed's rule."""
-        sampling = VarSampling(cfg=cfg, top_k=top_k, top_p=top_p, more_smooth=more_smooth)
+        sampling = {"cfg": cfg, "top_k": top_k, "top_p": top_p, "more_smooth": more_smooth}
         return self._run(Top1(gamma=gamma, policy="seed", threshold=threshold), B, label_B, g_seed, sampling)
 
     @torch.no_grad()
     def _run(
-        self, strategy: Handover | Top1, B: int, label_B: int | Sequence[int] | None, g_seed: int | None, sampling: VarSampling
+        self,
+        strategy: Handover | Top1,
+        B: int,
+        label_B: int | Sequence[int] | None,
+        g_seed: int | None,
+        sampling: dict[str, float],
     ) -> Tensor:
-        config, device = self.target_model.config, self.target_model.var.pos_start.device
+        config: Var = replace(self.target_model.config, **sampling)  # type: ignore[arg-type]
+        device = self.target_model.var.pos_start.device
         seed = int(torch.randint(2**62, ())) if g_seed is None else g_seed
         generator = torch.Generator().manual_seed(seed)
         labels = upstream_labels(label_B, rows=B, num_classes=config.num_classes, generator=generator)
-        knobs = {name: getattr(sampling, name) for name in ("cfg", "top_k", "top_p", "more_smooth")}
-        replace(config, **knobs).check([-1 if label == config.num_classes else int(label) for label in labels])
+        config.check([-1 if label == config.num_classes else int(label) for label in labels])
         strategy.check(config.steps)
         seeds = sample_seeds(seed, range(B)).to(device)
-        seam = self.target_model.engine.start(labels.to(device), seeds, sampling=sampling)
-        rule = strategy.start(seam, steps=config.steps, models={"draft": _Sampled(self.draft_model, sampling)})
+        target, draft = (_Sampled(model, config.sampling) for model in (self.target_model, self.draft_model))
+        seam: Any = target.start(labels.to(device), seeds)
+        rule = strategy.start(seam, steps=config.steps, models={"draft": draft})
         rule.decode()
         made, stats = seam.finish(), rule.stats()
         nothing = torch.zeros(B, dtype=torch.int64)
@@ -137,7 +145,7 @@ class SDVAR:
             patch_nums=config.scales,
             gamma=getattr(strategy, "gamma", 0),
             sampling=sampling,
-            accepted_tokens=list(made.tokens.split(lengths(config.scales), 1)),
+            accepted_tokens=list(made.tokens.split(config.layout.lengths(), 1)),
             target_f_hat=made.f_hats,
             target_calls=stats["target_calls"],
             accept_count=stats.get("accepted", nothing),
@@ -208,15 +216,16 @@ def visualize_mask_pattern(sd_mask: int, entry_num: int, *, patch_nums: Sequence
     """Who sees whom in the target's first pass: rows are queries, columns keys, white lines part the scales."""
     from matplotlib.figure import Figure
 
-    seen = visibility(patch_nums, entry=entry_num, sd_mask=sd_mask).numpy()
+    layout = Layout(tuple(patch_nums))
+    seen = visibility(layout, entry=entry_num, sd_mask=sd_mask).numpy()
     first = first_fed(entry=entry_num, sd_mask=sd_mask)
-    o = offsets(patch_nums)
     figure = Figure(figsize=(3.3, 3.3))
     axes = figure.subplots()
     axes.imshow(seen, cmap="Blues", vmin=0, vmax=1.4, interpolation="nearest")
-    for edge in o[first + 1 : entry_num + 1]:
-        axes.axhline(edge - o[first] - 0.5, color="white", linewidth=0.8)
-        axes.axvline(edge - o[first] - 0.5, color="white", linewidth=0.8)
+    for scale in range(first + 1, entry_num + 1):
+        edge = layout.row_start(scale) - layout.row_start(first) - 0.5
+        axes.axhline(edge, color="white", linewidth=0.8)
+        axes.axvline(edge, color="white", linewidth=0.8)
     axes.set_title(f"sd_mask {sd_mask}, scales {first} to {entry_num}")
     axes.set_xlabel("key")
     axes.set_ylabel("query")

@@ -36,6 +36,16 @@ class Generation:
 
 
 @dataclass(frozen=True)
+class SublayerMacs:
+    """Multiply-accumulates of one layer's sublayers."""
+
+    attn: int
+    keys_values: int
+    """Of these the projection of keys and values, which an attention owes to later scales even if its output is reused."""
+    ffn: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """Analytic price of one sample, for the plan and for the ceiling beside a measured speed-up."""
 
@@ -56,6 +66,9 @@ class Cost:
     """What a step of another kind than full costs, as a share of a full one; kinds that are not named cost nothing."""
     shared_bytes: int = 0
     """Of weight_bytes, what a model beside it need not hold again: the tokenizer."""
+    layers: int = 0
+    sublayers: Sequence[SublayerMacs] = ()
+    """Of next-scale models, by scale: of `macs`, layers x (attn + ffn) are in the blocks."""
 
     def macs_of(self, kinds: Sequence[str]) -> list[float]:
         """Multiply-accumulates of every step as it was or will be run."""

@@ -51,6 +51,12 @@ def place(qkv: Tensor, factor: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return place_reference(qkv, factor, keys, values)
 
 
+def place_kv(k: Tensor, v: Tensor, factor: Tensor, keys: Tensor, values: Tensor) -> None:
+    """Unit k and v (R, H, l, d) alone into their places, by torch's operators on every device: no plain generation needs it."""
+    keys.copy_(_unit(k, factor[1]))
+    values.copy_(v)
+
+
 def modulated_reference(x: Tensor, one_plus: Tensor, shift: Tensor, dtype: torch.dtype) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], eps=1e-6).mul_(one_plus).add_(shift).to(dtype)
 
@@ -61,8 +67,7 @@ def add_gated_reference(x: Tensor, gate: Tensor, branch: Tensor) -> Tensor:
 
 def place_reference(qkv: Tensor, factor: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     q, k, v = qkv.permute(2, 0, 3, 1, 4)
-    keys.copy_(_unit(k, factor[1]))
-    values.copy_(v)
+    place_kv(k, v, factor, keys, values)
     # Dense: on a CPU attention takes longer over a q that has k and v between its tokens.
     return _unit(q, factor[0]).to(qkv.dtype)
 

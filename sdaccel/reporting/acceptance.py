@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.metrics.intervals import mean_interval
 from sdaccel.records.view import Arm, Record, Sample
 from sdaccel.reporting import style
@@ -93,7 +93,7 @@ def acceptance_table(record: Record) -> Table:
     columns = ("draft", "scale", "tokens", *MEASURES.values())
     rows: list[tuple[Cell, ...]] = []
     for draft, samples in profiles(record).items():
-        found, tokens = by_scale(samples), lengths(sides(record))
+        found, tokens = by_scale(samples), Layout(tuple(sides(record))).lengths()
         rows += [(draft, k, tokens[k], *(interval(found[m][:, k]) for m in MEASURES)) for k in range(len(tokens) - 1)]
     return Table("acceptance", columns, rows)
 
@@ -135,7 +135,7 @@ def acceptance_profile(record: Record) -> "Figure":
             _line(axes, measures[measure], colour, dashes, f"{draft}: {MEASURES[measure]}")
         for rule, dashes in RULES.items():
             _over_gamma(panels[4], panels[5], record, draft, rule, measures[rule], colour, dashes)
-    _name(panels, lengths(sides(record)))
+    _name(panels, Layout(tuple(sides(record))).lengths())
     drafts = [panels[1].plot([], [], color=c, label=d)[0] for c, d in zip(COLOURS, found, strict=False)]
     said: list[tuple[str, dict[str, Any]]] = [
         ("argmax; coupled", {"linestyle": "-"}),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sdaccel.generators.nextscale.scales import PATCH_NUMS, levels
+from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.var.model import PATCH_NUMS
 from sdaccel.strategies.speculative.masks import MASKS, first_fed, visibility
 
-SIDES, ENTRY = PATCH_NUMS[256], 5
+LAYOUT, ENTRY = Layout(PATCH_NUMS[256]), 5
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Structure:
 
 def structure(sd_mask: int) -> Structure:
     first = first_fed(entry=ENTRY, sd_mask=sd_mask)
-    seen = visibility(SIDES, entry=ENTRY, sd_mask=sd_mask)
-    correct = visibility(SIDES, entry=ENTRY, sd_mask=3)
-    level = levels(SIDES)
+    seen = visibility(LAYOUT, entry=ENTRY, sd_mask=sd_mask)
+    correct = visibility(LAYOUT, entry=ENTRY, sd_mask=3)
+    level = LAYOUT.row_scales()
     level = level[(first <= level) & (level <= ENTRY)]
     return Structure(
         fed=first == 0,

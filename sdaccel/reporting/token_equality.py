@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale.scales import lengths, offsets
+from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.records.view import Record
 from sdaccel.reporting import series, style
 from sdaccel.reporting.acceptance import sides
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def differing(record: Record) -> dict[str, np.ndarray]:
     """Arm -> share of differing tokens by scale, of the verdicts `equal` on tokens; controls last."""
-    o = offsets(sides(record))
+    layout = Layout(tuple(sides(record)))
+    o = [layout.token_start(k) for k in range(layout.scales + 1)]
     found = [v for v in record.checks if v.check == "equal" and len(v.series or ()) == o[-1]]
     return {
         v.arm: np.array([np.mean([x != 0 for x in (v.series or ())[a:b]]) for a, b in itertools.pairwise(o)])
@@ -44,7 +45,7 @@ def token_equality(record: Record) -> "Figure":
             _said(share), (scale, row), ha="center", va="center", fontsize=5.5, color="white" if share > 0.6 else "black"
         )
     axes.set_yticks(range(len(names)), [f"{name} = {against[arm]}?" for name, arm in zip(names, shares, strict=True)])
-    tokens = lengths(sides(record))
+    tokens = Layout(tuple(sides(record))).lengths()
     axes.set_xticks(range(len(tokens)), [str(n) for n in tokens])
     axes.set_xlabel("scale, by its tokens")
     axes.axhline(len(honest) - 0.5, color="black", linewidth=0.8)

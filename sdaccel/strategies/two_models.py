@@ -5,7 +5,7 @@ The YAML brings the config in, `/generator/var_mini_draft@draft` in its defaults
 device, hashes it into the arm's identity, prices it, and hands it to `start`:
 
     def start(self, seam, *, steps, models):
-        draft = models["draft"].start(seam.labels, seam.seeds)     # a generation of its own, on the target's noise
+        draft = models["draft"].start(seam.condition, seam.seeds)     # a generation of its own, on the target's noise
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ from torch import Tensor
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
-from sdaccel.generators.nextscale.seam import Decoder, ScaleSeam
+from sdaccel.generators.nextscale.seam import DecodingRule, ScaleSeam
 from sdaccel.strategies.base import Alone, Declares, Done
 
 RUNS = ("target_runs", "draft_runs")
-"""Of every strategy with a draft: how often target and draft computed each scale for a sample, (B, K)."""
+"""Names of the stats (B, K) that count how often target and draft computed each scale for a sample."""
 
 
 class Model(Protocol):
     """A built next-scale generator."""
 
-    def start(self, labels: Tensor, seeds: Tensor) -> ScaleSeam: ...
+    def start(self, condition: Any, seeds: Tensor) -> ScaleSeam: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class TwoModels(Alone):
         """Both speak of the same scales in the same tokens."""
         check_beside("draft", self.draft, target, conditions)
 
-    def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> Decoder:
+    def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> DecodingRule:
         """The rule of one generation, with the built models."""
         raise NotImplementedError
 

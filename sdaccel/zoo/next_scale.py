@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sdaccel import world
-from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.nextscale.loop import sample
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, inputs
 from sdaccel.generators.nextscale.tokens import PhiloxRace
 from sdaccel.generators.var import init
 from sdaccel.generators.var.model import VAR, Geometry
-from sdaccel.generators.var.sampler import Sampling, sample
-from sdaccel.generators.var.vqvae import VQVAE, inputs
+from sdaccel.generators.var.sampler import VarModel, growing_guidance
 from sdaccel.metrics.judge import Judge
 from sdaccel.noise import Stream, sample_seeds, uniform
 from sdaccel.shipped import restore
@@ -64,10 +65,10 @@ class NextScaleTask:
         if isinstance(teacher, str):
             teacher = cast(VAR, restore(teacher, network(TARGET_DEPTH)))
         self.tokenizer, self.teacher = tokenizer.requires_grad_(False), teacher and teacher.requires_grad_(False)
-        self.patch_nums = tuple(patch_nums)
+        self.layout = Layout(tuple(patch_nums))
         vocab, Cvae = tokenizer.quantize.embedding.weight.shape
-        self.net: nn.Module = network(depth, patch_nums=self.patch_nums, vocab=vocab, Cvae=Cvae)
-        self.side = self.patch_nums[-1] * 2 ** (len(tokenizer.encoder.down) - 1)
+        self.net: nn.Module = network(depth, patch_nums=patch_nums, vocab=vocab, Cvae=Cvae)
+        self.side = self.layout.side * 2 ** (len(tokenizer.encoder.down) - 1)
 
     def batch(self, step: int, size: int) -> Batch:
         return {"index": indices(step, size)}
@@ -110,7 +111,7 @@ class NextScaleTask:
         """Tokens and input maps of the scenes' pictures."""
         with torch.autocast(scenes.keys.device.type, enabled=False):
             images = render(scenes, resolution=self.side) * 2 - 1
-            idx, canvas = self.tokenizer.tokenize(self.tokenizer.encode(images), self.patch_nums)
+            idx, canvas = self.tokenizer.tokenize(self.tokenizer.encode(images), self.layout)
             return idx, inputs(canvas)
 
     def measure(self, net: Any, device: torch.device, *, per_class: int = 48) -> dict[str, float]:
@@ -135,9 +136,7 @@ class NextScaleTask:
         self.move(device)
         labels = torch.arange(0, len(CLASSES), len(CLASSES) // COLUMNS, device=device)
         real = render(world.of_class(labels, world.keys("test", labels, world=0)), resolution=self.side)
-        sampling = Sampling(cfg=GUIDANCE[2], top_k=0, top_p=0.0, more_smooth=False)
-        noise = PhiloxRace(sample_seeds(0, range(len(labels))).to(device))
-        made = sample(net, self.tokenizer, labels, noise=noise, sampling=sampling).images
+        made = self.generate(net, labels, sample_seeds(0, range(len(labels))).to(device), cfg=GUIDANCE[2])
         rows = {"real": real, "reconstructed": self.rebuild(real), f"generated, cfg {GUIDANCE[2]:g}": made}
         return Sheet([CLASSES[label] for label in labels.tolist()], rows)
 
@@ -151,26 +150,29 @@ class NextScaleTask:
             logits = net(scenes.labels, maps)
             losses.append(F.cross_entropy(logits.flatten(0, 1), idx.flatten(), reduction="none").view_as(idx))
         every = torch.cat(losses)  # (count, L)
-        scales = every.split(lengths(self.patch_nums), 1)
+        scales = zip(self.layout.patch_nums, every.split(self.layout.lengths(), 1), strict=True)
         return {"cross_entropy": float(every.mean())} | {
-            f"cross_entropy/{side}x{side}": float(part.mean()) for side, part in zip(self.patch_nums, scales, strict=True)
+            f"cross_entropy/{side}x{side}": float(part.mean()) for side, part in scales
         }
 
     @torch.no_grad()
     def rebuild(self, images: Tensor) -> Tensor:
         """Pictures in [0, 1] through the tokens and back."""
-        _, canvas = self.tokenizer.tokenize(self.tokenizer.encode(images * 2 - 1), self.patch_nums)
+        _, canvas = self.tokenizer.tokenize(self.tokenizer.encode(images * 2 - 1), self.layout)
         return (self.tokenizer.decode(canvas.f_hat) + 1) / 2
 
+    def generate(self, net: VAR, labels: Tensor, seeds: Tensor, *, cfg: float) -> Tensor:
+        """Pictures in [0, 1] by the real sampler, with all codes allowed."""
+        sampling = growing_guidance(scales=self.layout.scales, cfg=cfg, top_k=0, top_p=0.0, more_smooth=False)
+        return sample(VarModel(net, self.tokenizer), labels, noise=PhiloxRace(seeds), sampling=sampling).images
+
     def generated_accuracy(self, net: VAR, judge: nn.Module, device: torch.device, *, cfg: float, per_class: int) -> float:
-        """Through the real sampler, with all codes allowed."""
-        sampling = Sampling(cfg=cfg, top_k=0, top_p=0.0, more_smooth=False)
+        """Share of generated pictures whose class the judge reads right."""
         labels = torch.arange(len(CLASSES), device=device).repeat(per_class)
         seeds = sample_seeds(0, range(len(labels))).to(device)
         right = []
         for rows in torch.arange(len(labels), device=device).split(CHUNK):
-            made = sample(net, self.tokenizer, labels[rows], noise=PhiloxRace(seeds[rows]), sampling=sampling)
-            right.append(judged(judge, made.images) == labels[rows])
+            right.append(judged(judge, self.generate(net, labels[rows], seeds[rows], cfg=cfg)) == labels[rows])
         return share(right)
 
 

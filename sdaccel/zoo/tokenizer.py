@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from sdaccel import world
 from sdaccel.generators.nextscale.canvas import as_map
-from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var import init
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.noise import Stream, words
 from sdaccel.world.render import render
 from sdaccel.zoo.sheets import COLUMNS, Sheet
@@ -18,6 +18,7 @@ from sdaccel.zoo.training import Batch, indices
 
 RESOLUTION = 64
 SCALES = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
+LAYOUT = Layout(SCALES)
 WORLDS = ("classes", "captioned")
 COMMITMENT = 0.25
 REVIVE_EVERY = 100
@@ -51,7 +52,7 @@ class TokenizerTask:
         with torch.autocast(f.device.type, enabled=False):
             f = f.float()
             with torch.no_grad():
-                idx, _ = net.tokenize(f, SCALES)
+                idx, _ = net.tokenize(f, LAYOUT)
             partial = partial_sums(net, idx)
             codebook = F.mse_loss(partial, f.detach().expand_as(partial))
             commitment = F.mse_loss(f.expand_as(partial), partial.detach())
@@ -71,7 +72,7 @@ class TokenizerTask:
         """Class scenes, captioned scenes."""
         index = torch.arange(COLUMNS // 2, device=device)
         real = torch.cat([pictures("test", index, kind) for kind in WORLDS])
-        _, canvas = net.tokenize(net.encode(real), SCALES)
+        _, canvas = net.tokenize(net.encode(real), LAYOUT)
         conditions = [kind for kind in WORLDS for _ in index]
         return Sheet(conditions, {"real": (real + 1) / 2, "reconstructed": (net.decode(canvas.f_hat) + 1) / 2})
 
@@ -93,10 +94,10 @@ def partial_sums(net: VQVAE, idx: Tensor) -> Tensor:
     Enlarged by matrix products: the backward pass of bicubic interpolation takes longer than all the rest of the step.
     """
     parts = []
-    for k, part in enumerate(idx.split(lengths(SCALES), 1)):
+    for k, part in enumerate(idx.split(LAYOUT.lengths(), 1)):
         up = enlargement(SCALES[k], idx.device)
         wide = up @ as_map(net.quantize.embedding(part)) @ up.T
-        parts.append(net.quantize.quant_resi(wide, scale=k, scales=len(SCALES)))
+        parts.append(net.quantize.quant_resi(wide, index=LAYOUT.phi[k]))
     return torch.stack(parts).cumsum(0)
 
 
@@ -128,7 +129,7 @@ def reconstruction_psnr(net: VQVAE, *, kind: str, count: int, device: torch.devi
     values = []
     for index in torch.arange(count, device=device).split(256):
         images = pictures("test", index, kind)
-        _, canvas = net.tokenize(net.encode(images), SCALES)
+        _, canvas = net.tokenize(net.encode(images), LAYOUT)
         error = (net.decode(canvas.f_hat) - images).square().flatten(1).mean(1)
         values.append(10 * torch.log10(4 / error))
     return float(torch.cat(values).mean())

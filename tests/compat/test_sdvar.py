@@ -100,7 +100,7 @@ def test_the_profiler_keeps_every_stage_and_waits_for_the_device() -> None:
 def test_a_mask_is_drawn_as_it_is(sd_mask: int) -> None:
     (axes,) = visualize_mask_pattern(sd_mask, 3, patch_nums=SIDES).axes
     drawn = np.asarray(axes.images[0].get_array()).astype(bool)
-    assert (drawn == visibility(SIDES, entry=3, sd_mask=sd_mask).numpy()).all()
+    assert (drawn == visibility(TARGET.layout, entry=3, sd_mask=sd_mask).numpy()).all()
     assert f"scales {0 if sd_mask else 3} to 3" in axes.get_title()
 
 

@@ -1,23 +1,24 @@
 """Golden cases of SDVAR's handover: the masks of the target's one pass, and generations by the repaired test3."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sdaccel.generators.nextscale.scales import lengths
+from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.nextscale.loop import Sample, ScaleLoop
+from sdaccel.generators.nextscale.seam import Pass
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import TorchGeneratorRace
 from sdaccel.generators.var.model import VAR
-from sdaccel.generators.var.sampler import Sample, Sampling, ScaleLoop, upstream_labels
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.var.sampler import VarModel, upstream_labels
 from sdaccel.strategies.speculative.handover import Handover, HandoverRule
 from sdaccel.strategies.speculative.masks import CORRECT, visibility
 from tests.conformance.cases import Case, Line
 from tests.conformance.compare import compare, missing
-from tests.conformance.var_cases import SMOOTH, STATE_DICT, TOLERANCES, build, state_distance
+from tests.conformance.var_cases import SMOOTH, STATE_DICT, TOLERANCES, build, sampling_of, state_distance
 
 
 def handles(case: Case) -> bool:
@@ -34,7 +35,7 @@ def _masks(case: Case) -> list[Line]:
     for sd_mask in config["masks"]:
         for entry in config["entries"]:
             name = f"mask{sd_mask}_entry{entry}"
-            seen = visibility(config["patch_nums"], entry=entry, sd_mask=sd_mask).numpy()
+            seen = visibility(Layout(tuple(config["patch_nums"])), entry=entry, sd_mask=sd_mask).numpy()
             lines += compare(case, name, np.packbits(seen.reshape(-1)), 0.0)
             lines.append(Line(f"{name} visible", abs(int(seen.sum()) - case.meta["counts"][name]["visible"]), 0.0))
     return lines + missing(case, lines)
@@ -45,10 +46,10 @@ class Logged(ScaleLoop):
 
     log: list[Tensor]
 
-    def guided(self, *args: Any, last: int, **options: Any) -> Tensor:
-        logits = super().guided(*args, last=last, **options)
-        self.log.append(logits[:, -lengths(self.canvas.patch_nums)[last] :])
-        return logits
+    def guided(self, *args: Any, last: int, **options: Any) -> Pass:
+        said = super().guided(*args, last=last, **options)
+        self.log.append(said.logits[:, -self.canvas.layout.tokens(last) :])
+        return said
 
 
 def generate(target: VAR, draft: VAR, vae: VQVAE, *, entry: int, options: dict[str, Any]) -> tuple[Sample, Tensor]:
@@ -58,12 +59,12 @@ def generate(target: VAR, draft: VAR, vae: VQVAE, *, entry: int, options: dict[s
         options["label_B"], rows=options["B"], num_classes=target.geometry.num_classes, generator=generator
     )
     noise, log = TorchGeneratorRace(generator, rows=options["B"]), list[Tensor]()
-    sampling = Sampling(**{name: options[name] for name in ("cfg", "top_k", "top_p", "more_smooth")})
+    sampling = sampling_of(options, scales=target.layout.scales)
     seam, drafting = (
-        Logged(model, vae, labels, noise=noise, sampling=sampling, record=_logits(log)) for model in (target, draft)
+        Logged(VarModel(model, vae), labels, noise=noise, sampling=sampling, record=_logits(log)) for model in (target, draft)
     )
     seam.log = log
-    plan = Handover(entry_num=entry).plan(len(target.geometry.patch_nums))
+    plan = Handover(entry_num=entry).plan(target.layout.scales)
     HandoverRule(seam, drafting, entry=entry, sd_mask=CORRECT, kinds=plan).decode()
     return seam.finish(), torch.cat(log, 1)
 
@@ -78,11 +79,11 @@ def _handover(case: Case) -> list[Line]:
     lines = _state_check(case, {"draft": draft, "target": target, "vae": vae})
     for entry in config["entries"]:
         made, logits = generate(target, draft, vae, entry=entry, options=config["sampling"])
-        lines += _entry(case, entry, made, logits, target.geometry.patch_nums)
+        lines += _entry(case, entry, made, logits, target.layout)
     return lines + missing(case, lines)
 
 
-def _entry(case: Case, entry: int, made: Sample, logits: Tensor, patch_nums: Sequence[int]) -> list[Line]:
+def _entry(case: Case, entry: int, made: Sample, logits: Tensor, layout: Layout) -> list[Line]:
     """The arrays of one entry that the case holds."""
     found = {"tokens": made.tokens, "logits": logits, "f_hat_final": made.f_hats[:, -1], "image": made.images}
     lines, smooth = [], SMOOTH if case.meta["config"]["sampling"]["more_smooth"] else {}
@@ -90,8 +91,8 @@ def _entry(case: Case, entry: int, made: Sample, logits: Tensor, patch_nums: Seq
     tolerances["f_hat_final"] = tolerances["f_hat"]
     for name, value in found.items():
         lines += compare(case, f"{name}_entry{entry}", value.numpy(), tolerances.get(name, 0.0))
-    if entry < len(patch_nums):
-        first = logits.split(lengths(patch_nums), 1)[entry]
+    if entry < layout.scales:
+        first = logits.split(layout.lengths(), 1)[entry]
         lines += compare(case, f"logits_entry{entry}_at_entry_scale", first.numpy(), tolerances["logits"])
     return lines
 

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale.scales import PATCH_NUMS, TICKS, offsets, phi_indices
-from sdaccel.generators.nextscale.tokens import TorchGeneratorRace
-from sdaccel.generators.var.model import VAR, Geometry
-from sdaccel.generators.var.sampler import Sampling, sample, upstream_labels
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.nextscale.layout import TICKS, Layout, nearest_phi
+from sdaccel.generators.nextscale.loop import sample
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
+from sdaccel.generators.nextscale.tokens import Sampling, TorchGeneratorRace
+from sdaccel.generators.var.model import PATCH_NUMS, VAR, Geometry
+from sdaccel.generators.var.sampler import VarModel, growing_guidance, upstream_labels
 from sdaccel.generators.var.weights import Shapes, infer_geometry, materialise
 from tests.conformance.cases import Case, Line
 from tests.conformance.compare import compare, distance, missing
@@ -116,11 +117,10 @@ def _sampling(case: Case) -> list[Line]:
     labels = upstream_labels(options["label_B"], rows=rows, num_classes=var.geometry.num_classes, generator=generator)
     traced = defaultdict(list)
     made = sample(
-        var,
-        vae,
+        VarModel(var, vae),
         labels,
         noise=TorchGeneratorRace(generator, rows=rows),
-        sampling=Sampling(**{name: options[name] for name in ("cfg", "top_k", "top_p", "more_smooth")}),
+        sampling=sampling_of(options, scales=var.layout.scales),
         record=lambda name, value: traced[name].append(value),
     )
     found = {name: torch.cat(parts, 1) for name, parts in traced.items() if name != "f_hat"}
@@ -135,10 +135,15 @@ def _sampling(case: Case) -> list[Line]:
     return lines
 
 
+def sampling_of(options: dict[str, Any], *, scales: int) -> Sampling:
+    """A golden config's."""
+    return growing_guidance(scales=scales, **{name: options[name] for name in ("cfg", "top_k", "top_p", "more_smooth")})
+
+
 def _forward(case: Case) -> list[Line]:
     var, vae = build(case.meta["config"]["model"])
     tokens = torch.from_numpy(case.arrays["tokens_in"]).long()
-    _, maps = vae.paint(tokens, var.geometry.patch_nums)
+    _, maps = vae.paint(tokens, var.layout)
     logits = var(torch.tensor(case.meta["config"]["forward"]["labels"]), maps)
     return _state_check(case, var, vae) + _arrays(
         case, {"tokens_in": tokens, "x_BLCv_wo_first_l": maps, "logits": logits}, TOLERANCES
@@ -156,14 +161,14 @@ def golden_image(tag: str, *, rows: int, side: int) -> Tensor:
 def _autoencoding(case: Case) -> list[Line]:
     config = case.meta["config"]
     model, image = config["model"], config["image"]
-    patch_nums = tuple(model["patch_nums"])
+    layout = Layout(tuple(model["patch_nums"]))
     with torch.device("meta"):
-        vae = VQVAE(ch=model["ch"], vocab=model["V"], Cvae=model["Cvae"], scales=len(patch_nums))
+        vae = VQVAE(ch=model["ch"], vocab=model["V"], Cvae=model["Cvae"], scales=layout.scales)
     fill(vae)
     pixels = golden_image(image["tag"], rows=image["B"], side=image["H"])
     f = vae.encode(pixels)
-    idx, encoded = vae.tokenize(f, patch_nums)
-    painted, maps = vae.paint(idx, patch_nums)
+    idx, encoded = vae.tokenize(f, layout)
+    painted, maps = vae.paint(idx, layout)
     found = {
         "input_image": pixels,
         "f": f,
@@ -175,7 +180,7 @@ def _autoencoding(case: Case) -> list[Line]:
         "recon_per_scale": torch.stack([vae.decode(f_hat) for f_hat in painted.states[1:]]),
     }
     if config.get("override_patch_nums"):
-        found["idx_override"] = vae.tokenize(f, tuple(config["override_patch_nums"]))[0]
+        found["idx_override"] = vae.tokenize(f, Layout(tuple(config["override_patch_nums"])))[0]
     return _state_check(case, vae) + _arrays(case, found, TOLERANCES)
 
 
@@ -184,7 +189,7 @@ def _phi_tables(case: Case) -> list[Line]:
     lines = [Line("ticks", distance(np.array(TICKS), np.array(table["ticks"])), 0.0)]
     for scales, wanted in table["phi_index_by_K"].items():
         try:
-            found: list[int] | str = list(phi_indices(int(scales)))
+            found: list[int] | str = list(nearest_phi(int(scales)))
         except BadInput:
             found = "ZeroDivisionError"  # how upstream ends for K = 1
         lines.append(Line(f"phi K={scales}", float(found != wanted), 0.0))
@@ -211,7 +216,7 @@ def from_shapes(shapes: Shapes, *, layouts: tuple[tuple[int, ...], ...] = tuple(
     """The model on the meta device whose state dict has these shapes, VAR with the layout of its length."""
     with torch.device("meta"):
         if "class_emb.weight" in shapes:
-            layout = next(sides for sides in layouts if offsets(sides)[-1] == shapes["pos_1LC"][1])
+            layout = next(sides for sides in layouts if sum(p * p for p in sides) == shapes["pos_1LC"][1])
             return VAR(infer_geometry(shapes, layout))
         vocab, Cvae = shapes["quantize.embedding.weight"]
         scales = shapes["quantize.ema_vocab_hit_SV"][0]

@@ -5,19 +5,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdaccel.generators.nextscale.scales import offsets
-from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.loop import ScaleLoop
+from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import TorchGeneratorRace
 from sdaccel.generators.var.model import VAR
-from sdaccel.generators.var.sampler import Sampling, ScaleLoop
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.var.sampler import VarModel
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.distributions import probabilities, total_variation
 from sdaccel.strategies.speculative.gammas import Fixed
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
 from tests.conformance.cases import Case, Line
 from tests.conformance.compare import compare, missing
-from tests.conformance.var_cases import TOLERANCES, build
+from tests.conformance.var_cases import TOLERANCES, build, sampling_of
 
 METRICS = 1e-4
 
@@ -41,7 +41,7 @@ class Unseeded(ScaleLoop):
 
     @property
     def seeds(self) -> Tensor:
-        return torch.zeros_like(self.labels)
+        return torch.zeros(self.rows, dtype=torch.int64)
 
 
 class Round(Speculation):
@@ -50,24 +50,24 @@ class Round(Speculation):
     read: Tensor
     logits: Tensor
 
-    def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Tensor]:
+    def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Pass]:
         out = super()._pass(model, rows, first=first, last=last)
         if model is self.seam:
             inputs = self.seam.canvas.inputs_of(1, last)
             assert inputs is not None, "a target's pass ends behind the first scale"
-            self.read, self.logits = inputs, torch.cat(list(out.values()), 1)
+            self.read, self.logits = inputs, torch.cat([said.logits for said in out.values()], 1)
         return out
 
 
 def _stage(case: Case, stage: int, target: VAR, draft: VAR, vae: VQVAE) -> list[Line]:
-    config, o = case.meta["config"], offsets(target.geometry.patch_nums)
+    config, layout = case.meta["config"], target.layout
     base = int(config["draft_seed_rule"].split(" + ")[0])  # "500 + s"
     labels, rows = torch.tensor(config["labels"]), len(config["labels"])
-    sampling = Sampling(cfg=config["cfg"], top_k=config["top_k"], top_p=config["top_p"], more_smooth=False)
+    sampling = sampling_of(config | {"more_smooth": False}, scales=layout.scales)
 
     def loop(model: VAR, seed: int) -> ScaleLoop:
         noise = TorchGeneratorRace(torch.Generator().manual_seed(seed), rows=rows)
-        return Unseeded(model, vae, labels, noise=noise, sampling=sampling)
+        return Unseeded(VarModel(model, vae), labels, noise=noise, sampling=sampling)
 
     seam, drafting = loop(target, config["prefix_g_seed"]), loop(draft, base + stage)
     for k in range(stage):
@@ -84,7 +84,7 @@ def _stage(case: Case, stage: int, target: VAR, draft: VAR, vae: VQVAE) -> list[
         "draft_logits": (torch.cat([drafted.draft for drafted in judged], 1), TOLERANCES["logits"]),
         "next_input": (made.read, TOLERANCES["next_input"]),
     }
-    assert tokens.shape[1] == o[stage + config["gamma_max"]]
+    assert tokens.shape[1] == layout.token_start(stage + config["gamma_max"])
     lines = []
     for name, (value, tolerance) in found.items():
         lines += compare(case, f"s{stage}_{name}", value.numpy(), tolerance)

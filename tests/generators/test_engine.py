@@ -10,14 +10,15 @@ from sdaccel.conditions import Batch
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Generation
 from sdaccel.generators.nextscale.canvas import enlarge
+from sdaccel.generators.nextscale.run import GuidedRun
+from sdaccel.generators.nextscale.static_canvas import bicubic
 from sdaccel.generators.var.engine import ENGINES
 from sdaccel.generators.var.engine_agreement import Difference, agreement, compare
 from sdaccel.generators.var.engine_autocast import Autocast, GrowingCache
 from sdaccel.generators.var.engine_decode import suited
 from sdaccel.generators.var.engine_fast import Fast, FastLoop
-from sdaccel.generators.var.engine_parts import bicubic
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.generators.var.sampler import GuidedRun
+from sdaccel.generators.var.sampler import VarModel
 from sdaccel.kernels.race import guided_race, knobs
 from sdaccel.measure.macs import operator_calls
 from sdaccel.strategies.scale_skipping import ScaleSkipping
@@ -170,7 +171,7 @@ def test_a_loop_used_again_knows_nothing_of_the_generation_before() -> None:
     for k in range(len(SIDES)):
         loop.full(k)
     first = loop.finish()
-    sampling = replace(TINY.sampling, cfg=0.0, top_k=5)
+    sampling = replace(TINY, cfg=0.0, top_k=5).sampling
     loop.start(torch.tensor([3, -1]), torch.tensor([1, 1]), sampling)
     for k in range(2):
         loop.full(k)
@@ -205,7 +206,7 @@ def test_loops_kept_for_reuse_serve_inside_and_outside_of_inference_mode_one_gen
 def test_every_token_that_fast_draws_otherwise_is_a_race_closer_than_the_logits_agree(dtype: str) -> None:
     config = replace(TINY, dtype=dtype, cfg=3.0, top_p=0.0)
     loop = fast_loop(config, [0, 1, 2, 3], [11, 12, 13, 14])
-    found = agreement(loop.run, loop.vae, loop.labels, loop.seeds, sampling=config.sampling)
+    found = agreement(loop.run, loop.condition, loop.seeds, sampling=config.sampling)
     assert found.tokens == 4 * 30
     assert all(difference.explained for difference in found.differences), found.differences
     assert found.relative_l2 < {"float32": 1e-5, "bfloat16": 2e-2}[dtype]
@@ -248,7 +249,8 @@ def test_autocast_holds_what_the_official_code_holds() -> None:
 @torch.no_grad()
 def test_autocast_computes_the_logits_of_half_weights_up_to_rounding() -> None:
     config = replace(TINY, dtype="bfloat16")
-    exact = GuidedRun(TINY.build(CPU).var, torch.tensor([1, 2]))
+    built = TINY.build(CPU)
+    exact = GuidedRun(VarModel(built.var, built.vae), torch.tensor([1, 2]))
     loop = (
         replace(config, engine="autocast")
         .build(CPU)

@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from sdaccel.conditions import Batch
+from sdaccel.generators.nextscale.loop import Sample
+from sdaccel.generators.nextscale.tokens import Sampling
 from sdaccel.generators.var.engine_agreement import agreement
 from sdaccel.generators.var.engine_fast import Fast
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.generators.var.sampler import Sample, Sampling
 from sdaccel.strategies.scale_skipping import ScaleSkipping
+from tests.generators.nextscale.test_sublayers import Reuse
 from tests.generators.test_engine import TINY, batch
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -91,12 +93,36 @@ def test_truncating_and_redoing_through_graphs_changes_no_token() -> None:
     assert torch.equal(again.f_hats, straight.f_hats)
 
 
+@pytest.mark.parametrize("how", ["keep", "drop"])
+@torch.no_grad()
+def test_reused_sublayers_replay_as_they_were_recorded(how: str) -> None:
+    """The second round replays what the first one recorded, other samples between them; a plain generation records no more."""
+    (_, graphed), (_, plain) = fast(CONFIG), fast(CONFIG)
+    plain.graphs = False
+    like = torch.zeros(4, 1, 64 * CONFIG.depth, dtype=torch.float16, device=GPU)
+    alone = run(graphed, batch([1, 2], 3), CONFIG.sampling)
+    (loop,) = graphed.free[2, False]
+    recorded = len(loop.graphs.recorded)
+    for seed in (3, 9, 3):
+        made = []
+        for engine in (graphed, plain):
+            answers = Reuse({(1, "attn"): how, (0, "ffn"): "keep"}, like)
+            some = engine.start(torch.tensor([1, 2], device=GPU), torch.arange(2, device=GPU) + seed, sampling=CONFIG.sampling)
+            for k in range(TINY.steps):
+                some.full(k, sublayers=answers)
+            made.append(some.finish().tokens)
+        assert torch.equal(*made)
+    assert len(loop.graphs.recorded) == recorded + TINY.steps
+    again = run(graphed, batch([1, 2], 3), CONFIG.sampling)
+    assert torch.equal(again.tokens, alone.tokens) and len(loop.graphs.recorded) == recorded + TINY.steps
+
+
 @torch.no_grad()
 def test_fast_agrees_with_eager_on_the_same_inputs() -> None:
     for dtype, bound in (("float32", 1e-4), ("float16", 2e-2)):
         config = replace(CONFIG, dtype=dtype, top_k=0, top_p=0.0)
         _, engine = fast(config)
         loop = engine.start(torch.tensor([0, 1, 2, 3], device=GPU), torch.arange(4, device=GPU), sampling=config.sampling)
-        found = agreement(loop.run, loop.vae, loop.labels, loop.seeds, sampling=config.sampling)
+        found = agreement(loop.run, loop.condition, loop.seeds, sampling=config.sampling)
         assert found.relative_l2 < bound
         assert all(difference.explained for difference in found.differences), found.differences

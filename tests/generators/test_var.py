@@ -13,12 +13,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sdaccel.conditions import Batch, batches
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale.scales import PATCH_NUMS
+from sdaccel.generators.nextscale.loop import sample
+from sdaccel.generators.nextscale.run import GuidedRun
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import PhiloxRace
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.generators.var.model import VAR, Geometry
-from sdaccel.generators.var.sampler import GuidedRun, Sampling, sample
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.var.model import PATCH_NUMS, VAR, Geometry
+from sdaccel.generators.var.sampler import VarModel
 from sdaccel.strategies.plain import Original
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -34,7 +35,7 @@ TINY = Var(
     init_unit_scale=True,
     top_k=0,
 )
-WIDE = Sampling(cfg=2.0, top_k=0, top_p=0.0, more_smooth=False)
+WIDE = replace(TINY, cfg=2.0, top_p=0.0).sampling
 SIZES = {16: 310_283_520, 20: 600_917_136, 24: 1_033_399_360, 30: 2_010_020_356, 36: 2_353_893_904}
 
 
@@ -48,17 +49,20 @@ def double(request: pytest.FixtureRequest) -> VarRuntime:
     return replace(TINY, dtype="float64", shared_aln=request.param).build(CPU)
 
 
+def model(runtime: VarRuntime) -> VarModel:
+    return VarModel(runtime.var, runtime.vae)
+
+
 def draw(runtime: VarRuntime, labels: list[int], seeds: list[int]) -> torch.Tensor:
     noise = PhiloxRace(torch.tensor(seeds))
-    return sample(runtime.var, runtime.vae, torch.tensor(labels), noise=noise, sampling=WIDE).tokens
+    return sample(model(runtime), torch.tensor(labels), noise=noise, sampling=WIDE).tokens
 
 
 def raw_logits(runtime: VarRuntime, labels: list[int], seeds: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens (B, L) and unguided logits (2B, L, V) of the cached loop."""
     seen: list[torch.Tensor] = []
     made = sample(
-        runtime.var,
-        runtime.vae,
+        model(runtime),
         torch.tensor(labels),
         noise=PhiloxRace(torch.tensor(seeds)),
         sampling=WIDE,
@@ -69,7 +73,7 @@ def raw_logits(runtime: VarRuntime, labels: list[int], seeds: list[int]) -> tupl
 
 def test_cached_loop_equals_teacher_forcing_on_its_own_tokens(double: VarRuntime) -> None:
     tokens, cached = raw_logits(double, [1, 4], [3, 9])
-    _, maps = double.vae.paint(tokens, TINY.scales)
+    _, maps = double.vae.paint(tokens, TINY.layout)
     forced = double.var(torch.tensor([1, 4, 5, 5]), maps.repeat(2, 1, 1))
     assert cached.dtype == torch.float64
     assert (cached - forced).abs().max() < 1e-11
@@ -78,8 +82,8 @@ def test_cached_loop_equals_teacher_forcing_on_its_own_tokens(double: VarRuntime
 def test_prefill_of_several_scales_equals_one_scale_at_a_time(double: VarRuntime) -> None:
     labels = torch.tensor([0, 2])
     tokens, stepwise = raw_logits(double, labels.tolist(), [1, 2])
-    _, maps = double.vae.paint(tokens, TINY.scales)
-    run = GuidedRun(double.var, labels)
+    _, maps = double.vae.paint(tokens, TINY.layout)
+    run = GuidedRun(model(double), labels)
     x = torch.cat([run.begin(), run.embed(maps[:, :13], first=1, last=2)], 1)
     head = run.logits(run.advance(x, first=0, last=2))
     tail = run.logits(run.advance(run.embed(maps[:, 13:], first=3, last=3), first=3, last=3))
@@ -88,7 +92,7 @@ def test_prefill_of_several_scales_equals_one_scale_at_a_time(double: VarRuntime
 
 def test_truncating_and_redoing_a_scale_changes_no_bit(runtime: VarRuntime) -> None:
     maps = torch.randn(2, 29, 4, generator=torch.Generator().manual_seed(0))
-    run = GuidedRun(runtime.var, torch.tensor([1, 2]))
+    run = GuidedRun(model(runtime), torch.tensor([1, 2]))
     run.advance(run.begin(), first=0, last=0)
     run.advance(run.embed(maps[:, :4], first=1, last=1), first=1, last=1)
     x = run.embed(maps[:, 4:13], first=2, last=2)
@@ -102,7 +106,7 @@ def test_truncating_and_redoing_a_scale_changes_no_bit(runtime: VarRuntime) -> N
 
 
 def test_advancing_at_the_wrong_length_is_refused_because_positions_would_shift(runtime: VarRuntime) -> None:
-    run = GuidedRun(runtime.var, torch.tensor([1]))
+    run = GuidedRun(model(runtime), torch.tensor([1]))
     with pytest.raises(ValueError, match="the cache holds 0"):
         run.advance(run.begin(), first=1, last=1)
 
@@ -166,11 +170,11 @@ def test_code_maps_survive_painting_and_encoding_again(runtime: VarRuntime) -> N
     """encode -> tokens -> f_hat: painting the tokens gives the encoder's own f_hat, and the residual shrinks."""
     image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     f = runtime.vae.encode(image)
-    idx, encoded = runtime.vae.tokenize(f, TINY.scales)
-    painted, maps = runtime.vae.paint(idx, TINY.scales)
+    idx, encoded = runtime.vae.tokenize(f, TINY.layout)
+    painted, maps = runtime.vae.paint(idx, TINY.layout)
     assert torch.equal(painted.f_hat, encoded.f_hat)
     assert maps.shape == (2, 29, 4)
-    again, _ = runtime.vae.tokenize(painted.f_hat, TINY.scales)
+    again, _ = runtime.vae.tokenize(painted.f_hat, TINY.layout)
     assert again.shape == idx.shape
     assert torch.equal(runtime.vae.decode(painted.f_hat), runtime.vae.decode(encoded.f_hat))
 
@@ -269,15 +273,9 @@ def test_labels_outside_the_classes_are_bad_input(label: int | str) -> None:
         TINY.check([0, label])
 
 
-def test_unknown_arrays_and_strategies_for_other_seams_are_bad_input(runtime: VarRuntime) -> None:
-    class Denoiser:
-        seam = "denoise"
-
-    batch = batches([1], seed=0, size=1)[0]
+def test_unknown_arrays_are_bad_input(runtime: VarRuntime) -> None:
     with pytest.raises(BadInput, match="latents"):
-        runtime.generate(batch, backend=None, strategy=None, keep=["latents"])
-    with pytest.raises(BadInput, match="Denoiser"):
-        runtime.generate(batch, backend=None, strategy=Denoiser())
+        runtime.generate(batches([1], seed=0, size=1)[0], backend=None, strategy=None, keep=["latents"])
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "generator").glob("var_[dt]*.yaml")), ids=lambda path: path.stem)

@@ -107,8 +107,8 @@ def test_a_reconstruction_is_the_real_picture_through_the_tokens(untrained: Path
     batch = batches([3, 20], seed=1, size=2)[0]
     runtime = through.build(CPU)
     pictures, made = (r.generate(batch, backend=None, strategy=None).images for r in (real.build(CPU), runtime))
-    idx, _ = runtime.vae.tokenize(runtime.vae.encode(pictures * 2 - 1), tokenizer.SCALES)
-    canvas, _ = runtime.vae.paint(idx, tokenizer.SCALES)
+    idx, _ = runtime.vae.tokenize(runtime.vae.encode(pictures * 2 - 1), tokenizer.LAYOUT)
+    canvas, _ = runtime.vae.paint(idx, tokenizer.LAYOUT)
     assert torch.equal(made, (runtime.vae.decode(canvas.f_hat) + 1) / 2)
     with pytest.raises(BadInput, match="set image_size=64"):
         replace(through, image_size=128).check([0])

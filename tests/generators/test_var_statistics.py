@@ -7,9 +7,10 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
+from sdaccel.generators.nextscale.loop import sample
 from sdaccel.generators.nextscale.tokens import PhiloxRace
 from sdaccel.generators.var.generator import Var
-from sdaccel.generators.var.sampler import sample
+from sdaccel.generators.var.sampler import VarModel
 from sdaccel.noise import sample_seeds
 
 DRAWS, BATCH = 20_000, 1000
@@ -28,8 +29,7 @@ def test_tokens_of_both_scales_follow_the_guided_filtered_softmax() -> None:
         noise = PhiloxRace(sample_seeds(3, range(start, start + BATCH)))
         labels = torch.full((BATCH,), 1)
         made = sample(
-            runtime.var,
-            runtime.vae,
+            VarModel(runtime.var, runtime.vae),
             labels,
             noise=noise,
             sampling=CONFIG.sampling,

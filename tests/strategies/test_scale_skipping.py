@@ -8,7 +8,6 @@ import torch
 from sdaccel.conditions import batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Generation
-from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.strategies.plain import Original
 from sdaccel.strategies.scale_skipping import ScaleSkipping
@@ -43,7 +42,7 @@ def test_skipping_decodes_the_canvas_of_the_full_run_before_the_skipped_scales(r
         decoded = (runtime.vae.decode(full.arrays["f_hat"][:, ran - 1]) + 1) / 2
     assert torch.equal(short.images, decoded)
     assert short.kinds == ["full"] * ran + ["skip"] * last
-    end = offsets(SIDES)[ran]
+    end = TINY.layout.token_start(ran)
     assert torch.equal(short.arrays["tokens"][:, :end], full.arrays["tokens"][:, :end])
     assert (short.arrays["tokens"][:, end:] == -1).all()
     assert short.arrays["tokens"].shape == full.arrays["tokens"].shape

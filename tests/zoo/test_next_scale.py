@@ -12,9 +12,9 @@ from hydra.utils import instantiate
 from sdaccel import world
 from sdaccel.cli.zoo import Model, Zoo
 from sdaccel.errors import BadInput
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var import init
 from sdaccel.generators.var.model import VAR
-from sdaccel.generators.var.vqvae import VQVAE
 from sdaccel.world.attributes import CLASSES
 from sdaccel.zoo import next_scale
 from sdaccel.zoo.next_scale import NextScaleTask
@@ -67,7 +67,7 @@ def test_a_student_equal_to_its_teacher_learns_only_the_truth() -> None:
 def test_a_lesson_is_what_the_quantiser_itself_would_feed_back() -> None:
     task, scenes = toy(), world.classes("train", range(6))
     _, idx, maps = task.lesson(scenes)
-    _, painted = task.tokenizer.paint(idx, SIDES)
+    _, painted = task.tokenizer.paint(idx, task.layout)
     assert torch.equal(maps, painted)
     assert idx.shape == (6, 30)
 

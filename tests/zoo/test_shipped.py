@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 import sdaccel.torchvision_guard  # noqa: F401  (before open_clip)
 from sdaccel import world
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.metrics.judge import RESOLUTION, Judge
 from sdaccel.shipped import FOLDER, MANIFEST, locate, restore
 from sdaccel.world.attributes import FIELDS

@@ -1,1 +1,1 @@
-"""What VAR and HART share: the geometry of scales, the canvas f_hat, the KV cache and token sampling."""
+"""What VAR and HART share: the layout of scales, tokenizer, canvas, KV cache, token sampling, and the loop with its seam."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sdaccel.generators.nextscale.scales import PHIS, phi_indices
+from sdaccel.generators.nextscale.layout import PHIS, Layout
 
 
 def wide(x: Tensor) -> Tensor:
@@ -50,22 +50,22 @@ class Phi(nn.Conv2d):
 
 
 class PhiBank(nn.Module):
-    """Four phi shared by K scales."""
+    """Four phi that the scales share."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.qresi_ls = nn.ModuleList(Phi(channels, channels, 3, padding=1) for _ in range(PHIS))
 
-    def forward(self, features: Tensor, *, scale: int, scales: int) -> Tensor:
-        return self.qresi_ls[phi_indices(scales)[scale]](features)
+    def forward(self, features: Tensor, *, index: int | None) -> Tensor:
+        """Apply the phi of this index; None leaves the features as they are."""
+        return features if index is None else self.qresi_ls[index](features)
 
 
 class Canvas:
     """f_hat of one generation, with its value before every scale, so that scales can be taken back."""
 
-    def __init__(self, *, phi: PhiBank, patch_nums: Sequence[int], empty: Tensor) -> None:
-        self.phi = phi
-        self.patch_nums = tuple(patch_nums)
+    def __init__(self, *, phi: PhiBank, layout: Layout, empty: Tensor) -> None:
+        self.phi, self.layout = phi, layout
         self.states = [wide(empty)]  # states[k]: f_hat of scales < k; never written in place
 
     @property
@@ -81,10 +81,10 @@ class Canvas:
     def contribution(self, codes: Tensor, *, scale: int | None = None) -> Tensor:
         """What the codes of a scale add, the next one unless another is named: phi_k(bicubic(codes)), (B, Cvae, p_K, p_K)."""
         features = self.enlarged(as_map(wide(codes)))
-        return self.phi(features, scale=self.scale if scale is None else scale, scales=len(self.patch_nums))
+        return self.phi(features, index=self.layout.phi[self.scale if scale is None else scale])
 
     def enlarged(self, features: Tensor) -> Tensor:
-        return enlarge(features, self.patch_nums[-1])
+        return enlarge(features, self.layout.side)
 
     def commit(self, contribution: Tensor) -> None:
         """Add the next scale."""
@@ -113,7 +113,7 @@ class Canvas:
 
     def input_of(self, scale: int) -> Tensor:
         """f_hat at the size of a scale, (B, l_k, Cvae): the transformer's input before word_embed."""
-        return as_tokens(shrink(self.states[scale], self.patch_nums[scale]))
+        return as_tokens(shrink(self.states[scale], self.layout.patch_nums[scale]))
 
     def inputs_of(self, first: int, last: int) -> Tensor | None:
         """Of scales first .. last, one behind the other; scale 0 has none. A single one is not copied: layout shows in bits."""
@@ -121,7 +121,7 @@ class Canvas:
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0] if parts else None
 
     def next_input(self) -> Tensor:
-        """Of the scale that is to be added next."""
+        """`input_of` the scale that is to be added next."""
         return self.input_of(self.scale)
 
     def adopt(self, other: "Canvas", scale: int) -> None:

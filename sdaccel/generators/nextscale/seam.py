@@ -1,43 +1,84 @@
 """Where a strategy may touch one next-scale generation.
 
-One that decides scale by scale whether the model runs makes a `ScaleRule`; one that decodes by itself, with this model alone or
-with another one beside it, makes a `Decoder` from the primitives below.
+One that decides scale by scale whether the model runs makes a `ScaleRule`, and may answer for single sublayers (`Sublayers`);
+one that decodes by itself, with this model alone or another one beside it, makes a `DecodingRule` from the primitives below.
 
-B samples · l tokens of scales first .. last · V codes
+B samples · l tokens of scales first .. last · V codes · C width of the model
 """
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from sdaccel.generators.base import Tells
 from sdaccel.generators.nextscale.canvas import Canvas
+from sdaccel.generators.nextscale.tokens import Sampling
+
+Kind = Literal["attn", "ffn"]
 
 
-class Sampling(Protocol):
-    """How logits become tokens."""
+def nothing() -> None:
+    """A feed-forward has no keys and values to care for."""
+
+
+class Due(NamedTuple):
+    """A sublayer whose turn it is. Attention has to do one of the three, or the next scale refuses to run."""
+
+    compute: Callable[[], Tensor]
+    """Its output (2B, rows, C) before the gate; keys and values of attention join the cache."""
+    keep_kv: Callable[[], object] = nothing
+    """Only project keys and values and let them join the cache, for the scales to come."""
+    drop_kv: Callable[[], object] = nothing
+    """No later scale will see this one at this layer."""
+
+
+class Sublayers(Protocol):
+    """Answers for every sublayer of a scale.
+
+    An engine that records scales asks while it records, several times over, keeps whom it asked, and repeats what it saw in
+    every generation of an equal plan. So answers follow from the plan, one plan tells a whole generation from others, and what
+    lasts from scale to scale lies in tensors that were made beforehand, outside of inference mode.
+    """
 
     @property
-    def cfg(self) -> float: ...
+    def plan(self) -> Hashable: ...
 
-    @property
-    def top_k(self) -> int: ...
+    def sublayer(self, layer: int, kind: Kind, x: Tensor, due: Due) -> Tensor:
+        """The output (2B, rows, C) that joins the residual stream; x is the sublayer's normed input, for both halves."""
+        ...
 
-    @property
-    def top_p(self) -> float: ...
 
-    @property
-    def more_smooth(self) -> bool: ...
+@dataclass(frozen=True)
+class Pass:
+    """A model's output for some tokens."""
+
+    logits: Tensor
+    """Guided, (B, l, V)."""
+    hidden: Tensor | None = None
+    """Block output of [cond; uncond], (2B, l, C); None where codes do not follow from it."""
+    rows: Sequence[int] | None = None
+    """The samples that it is of; None: all."""
+
+    def split(self, lengths: list[int]) -> list["Pass"]:
+        """Parts of so many tokens."""
+        hidden = [None] * len(lengths) if self.hidden is None else self.hidden.split(lengths, 1)
+        return [Pass(part, h, self.rows) for part, h in zip(self.logits.split(lengths, 1), hidden, strict=True)]
 
 
 class ScaleSeam(Protocol):
     """What a strategy sees of one generation."""
 
-    @property
-    def labels(self) -> Tensor:
-        """(B,)"""
-        ...
+    condition: Any
+    """What the pictures are to show, for `start` of another model."""
+    rows: int
+    """B"""
+    device: torch.device
+    sampling: Sampling
+    codebook: Tensor
+    """(V, Cvae)"""
 
     @property
     def seeds(self) -> Tensor:
@@ -47,31 +88,28 @@ class ScaleSeam(Protocol):
     @property
     def canvas(self) -> Canvas: ...
 
-    @property
-    def sampling(self) -> Sampling: ...
-
-    def full(self, scale: int) -> None:
+    def full(self, scale: int, *, sublayers: Sublayers | None = None) -> None:
         """Run the next scale: blocks, guidance, tokens, canvas. A scale that is not run leaves the canvas as it was."""
         ...
 
     def guided(
         self, maps: Tensor | None, *, first: int, last: int, bias: Tensor | None = None, rows: Sequence[int] | None = None
-    ) -> Tensor:
-        """Guided logits (B, l, V) of scales first .. last in one pass behind the cached ones, which it joins.
+    ) -> Pass:
+        """What the model says of scales first .. last in one pass behind the cached ones, which it joins.
 
-        maps (B, l, Cvae): the canvas at the sizes of these scales but scale 0, which needs none. `bias` (l, n) replaces the
-        block-causal visibility of the n tokens up to the last. With `rows` the pass is for these alone, and so is what it
-        returns: all are computed, for bits may depend on the batch shape, but the others keep the cache of where they stand.
+        maps (B, l, Cvae): the canvas at the sizes of these scales but scale 0, which needs none. `bias` replaces the
+        block-causal visibility: of the rows of these scales over all rows up to the last. With `rows` the pass is for these
+        samples alone, and so is what it returns: all are computed, for bits may depend on the batch shape, but the others keep
+        the cache of where they stand.
         """
         ...
 
-    def draw(self, logits: Tensor, scale: int, *, rows: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
-        """Tokens (B, l) and codes (B, l, Cvae) of one scale from its guided logits, filtered and raced as in `full`; with
-        `rows` all of these are of these rows alone."""
+    def draw(self, said: Pass, scale: int) -> tuple[Tensor, Tensor]:
+        """Tokens (B, l) and codes (B, l, Cvae) of the samples of a pass, filtered and raced as in `full`."""
         ...
 
-    def codes(self, tokens: Tensor) -> Tensor:
-        """Codebook entries (B, l, Cvae)."""
+    def codes(self, said: Pass, tokens: Tensor, scale: int) -> Tensor:
+        """Codes (B, l, Cvae) to paint other tokens (B, l) of the scale with than those that `draw` gives."""
         ...
 
     def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
@@ -108,7 +146,7 @@ class ScaleRule(Tells, Protocol):
 
 
 @runtime_checkable
-class Decoder(Tells, Protocol):
+class DecodingRule(Tells, Protocol):
     """A rule that takes the whole generation in hand."""
 
     def decode(self) -> list[str]:
@@ -116,12 +154,12 @@ class Decoder(Tells, Protocol):
         ...
 
 
-def run_scales(seam: ScaleSeam, *, scales: int, rule: ScaleRule | Decoder | None) -> list[str]:
+def run_scales(seam: ScaleSeam, *, scales: int, rule: ScaleRule | DecodingRule | None) -> list[str]:
     """Every scale in order; the kinds."""
     if rule is None:
         for scale in range(scales):
             seam.full(scale)
         return ["full"] * scales
-    if isinstance(rule, Decoder):
+    if isinstance(rule, DecodingRule):
         return rule.decode()
     return [rule.scale(scale) for scale in range(scales)]

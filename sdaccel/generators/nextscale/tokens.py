@@ -3,13 +3,49 @@
 B samples · l tokens of the scale · V codes · logits (B, l, V), with guidance (2B, l, V) as [cond; uncond]
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.kernels.philox import exponential
 from sdaccel.noise import Stream
+
+
+class Draw(NamedTuple):
+    """How the logits of one scale become tokens and codes."""
+
+    t: float
+    """Guidance: (1 + t) cond - t uncond."""
+    top_k: int
+    """Codes kept by rank; 0 keeps all."""
+    top_p: float
+    """Codes kept by cumulative probability; 0 keeps all."""
+    smoothing: float | None = None
+    """more_smooth: the `ratio` of `soft_weights`; None paints the code that was drawn."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How every scale is drawn."""
+
+    scales: Sequence[Draw]
+
+    def at(self, scale: int) -> Draw:
+        return self.scales[scale]
+
+    @property
+    def smooth(self) -> bool:
+        """Some scale is painted with a mix of codes."""
+        return any(draw.smoothing is not None for draw in self.scales)
+
+    def guidance(self, layout: Layout, first: int, last: int) -> Tensor:
+        """t of every token of scales first .. last, float64 (l,)."""
+        t = torch.tensor([draw.t for draw in self.scales[first : last + 1]], dtype=torch.float64)
+        return t.repeat_interleave(torch.tensor(layout.lengths(first, last)))
 
 
 def combine(raw: Tensor, t: float) -> Tensor:

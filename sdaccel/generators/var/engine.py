@@ -9,11 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from sdaccel.generators.nextscale.loop import Sample, ScaleLoop
 from sdaccel.generators.nextscale.seam import ScaleSeam
-from sdaccel.generators.nextscale.tokens import PhiloxRace
-from sdaccel.generators.var.model import VAR
-from sdaccel.generators.var.sampler import Sample, Sampling, ScaleLoop
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.nextscale.tokens import PhiloxRace, Sampling
+from sdaccel.generators.var.sampler import VarModel
 
 ENGINES = ("eager", "autocast", "fast")
 
@@ -27,27 +26,27 @@ class Loop(ScaleSeam, Protocol):
 class Engine(Protocol):
     """Built once per runtime; knows models, never strategies."""
 
-    def start(self, labels: Tensor, seeds: Tensor, *, sampling: Sampling) -> Loop:
+    def start(self, condition: Tensor, seeds: Tensor, *, sampling: Sampling) -> Loop:
         """A generation of one image per label (B,) with the noise of the seeds (B,)."""
         ...
 
 
 class Eager:
-    def __init__(self, var: VAR, vae: VQVAE) -> None:
-        self.var, self.vae = var, vae
+    def __init__(self, model: VarModel) -> None:
+        self.model = model
 
-    def start(self, labels: Tensor, seeds: Tensor, *, sampling: Sampling) -> ScaleLoop:
-        return ScaleLoop(self.var, self.vae, labels, noise=PhiloxRace(seeds), sampling=sampling)
+    def start(self, condition: Tensor, seeds: Tensor, *, sampling: Sampling) -> ScaleLoop:
+        return ScaleLoop(self.model, condition, noise=PhiloxRace(seeds), sampling=sampling)
 
 
-def make_engine(name: str, var: VAR, vae: VQVAE, *, dtype: torch.dtype) -> Engine:
+def make_engine(name: str, model: VarModel, *, dtype: torch.dtype) -> Engine:
     """The engine of a config's name, which `Var.check` has checked; `dtype` is the format of the products."""
     from sdaccel.generators.var.engine_autocast import Autocast
     from sdaccel.generators.var.engine_fast import Fast
 
     makers: dict[str, Callable[[], Engine]] = {
-        "eager": lambda: Eager(var, vae),
-        "autocast": lambda: Autocast(var, vae, dtype=dtype),
-        "fast": lambda: Fast(var, vae),
+        "eager": lambda: Eager(model),
+        "autocast": lambda: Autocast(model, dtype=dtype),
+        "fast": lambda: Fast(model),
     }
     return makers[name]()

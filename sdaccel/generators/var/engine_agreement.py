@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sdaccel.generators.nextscale.canvas import as_tokens, shrink
-from sdaccel.generators.nextscale.tokens import PhiloxRace, combine, keep
-from sdaccel.generators.var.engine_fast import FastRun
-from sdaccel.generators.var.model import VAR
-from sdaccel.generators.var.sampler import GuidedRun, Sampling, ScaleLoop
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.nextscale.canvas import Canvas
+from sdaccel.generators.nextscale.loop import ScaleLoop
+from sdaccel.generators.nextscale.run import GuidedRun
+from sdaccel.generators.nextscale.tokens import PhiloxRace, Sampling, combine, keep
+from sdaccel.generators.var.engine_run import FastRun
+from sdaccel.generators.var.sampler import VarModel
 from sdaccel.kernels import race
 from sdaccel.kernels.race import guided_race, knobs
 
@@ -47,14 +47,12 @@ class Difference:
 class Agreement:
     differences: list[Difference]
     relative_l2: float
-    """Of all raw logits."""
+    """Relative difference of all raw logits."""
     tokens: int
 
 
 @torch.no_grad()
-def agreement(
-    run: FastRun, vae: VQVAE, labels: Tensor, seeds: Tensor, *, sampling: Sampling, model: VAR | None = None
-) -> Agreement:
+def agreement(run: FastRun, labels: Tensor, seeds: Tensor, *, sampling: Sampling, model: VarModel | None = None) -> Agreement:
     """Compare the loaded fast run with the eager reference scale by scale; the run's own model unless another is given."""
     seen: list[Tensor] = []
 
@@ -62,27 +60,23 @@ def agreement(
         if name == "logits_raw_2B":
             seen.append(value)
 
-    model = run.model if model is None else model
-    loop = ScaleLoop(model, vae, labels, noise=PhiloxRace(seeds), sampling=sampling, record=record)
+    loop = ScaleLoop(model or run.model, labels, noise=PhiloxRace(seeds), sampling=sampling, record=record)
     differences: list[Difference] = []
-    squares = [0.0, 0.0]
-    scales = len(model.geometry.patch_nums)
-    for k in range(scales):
-        raw = forced(run, loop.canvas.f_hat, k)
+    squares, layout = [0.0, 0.0], run.layout
+    for k in range(layout.scales):
+        raw, draw, start = forced(run, loop.canvas, k), sampling.at(k), layout.token_start(k)
         loop.full(k)
-        options = knobs(t=sampling.cfg * (k / (scales - 1)), top_k=sampling.top_k, top_p=sampling.top_p, device=raw.device)
-        drawn = guided_race(raw, seeds, options, start=model.offsets[k])
-        differences += compare(seen[k], raw, loop.tokens[k], drawn, seeds, options, start=model.offsets[k])
+        options = knobs(t=draw.t, top_k=draw.top_k, top_p=draw.top_p, device=raw.device)
+        drawn = guided_race(raw, seeds, options, start=start)
+        differences += compare(seen[k], raw, loop.tokens[k], drawn, seeds, options, start=start)
         squares = [squares[0] + float((raw - seen[k]).square().sum()), squares[1] + float(seen[k].square().sum())]
     return Agreement(differences, math.sqrt(squares[0] / squares[1]), loop.finish().tokens.numel())
 
 
-def forced(run: GuidedRun, f_hat: Tensor, k: int) -> Tensor:
-    """Raw logits of scale k on a given canvas."""
-    if k == 0:
-        return run.logits(run.advance(run.begin(), first=0, last=0))
-    maps = as_tokens(shrink(f_hat, run.model.geometry.patch_nums[k]))
-    return run.logits(run.advance(run.embed(maps, first=k, last=k), first=k, last=k))
+def forced(run: GuidedRun, canvas: Canvas, k: int) -> Tensor:
+    """Raw logits of scale k, the next one, on a given canvas."""
+    x = run.begin() if k == 0 else run.embed(canvas.next_input(), first=k, last=k)
+    return run.logits(run.layout.token_rows(run.advance(x, first=k, last=k), first=k))
 
 
 def compare(

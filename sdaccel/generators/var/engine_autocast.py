@@ -4,117 +4,105 @@ Weights are cast anew in every product (autocast caches no cast of frozen weight
 grows by concatenation and holds K in float32, which attention casts back at every use.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import cast
+from functools import wraps
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from sdaccel.generators.nextscale.canvas import wide
-from sdaccel.generators.nextscale.tokens import PhiloxRace
-from sdaccel.generators.var.model import HEAD_DIM, VAR, Block, Modulation, attend
-from sdaccel.generators.var.sampler import GuidedRun, Sample, Sampling, ScaleLoop, class_rows
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.nextscale.kv import KVCache
+from sdaccel.generators.nextscale.loop import Sample, ScaleLoop
+from sdaccel.generators.nextscale.tokens import PhiloxRace, Sampling
+from sdaccel.generators.var.model import Block
+from sdaccel.generators.var.sampler import VarModel
 
 
-class GrowingCache:
-    """`KVCache` by concatenation, (R, H, n, d), in the formats that come: K in float32."""
+class GrowingCache(KVCache):
+    """A cache by concatenation that holds K and V (R, H, n, d) in the formats they come in: K in float32."""
 
-    def __init__(self, layers: int) -> None:
+    def __init__(self, *, layers: int, rows: int, heads: int, head_dim: int, device: torch.device, **reserved: Any) -> None:
+        self.shape, self.device = (rows, heads, head_dim), device
         self.held: list[tuple[Tensor, Tensor] | None] = [None] * layers
-
-    @property
-    def length(self) -> int:
-        first = self.held[0]
-        return 0 if first is None else first[0].shape[2]
+        self.lengths, self.dropped = [0] * layers, [0] * layers
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Everything the layer holds with k and v behind it."""
         if (before := self.held[layer]) is not None:
             k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
         self.held[layer] = k, v
+        self.lengths[layer] = k.shape[2]
         return k, v
 
     def seek(self, length: int) -> None:
         """What lies behind is forgotten, so all rows hold the same tokens."""
-        self.truncate(length)
+        if length > min(self.lengths):
+            raise ValueError(f"cannot go on behind {length} positions: a layer holds {min(self.lengths)}")
+        super().seek(length)
+        self.held = [None if kv is None or length == 0 else (kv[0][:, :, :length], kv[1][:, :, :length]) for kv in self.held]
+
+    def blank(self, length: int) -> None:
+        rows, heads, head_dim = self.shape
+        k = torch.zeros(rows, heads, length, head_dim, device=self.device)
+        v = k.to(torch.get_autocast_dtype(self.device.type))
+        self.held = [(k, v) for _ in self.held]
+        self.lengths = [length] * len(self.held)
 
     @contextmanager
-    def only(self, rows: Sequence[int] | None, *, start: int, end: int) -> Iterator[None]:
+    def write_rows(self, rows: Sequence[int] | None, *, start: int, end: int) -> Iterator[None]:
         if rows is not None:
             raise ValueError("a cache that grows by concatenation holds the same tokens of every row")
         yield
 
-    def truncate(self, length: int) -> None:
-        if length > self.length:
-            raise ValueError(f"cannot truncate to {length} tokens: a layer holds {self.length}")
-        self.held = [None if kv is None or length == 0 else (kv[0][:, :, :length], kv[1][:, :, :length]) for kv in self.held]
+
+class AutocastModel(VarModel):
+    """It keeps class rows alone, and computes adaLN where it is used."""
+
+    def prepare(self, condition: Any) -> Any:
+        return self.class_rows(condition)
+
+    def begin(self, given: Any) -> Tensor:
+        return self.var.embed_class(given)
+
+    def mods(self, given: Any) -> Iterator[Tensor]:
+        """adaLN of every block, computed when the block runs."""
+        shared = self.var.shared_ada_lin(given).unflatten(-1, (1, 6, -1)) if self.var.geometry.shared_aln else None
+        return (cast(Block, block).ada_parts(given, shared).movedim(2, 0) for block in self.var.blocks)
+
+    def logits(self, given: Any, h: Tensor) -> Tensor:
+        head = self.var.head_nm.ada_lin(given).unflatten(-1, (1, 2, -1))
+        return self.var.logits(h, wide(head).movedim(2, 0))
 
 
-class AutocastRun(GuidedRun):
-    """`GuidedRun` that keeps nothing but class rows and the cache."""
+def under_autocast(method: Callable[..., Any]) -> Any:
+    """A method of `ScaleLoop` under autocast in the loop's format."""
 
-    def __init__(self, model: VAR, labels: Tensor) -> None:
-        self.model = model
-        self.cond = class_rows(model, labels)
-        self.kv = GrowingCache(model.geometry.depth)  # type: ignore[assignment]
+    @wraps(method)
+    def run(loop: "AutocastLoop", *args: Any, **options: Any) -> Any:
+        with torch.autocast(loop.device.type, dtype=loop.dtype):
+            return method(loop, *args, **options)
 
-    def blank(self, scale: int) -> None:
-        held = self.model.offsets[scale]
-        k = self.cond.new_zeros(len(self.cond), self.model.geometry.depth, held, HEAD_DIM)
-        v = k.to(torch.get_autocast_dtype(k.device.type))
-        self.kv.held = [(k, v) for _ in self.kv.held]  # type: ignore[attr-defined]
-
-    def advance(self, x: Tensor, *, first: int, last: int, bias: Tensor | None = None) -> Tensor:
-        self.expect(first)
-        shared = self.model.shared_ada_lin(self.cond).unflatten(-1, (1, 6, -1)) if self.model.geometry.shared_aln else None
-        seen = partial(attend, bias=self.model.bias(first, last) if bias is None else bias)
-        for layer, block in enumerate(self.model.blocks):
-            parts = cast(Block, block).ada_parts(self.cond, shared)
-            x = block(x, parts.movedim(2, 0), layer=layer, kv=self.kv, attend=seen)
-        return x
-
-    def logits(self, h: Tensor) -> Tensor:
-        head = self.model.head_nm.ada_lin(self.cond).unflatten(-1, (1, 2, -1))
-        return self.model.logits(h, Modulation([], wide(head).movedim(2, 0)))
+    return run
 
 
 class AutocastLoop(ScaleLoop):
-    """`ScaleLoop` under autocast."""
-
     dtype: torch.dtype
+    full, guided = under_autocast(ScaleLoop.full), under_autocast(ScaleLoop.guided)
+    blank, paint = under_autocast(ScaleLoop.blank), under_autocast(ScaleLoop.paint)
 
-    def full(self, scale: int) -> None:
-        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
-            super().full(scale)
-
-    def guided(
-        self, maps: Tensor | None, *, first: int, last: int, bias: Tensor | None = None, rows: Sequence[int] | None = None
-    ) -> Tensor:
-        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
-            return super().guided(maps, first=first, last=last, bias=bias, rows=rows)
-
-    def blank(self, scale: int) -> None:
-        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
-            super().blank(scale)
-
-    def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
-        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
-            super().paint(scale, tokens, codes, rows=rows)
-
+    @under_autocast
     def finish(self) -> Sample:
         self.run.kv.truncate(0)  # the official code frees its cache before it decodes
-        with torch.autocast(self.run.cond.device.type, dtype=self.dtype):
-            return super().finish()
+        return super().finish()
 
 
 class Autocast:
-    def __init__(self, var: VAR, vae: VQVAE, *, dtype: torch.dtype) -> None:
-        self.var, self.vae, self.dtype = var, vae, dtype
+    def __init__(self, model: VarModel, *, dtype: torch.dtype) -> None:
+        self.model, self.dtype = AutocastModel(model.var, model.vae), dtype
 
-    def start(self, labels: Tensor, seeds: Tensor, *, sampling: Sampling) -> AutocastLoop:
-        loop = AutocastLoop(self.var, self.vae, labels, noise=PhiloxRace(seeds), sampling=sampling, run=AutocastRun)
+    def start(self, condition: Tensor, seeds: Tensor, *, sampling: Sampling) -> AutocastLoop:
+        loop = AutocastLoop(self.model, condition, noise=PhiloxRace(seeds), sampling=sampling, cache=GrowingCache)
         loop.dtype = self.dtype
         return loop

@@ -18,13 +18,13 @@ from torch import Tensor
 from sdaccel.conditions import Batch, batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import torch_dtype
-from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.graphs import Graphs
 from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
 from sdaccel.generators.var.engine import Eager
 from sdaccel.generators.var.engine_agreement import agreement
 from sdaccel.generators.var.engine_fast import Fast, FastLoop
-from sdaccel.generators.var.engine_graphs import Graphs
 from sdaccel.generators.var.generator import Var, VarRuntime
+from sdaccel.generators.var.sampler import VarModel
 from sdaccel.measure.bench import Cases, compare, with_floor
 from sdaccel.measure.floor import Work, ceilings, synchronize
 from sdaccel.measure.memory import held
@@ -108,11 +108,11 @@ class VarEngine:
 def work(config: Var, size: int) -> list[Work]:
     """The stages of one batch: adaLN, every scale, the decoder."""
     g, cost, item = config.geometry, config.cost(), torch_dtype(config.dtype).itemsize
-    o, block = offsets(g.patch_nums), 12 * g.width**2
+    layout, block = config.layout, 12 * g.width**2
     stages = [Work(item * ada_macs(g) / ROWS, size * ada_macs(g))]
-    for k in range(len(g.patch_nums)):
+    for k in range(layout.scales):
         weights = g.depth * block + g.width * g.vocab
-        cache = 2 * g.depth * ROWS * size * g.width * (o[k + 1] + o[k + 1] - o[k])  # read all, write the new
+        cache = 2 * g.depth * ROWS * size * g.width * (layout.row_start(k + 1) + layout.rows(k))  # read all, write the new
         macs = scale_macs(g, k) - (ada_macs(g) if k == 0 else 0)
         stages.append(Work(item * (weights + cache), size * macs))
     return [*stages, Work(item * decoder_parameters(config), size * cost.decode_macs)]
@@ -133,9 +133,9 @@ def agreements(runtimes: dict[str, VarRuntime], device: torch.device) -> dict[st
     labels, seeds = torch.arange(COMPARED, device=device) % reference.config.num_classes, torch.arange(COMPARED, device=device)
     out: dict[str, dict[str, Any]] = {}
     for name, runtime in fast.items():
-        sampling = replace(runtime.config.sampling, top_k=0, top_p=0.0, more_smooth=False)
+        sampling = replace(runtime.config, top_k=0, top_p=0.0, more_smooth=False).sampling
         loop: Any = runtime.engine.start(labels, seeds, sampling=sampling)
-        found = agreement(loop.run, reference.vae, labels, seeds, sampling=sampling, model=reference.var)
+        found = agreement(loop.run, labels, seeds, sampling=sampling, model=VarModel(reference.var, reference.vae))
         out[name] = {
             "relative_l2": float(f"{found.relative_l2:.3g}"),
             "tokens": found.tokens,

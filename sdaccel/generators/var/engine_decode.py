@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sdaccel.generators.nextscale.canvas import wide
-from sdaccel.generators.var.autoencoder import Decoder
+from sdaccel.generators.nextscale.tokenizer.autoencoder import Decoder
 from sdaccel.kernels.group_affine import group_affine
 
 MULTIPLE = 32

@@ -1,106 +1,34 @@
-"""The strongest lossless way to run VAR: what `sampler` defines, by fewer and larger operations on memory that stays in place.
+"""The strongest lossless way to run VAR: what `nextscale.loop` defines, by fewer and larger operations on memory in place.
 
 Weights, keys and values in the config's dtype · adaLN and its 1 + s once per image · one product for q, k, v with a bias made
 once · K and V written where attention reads them · guidance, filters and race in one kernel · canvas states in slots · decoder
-channels-last. On a GPU every scale is one CUDA graph, keyed by (scale, rows) of the memory of one batch shape, and guidance and
-filters are read from memory, so that one record serves all values.
+channels-last. On a GPU every scale is one CUDA graph, keyed by the scale and the plan of whoever answers for its sublayers, in
+the memory of one batch shape; guidance and filters are read from memory, so that one record serves all values.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property, partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from sdaccel.generators.graphs import Graphs, Place, working_place
 from sdaccel.generators.nextscale.canvas import wide
-from sdaccel.generators.nextscale.kv import KVCache
-from sdaccel.generators.nextscale.scales import offsets
-from sdaccel.generators.nextscale.seam import ScaleSeam
-from sdaccel.generators.nextscale.tokens import PhiloxRace, combine, combine_scales
-from sdaccel.generators.var.autoencoder import Decoder
+from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.nextscale.loop import Recorder, Sample, choose, ignore
+from sdaccel.generators.nextscale.run import of_rows
+from sdaccel.generators.nextscale.seam import Pass, ScaleSeam, Sublayers
+from sdaccel.generators.nextscale.static_canvas import StaticCanvas
+from sdaccel.generators.nextscale.tokenizer.autoencoder import Decoder
+from sdaccel.generators.nextscale.tokens import PhiloxRace, Sampling, combine, combine_scales
 from sdaccel.generators.var.engine_decode import suited
-from sdaccel.generators.var.engine_graphs import Graphs, Place, working_place
-from sdaccel.generators.var.engine_parts import Prepared, StaticCanvas, hidden, split_heads
-from sdaccel.generators.var.model import HEAD_DIM, VAR, attend
-from sdaccel.generators.var.sampler import GuidedRun, Recorder, Sample, Sampling, choose, class_rows, ignore, of_rows
-from sdaccel.generators.var.vqvae import VQVAE
-from sdaccel.kernels.adaln import add_gated, add_modulated, modulated, place
+from sdaccel.generators.var.engine_parts import Prepared
+from sdaccel.generators.var.engine_run import FastRun
+from sdaccel.generators.var.sampler import VarModel
 from sdaccel.kernels.race import guided_race
 
 DECODED = 16
 """Images that go through the decoder at once: its working memory grows with them, its speed hardly does."""
-
-
-class FastRun(GuidedRun):
-    """`GuidedRun` on memory that outlives a generation: `load` starts the next one."""
-
-    def __init__(self, prepared: Prepared, *, rows: int) -> None:
-        model, device = prepared.model, prepared.positions.device
-        depth, width = model.geometry.depth, model.geometry.width
-        self.model, self.prepared = model, prepared
-        self.cond = torch.empty(rows, width, dtype=prepared.dtype, device=device)
-        self.blocks = torch.empty(depth, 6, rows, 1, width, dtype=prepared.positions.dtype, device=device)
-        self.head = self.blocks.new_empty(2, rows, 1, width)
-        self.kv = KVCache(
-            layers=depth,
-            rows=rows,
-            heads=depth,
-            capacity=model.offsets[-1],
-            head_dim=HEAD_DIM,
-            dtype=prepared.dtype,
-            device=device,
-        )
-
-    def load(self, labels: Tensor) -> None:
-        """Class rows and adaLN of a new generation; device work alone."""
-        self.cond.copy_(class_rows(self.model, labels))
-        mod = self.model.modulate(self.cond)
-        torch.stack(mod.blocks, out=self.blocks)
-        self.blocks[:, 2:4].add_(1)
-        self.head.copy_(mod.head)
-        self.head[0].add_(1)
-
-    def embed(self, maps: Tensor, *, first: int, last: int) -> Tensor:
-        o, prepared = self.model.offsets, self.prepared
-        embedded = wide(self.model.word_embed(maps.to(prepared.dtype)))
-        return embedded.add_(prepared.positions[:, o[first] : o[last + 1]]).repeat(2, 1, 1)
-
-    def advance(self, x: Tensor, *, first: int, last: int, bias: Tensor | None = None) -> Tensor:
-        self.expect(first)
-        h = self.compute(x.clone(), first=first, last=last, bias=bias)
-        self.count(last)
-        return h
-
-    def compute(self, x: Tensor, *, first: int, last: int, bias: Tensor | None = None) -> Tensor:
-        """`advance` without its bookkeeping on the host; x is overwritten."""
-        start, end = self.model.offsets[first], self.model.offsets[last + 1]
-        seen = partial(attend, bias=self.model.bias(first, last) if bias is None else bias)
-        dtype, last_layer = self.prepared.dtype, len(self.prepared.layers) - 1
-        h = modulated(x, self.blocks[0, 2], self.blocks[0, 4], dtype)
-        for i, layer in enumerate(self.prepared.layers):
-            g1, g2, _, s2, _, b2 = self.blocks[i].unbind(0)
-            k, v = self.kv.keys[i, :, :, :end], self.kv.values[i, :, :, :end]
-            qkv = split_heads(F.linear(h, layer.qkv, layer.qkv_bias))
-            q = place(qkv, layer.factor, k[:, :, start:], v[:, :, start:])
-            y = layer.proj(seen(q, k, v).transpose(1, 2).flatten(2))
-            h = add_modulated(x, g1, y, s2, b2, dtype)
-            y = layer.fc2(hidden(h, layer.fc1))
-            if i == last_layer:
-                return add_gated(x, g2, y)
-            h = add_modulated(x, g2, y, self.blocks[i + 1, 2], self.blocks[i + 1, 4], dtype)
-        raise RuntimeError("a transformer has at least one block")
-
-    def count(self, last: int) -> None:
-        """The cache now holds scales up to `last`."""
-        self.kv.lengths = [self.model.offsets[last + 1]] * len(self.kv.lengths)
-
-    def logits(self, h: Tensor) -> Tensor:
-        return wide(self.raw_logits(h))
-
-    def raw_logits(self, h: Tensor) -> Tensor:
-        """`logits` in the format of the weights."""
-        return self.model.head(modulated(h, self.head[0], self.head[1], self.prepared.dtype))
 
 
 class FastLoop:
@@ -109,7 +37,6 @@ class FastLoop:
     def __init__(
         self,
         prepared: Prepared,
-        vae: VQVAE,
         *,
         rows: int,
         sampling: Sampling,
@@ -117,125 +44,124 @@ class FastLoop:
         place: Place | None,
         done: Callable[["FastLoop"], None],
     ) -> None:
-        self.done = done
-        model, device = prepared.model, prepared.positions.device
-        patch_nums = model.geometry.patch_nums
-        self.vae, self.offsets, self.scales = vae, offsets(patch_nums), len(patch_nums)
-        self.run = FastRun(prepared, rows=2 * rows)
-        empty = vae.canvas(patch_nums, rows=rows).f_hat
-        self.canvas = StaticCanvas(phi=vae.quantize.quant_resi, patch_nums=patch_nums, empty=empty)
-        self.labels, self.seeds = (torch.zeros(rows, dtype=torch.int64, device=device) for _ in range(2))
-        self.tokens = self.labels.new_empty(rows, self.offsets[-1])
-        self.knobs = torch.empty(self.scales, 3, dtype=torch.float64, device=device)
+        self.done, self.rows, self.sampling = done, rows, sampling
+        self.model, self.device = prepared.model, prepared.positions.device
+        self.layout, self.codebook, vae = self.model.layout, self.model.codebook, self.model.vae
+        self.run = FastRun(prepared, batch=rows)
+        empty = self.model.canvas(rows).f_hat
+        self.canvas = StaticCanvas(phi=vae.quantize.quant_resi, layout=self.layout, empty=empty)
+        self.condition, self.seeds = (torch.zeros(rows, dtype=torch.int64, device=self.device) for _ in range(2))
+        self.tokens = self.condition.new_empty(rows, self.layout.token_start(self.layout.scales))
+        self.knobs = torch.empty(self.layout.scales, 3, dtype=torch.float64, device=self.device)
         self.options: list[list[float]] = []
-        side = patch_nums[-1] * 2 ** (len(vae.decoder.up) - 1)
+        side = self.layout.side * 2 ** (len(vae.decoder.up) - 1)
         self.pixels = self.canvas.slots.new_empty(rows, 3, side, side)
         self.record: Recorder = ignore
-        self.sampling = sampling
         # One kernel set per batch shape: with a free batch size the compiler would leave the layout of convolutions alone.
         compiled = partial(torch.compile, dynamic=False, fullgraph=True)
         self.decode = compiled(lambda f_hat: vae.decode(f_hat, decoder=decoder)) if decoder else vae.decode
         # A smoothing run bakes its options into what is launched, and float64 reads its options on the host.
-        fit = not sampling.more_smooth and prepared.positions.dtype == torch.float32
+        fit = not sampling.smooth and prepared.positions.dtype == torch.float32
         self.graphs = Graphs(enabled=place is not None and fit, place=place)
+        self.answers: dict[Hashable, tuple[Sublayers | None, Mapping[int, bool]]] = {}
+        """By the key of a graph: who was asked for sublayers, whose tensors it works on, and the layers that kept K and V."""
 
-    def start(self, labels: Tensor, seeds: Tensor, sampling: Sampling) -> None:
+    def start(self, condition: Tensor, seeds: Tensor, sampling: Sampling) -> None:
         """Begin a generation: nothing of the one before is read again."""
         self.sampling = sampling
-        t = [sampling.cfg * (k / (self.scales - 1)) for k in range(self.scales)]
-        options = [[tk, sampling.top_k, sampling.top_p] for tk in t]
+        options = [list(draw[:3]) for draw in sampling.scales]
         if options != self.options:  # a copy from the host waits for the device
             self.knobs.copy_(torch.tensor(options, dtype=torch.float64))
             self.options = options
-        self.labels.copy_(labels)
+        self.condition.copy_(condition)
         self.seeds.copy_(seeds)
         self.truncate(0)
-        self.graphs.run("load", lambda: self.run.load(self.labels))
+        self.graphs.run("load", lambda: self.run.load(self.condition))
 
-    def full(self, scale: int) -> None:
+    def full(self, scale: int, *, sublayers: Sublayers | None = None) -> None:
         """Input, blocks, guidance, tokens and canvas of the next scale."""
         self.run.expect(scale)
-        self.graphs.run(scale, lambda: self._compute(scale))
-        self.run.count(scale)
+        plan = () if sublayers is None else (sublayers.plan,)
+        key = (scale, *plan, tuple(self.run.kv.dropped))  # where this scale's keys lie follows from what was dropped before
+        self.graphs.run(key, lambda: self._compute(scale, sublayers, key))
+        self.run.count(scale, scale, kept=self.answers[key][1] if plan else None)
         self.canvas.count()
 
-    def _compute(self, k: int) -> None:
+    def _compute(self, k: int, sublayers: Sublayers | None, key: Hashable) -> None:
         run, canvas = self.run, self.canvas
         x = run.begin() if k == 0 else run.embed(canvas.next_input(), first=k, last=k)
         self.record("block0_input", x)
-        h = run.compute(x, first=k, last=k)
+        h = run.compute(x, first=k, last=k, sublayers=sublayers)
+        self.answers[key] = sublayers, run.kept
         self.record("last_block_output", h)
-        codes = self._choose(run.raw_logits(h), k)
+        codes = self._choose(run.raw_logits(self.layout.token_rows(h, first=k)), k)
         self.record("tokens", self.tokens)
         canvas.paint(codes)
         self.record("f_hat", canvas.slots[k + 1])
 
     def _choose(self, raw: Tensor, k: int) -> Tensor:
         """Write the tokens of scale k and return its codes (B, l, Cvae)."""
-        codebook, start, end = self.vae.quantize.embedding.weight, self.offsets[k], self.offsets[k + 1]
-        if not self.sampling.more_smooth:
-            tokens = self.tokens[:, start:end] = guided_race(raw, self.seeds, self.knobs[k], start=start)
-            return codebook[tokens]
-        self.tokens[:, start:end], codes = self._smooth(
-            combine(wide(raw), self.sampling.cfg * (k / (self.scales - 1))), k, self.seeds
-        )
+        place, draw = self.tokens_of(k), self.sampling.at(k)
+        if draw.smoothing is None:
+            tokens = guided_race(raw, self.seeds, self.knobs[k], start=self.layout.token_start(k))
+            place.copy_(tokens)
+            return self.codebook[tokens]
+        tokens, codes = self._smooth(Pass(combine(wide(raw), draw.t)), k)
+        place.copy_(tokens)
         return codes
 
-    def _smooth(self, logits: Tensor, k: int, seeds: Tensor) -> tuple[Tensor, Tensor]:
-        return choose(
-            logits,
-            self.vae.quantize.embedding.weight,
-            k=k,
-            scales=self.scales,
-            start=self.offsets[k],
-            noise=PhiloxRace(seeds),
-            sampling=self.sampling,
-        )
+    def _smooth(self, said: Pass, k: int) -> tuple[Tensor, Tensor]:
+        noise = PhiloxRace(of_rows(self.seeds, said.rows))
+        return choose(said, k, model=self.model, noise=noise, sampling=self.sampling)
 
     def guided(
         self, maps: Tensor | None, *, first: int, last: int, bias: Tensor | None = None, rows: Sequence[int] | None = None
-    ) -> Tensor:
-        """Guided logits (B, l, V) of several scales in one pass; see the seam."""
-        o, memory = self.offsets, self.passes
+    ) -> Pass:
+        """What the model says of several scales in one pass; see the seam."""
+        memory, tokens = self.passes, self._tokens(first, last)
         if maps is not None:
-            memory.maps[:, max(o[first], 1) : o[last + 1]] = maps
+            memory.maps[:, self._tokens(max(first, 1), last)] = maps
         graphs = self.graphs if bias is None else Graphs(enabled=False)  # a bias of the caller's need not stay in place
         with self.run.standing_at(first, last, rows):
             graphs.run(("guided", first, last), lambda: self._guided(first, last, bias))
-            self.run.count(last)
-        logits = memory.logits[:, o[first] : o[last + 1]]
-        return logits.clone() if rows is None else of_rows(logits, rows)
+            self.run.count(first, last)
+        logits = memory.logits[:, tokens]
+        return Pass(logits.clone() if rows is None else of_rows(logits, rows), rows=rows)
 
     def _guided(self, first: int, last: int, bias: Tensor | None) -> None:
-        o, memory = self.offsets, self.passes
-        maps = memory.maps[:, max(o[first], 1) : o[last + 1]] if last > 0 else None
+        memory, tokens = self.passes, self._tokens(first, last)
+        maps = memory.maps[:, self._tokens(max(first, 1), last)] if last > 0 else None
         h = self.run.compute(self.run.inputs(maps, first=first, last=last), first=first, last=last, bias=bias)
-        tokens = slice(o[first], o[last + 1])
-        memory.logits[:, tokens] = combine_scales(self.run.logits(h), self.knobs[memory.levels[tokens], 0])
+        raw = self.run.logits(self.layout.token_rows(h, first=first))
+        memory.logits[:, tokens] = combine_scales(raw, self.knobs[memory.scales[tokens], 0])
+
+    def _tokens(self, first: int, last: int) -> slice:
+        """The places of the tokens of scales first .. last."""
+        return slice(self.layout.token_start(first), self.layout.token_start(last + 1))
 
     @cached_property
     def passes(self) -> "Passes":
         """Made when first needed: a plain generation has no use for it."""
         with torch.inference_mode(False), torch.no_grad():
-            return Passes(self.run.model, rows=len(self.labels))
+            return Passes(self.layout, like=wide(self.model.var.pos_1LC), rows=self.rows, codebook=self.codebook)
 
-    def draw(self, logits: Tensor, scale: int, *, rows: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
-        """Tokens and codes of one scale from its guided logits."""
-        seeds = of_rows(self.seeds, rows)
-        if self.sampling.more_smooth:
-            return self._smooth(logits, scale, seeds)
+    def draw(self, said: Pass, scale: int) -> tuple[Tensor, Tensor]:
+        """Tokens and codes of one scale from what was said of it."""
+        if self.sampling.at(scale).smoothing is not None:
+            return self._smooth(said, scale)
         unguided = self.knobs[scale].clone()
         unguided[0] = 0
-        tokens = guided_race(torch.cat([logits, logits]), seeds, unguided, start=self.offsets[scale])
-        return tokens, self.codes(tokens)
+        start, seeds = self.layout.token_start(scale), of_rows(self.seeds, said.rows)
+        tokens = guided_race(torch.cat([said.logits, said.logits]), seeds, unguided, start=start)
+        return tokens, self.codebook[tokens]
 
-    def codes(self, tokens: Tensor) -> Tensor:
-        """Codebook entries (B, l, Cvae)."""
-        return self.vae.quantize.embedding.weight[tokens]
+    def codes(self, said: Pass, tokens: Tensor, scale: int) -> Tensor:
+        """Codes to paint other tokens with, (B, l, Cvae)."""
+        return self.codebook[tokens]
 
     def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
         """Set a scale's tokens and the canvas behind it."""
-        place = self.tokens[:, self.offsets[scale] : self.offsets[scale + 1]]
+        place = self.tokens_of(scale)
         if rows is None:
             place.copy_(tokens)
         else:
@@ -248,7 +174,7 @@ class FastLoop:
 
     def tokens_of(self, scale: int) -> Tensor:
         """(B, l)"""
-        return self.tokens[:, self.offsets[scale] : self.offsets[scale + 1]]
+        return self.tokens[:, self._tokens(scale, scale)]
 
     def adopt(self, other: ScaleSeam, scale: int) -> None:
         """Tokens and canvas of the scales before `scale`; see the seam."""
@@ -270,8 +196,8 @@ class FastLoop:
         ran = self.canvas.scale
         self.graphs.run(("decode", ran), self._decode)
         tokens = self.tokens.clone()
-        tokens[:, self.offsets[ran] :] = -1
-        f_hats = torch.stack(self.canvas.states[1:] + [self.canvas.f_hat] * (self.scales - ran), 1)
+        tokens[:, self.layout.token_start(ran) :] = -1
+        f_hats = torch.stack(self.canvas.states[1:] + [self.canvas.f_hat] * (self.layout.scales - ran), 1)
         images = self.pixels.clone()
         self.done(self)
         return Sample(tokens, f_hats, images)
@@ -283,31 +209,31 @@ class FastLoop:
 
 
 class Passes:
-    """Where passes over several scales, which a strategy asks for, find their input and leave their output."""
+    """Where passes over several scales, which a strategy asks for, find their input and leave their output, by token."""
 
-    def __init__(self, model: VAR, *, rows: int) -> None:
-        g, like = model.geometry, wide(model.pos_1LC)
-        self.maps = like.new_zeros(rows, model.offsets[-1], g.Cvae)  # by position; that of scale 0 is not read
-        self.logits = like.new_zeros(rows, model.offsets[-1], g.vocab)
-        self.levels = model.lvl_1L[0]
+    def __init__(self, layout: Layout, *, like: Tensor, rows: int, codebook: Tensor) -> None:
+        (vocab, Cvae), tokens = codebook.shape, layout.token_start(layout.scales)
+        self.maps = like.new_zeros(rows, tokens, Cvae)  # that of scale 0 is not read
+        self.logits = like.new_zeros(rows, tokens, vocab)
+        self.scales = torch.arange(layout.scales).repeat_interleave(torch.tensor(layout.lengths())).to(like.device)
 
 
 class Fast:
     """Holds what models and batch shapes need once."""
 
-    def __init__(self, var: VAR, vae: VQVAE) -> None:
-        self.prepared, self.vae = Prepared(var), vae
-        self.graphs = self.reuse = var.pos_start.device.type == "cuda"  # without graphs a finished loop is worth nothing
+    def __init__(self, model: VarModel) -> None:
+        self.prepared = Prepared(model)
+        self.graphs = self.reuse = model.device.type == "cuda"  # without graphs a finished loop is worth nothing
         self.place = working_place() if self.graphs else None
-        vae.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.decoder = suited(vae.decoder) if self.graphs else None
+        model.vae.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.decoder = suited(model.vae.decoder) if self.graphs else None
         self.free: dict[tuple[int, bool], list[FastLoop]] = {}
 
-    def start(self, labels: Tensor, seeds: Tensor, *, sampling: Sampling) -> FastLoop:
+    def start(self, condition: Tensor, seeds: Tensor, *, sampling: Sampling) -> FastLoop:
         """A loop that no other generation uses; with its graphs, if one of this shape was finished before."""
-        free = self.free.setdefault((len(labels), sampling.more_smooth), [])
-        loop = free.pop() if free else self._loop(len(labels), sampling)
-        loop.start(labels, seeds, sampling)
+        free = self.free.setdefault((len(condition), sampling.smooth), [])
+        loop = free.pop() if free else self._loop(len(condition), sampling)
+        loop.start(condition, seeds, sampling)
         return loop
 
     def _loop(self, rows: int, sampling: Sampling) -> FastLoop:
@@ -315,7 +241,7 @@ class Fast:
         with torch.inference_mode(False), torch.no_grad():
             place = self.place if self.graphs else None
             return FastLoop(
-                self.prepared, self.vae, rows=rows, sampling=sampling, decoder=self.decoder, place=place, done=self._take_back
+                self.prepared, rows=rows, sampling=sampling, decoder=self.decoder, place=place, done=self._take_back
             )
 
     def forget(self) -> None:
@@ -325,4 +251,4 @@ class Fast:
 
     def _take_back(self, loop: FastLoop) -> None:
         if self.reuse:
-            self.free[len(loop.labels), loop.sampling.more_smooth].append(loop)
+            self.free[loop.rows, loop.sampling.smooth].append(loop)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sdaccel.generators.nextscale.canvas import Canvas, PhiBank, wide
-from sdaccel.generators.var.model import HEAD_DIM, MAX_SCALE, VAR, Block
+from sdaccel.generators.nextscale.canvas import wide
+from sdaccel.generators.var.model import HEAD_DIM, MAX_SCALE, Block
+from sdaccel.generators.var.sampler import VarModel
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ def layer_of(block: Block) -> Layer:
 class Prepared:
     """The model with its per-layer constants and the position embeddings of the whole sequence."""
 
-    def __init__(self, model: VAR) -> None:
-        self.model = model
-        self.layers = [layer_of(cast(Block, block)) for block in model.blocks]
-        self.positions = model.positions(0, len(model.geometry.patch_nums) - 1)  # (1, L, C)
-        self.dtype = model.head.weight.dtype
+    def __init__(self, model: VarModel) -> None:
+        self.model, var = model, model.var
+        self.layers = [layer_of(cast(Block, block)) for block in var.blocks]
+        self.positions = var.positions(0, model.layout.scales - 1)  # (1, rows, C)
+        self.dtype = var.head.weight.dtype
 
 
 def hidden(h: Tensor, fc1: nn.Linear) -> Tensor:
@@ -57,47 +58,6 @@ def hidden(h: Tensor, fc1: nn.Linear) -> Tensor:
     return F.gelu(fc1(h), approximate="tanh")
 
 
-def split_heads(x: Tensor) -> Tensor:
-    """(R, l, 3 C) to (R, l, 3, H, d)."""
-    return x.unflatten(-1, (3, -1, HEAD_DIM))
-
-
-def bicubic(side: int, *, like: Tensor) -> Tensor:
-    """What `enlarge` does to the rows of a (side, side) map, as a matrix (full, side)."""
-    columns = torch.eye(side, dtype=like.dtype, device=like.device).view(1, side, side, 1)
-    return F.interpolate(columns, size=(like.shape[-1], 1), mode="bicubic")[0, :, :, 0].T.contiguous()
-
-
-class StaticCanvas(Canvas):
-    """`Canvas` whose states are slots of one buffer, so that a captured graph finds each where it was."""
-
-    def __init__(self, *, phi: PhiBank, patch_nums: tuple[int, ...], empty: Tensor) -> None:
-        super().__init__(phi=phi, patch_nums=patch_nums, empty=empty)
-        self.slots = self.f_hat.new_empty(len(patch_nums) + 1, *empty.shape)
-        self.slots[0] = self.f_hat
-        self.states = [self.slots[0]]
-        self.bicubic = {side: bicubic(side, like=self.f_hat) for side in patch_nums if side != patch_nums[-1]}
-
-    def enlarged(self, features: Tensor) -> Tensor:
-        """Two small products: the kernel of `interpolate` lets one thread walk over all maps of a batch."""
-        matrix = self.bicubic.get(features.shape[-1])
-        return features if matrix is None else matrix @ features @ matrix.T
-
-    def paint(self, codes: Tensor) -> None:
-        """Write the slot behind the current one; `count` makes it the current one."""
-        torch.add(self.f_hat, self.contribution(codes), out=self.slots[self.scale + 1])
-
-    def count(self) -> None:
-        self.states.append(self.slots[self.scale + 1])
-
-    def _write(self, index: int, state: Tensor, rows: Tensor | None) -> None:
-        if index == len(self.states):
-            self.states.append(self.slots[index])
-        if rows is None:
-            self.slots[index].copy_(state)
-        else:
-            self.slots[index].index_copy_(0, rows, state.index_select(0, rows))
-
-    def add(self, codes: Tensor) -> None:
-        self.paint(codes)
-        self.count()
+def split_heads(x: Tensor, *, parts: int = 3) -> Tensor:
+    """(R, l, parts C) to (R, l, parts, H, d)."""
+    return x.unflatten(-1, (parts, -1, HEAD_DIM))

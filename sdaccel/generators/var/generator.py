@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from sdaccel.conditions import Batch, Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost, Generation, told, torch_dtype
-from sdaccel.generators.nextscale.scales import PATCH_NUMS, check_patch_nums
+from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
 from sdaccel.generators.nextscale.seam import run_scales
+from sdaccel.generators.nextscale.tokenizer.autoencoder import MULT
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
+from sdaccel.generators.nextscale.tokens import Sampling
 from sdaccel.generators.var import cost, init, weights
-from sdaccel.generators.var.autoencoder import MULT
 from sdaccel.generators.var.engine import ENGINES, Loop, make_engine
-from sdaccel.generators.var.model import VAR, Geometry
-from sdaccel.generators.var.sampler import Sampling
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.var.model import PATCH_NUMS, VAR, Geometry
+from sdaccel.generators.var.sampler import VarModel, growing_guidance
 from sdaccel.registry import configurable
 from sdaccel.shipped import resolve, sha256
 
@@ -119,8 +120,21 @@ class Var:
         )
 
     @property
+    def layout(self) -> Layout:
+        return self.geometry.layout
+
+    @property
     def sampling(self) -> Sampling:
-        return Sampling(cfg=self.cfg, top_k=self.top_k, top_p=self.top_p, more_smooth=self.more_smooth)
+        return growing_guidance(
+            scales=self.steps, cfg=self.cfg, top_k=self.top_k, top_p=self.top_p, more_smooth=self.more_smooth
+        )
+
+    @property
+    def refuses_parted_rows(self) -> str | None:
+        """Why samples of a batch cannot stand at different scales, and the fix."""
+        if self.engine != "autocast":
+            return None
+        return "generator.engine=autocast holds the same tokens of every row; set generator.engine=eager or fast"
 
     def check(self, conditions: Sequence[Condition]) -> None:
         self._check_engine()
@@ -213,11 +227,13 @@ class Var:
         size = self.weight_dtype.itemsize
         return Cost(
             macs=[float(cost.scale_macs(self.geometry, k)) for k in range(self.steps)],
-            decode_macs=cost.decode_macs(vae, self.scales),
+            decode_macs=cost.decode_macs(vae, self.layout),
             weight_bytes=size * sum(p.numel() for p in (*var.parameters(), *vae.parameters())),
             state_bytes=cost.state_bytes(self.geometry, itemsize=size, ch=self.ch, pixels=self.image_size**2),
             image_bytes=3 * self.image_size**2,
-            calls=cost.scale_calls(var, engine=self.engine),
+            calls=cost.scale_calls(VarModel(var, vae), engine=self.engine),
+            layers=self.depth,
+            sublayers=[cost.sublayer_macs(self.geometry, k) for k in range(self.steps)],
             shared_bytes=size * sum(p.numel() for p in vae.parameters()),
         )
 
@@ -251,7 +267,7 @@ class VarRuntime(nn.Module):
         self.config = config
         self.var = var
         self.vae = vae
-        self.engine = make_engine(config.engine, var, vae, dtype=torch_dtype(config.dtype))
+        self.engine = make_engine(config.engine, VarModel(var, vae), dtype=torch_dtype(config.dtype))
 
     @torch.inference_mode()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
@@ -268,6 +284,6 @@ class VarRuntime(nn.Module):
         (arrays, stats), own = told(rule), {"tokens": made.tokens, "f_hat": made.f_hats}
         return Generation(made.images.float(), kinds, {name: own[name] for name in keep} | arrays, stats)
 
-    def start(self, labels: Tensor, seeds: Tensor) -> Loop:
+    def start(self, condition: Tensor, seeds: Tensor) -> Loop:
         """A generation of one image per label (B,), for `generate` or for a strategy that runs this model beside another."""
-        return self.engine.start(labels, seeds, sampling=self.config.sampling)
+        return self.engine.start(condition, seeds, sampling=self.config.sampling)

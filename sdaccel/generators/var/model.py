@@ -5,7 +5,7 @@ g gate, s scale, b shift of attention (1) and feed-forward (2), from the class e
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -16,7 +16,14 @@ from torch.nn import functional as F
 
 from sdaccel.generators.nextscale.canvas import wide
 from sdaccel.generators.nextscale.kv import KVCache
-from sdaccel.generators.nextscale.scales import block_causal_bias, levels, offsets
+from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.nextscale.seam import Due, Sublayers
+
+PATCH_NUMS = {
+    256: (1, 2, 3, 4, 5, 6, 8, 10, 13, 16),
+    512: (1, 2, 3, 4, 6, 9, 13, 18, 24, 32),
+}
+"""Official sides of the scales by image side; the image has 16 pixels per cell of the last scale."""
 
 HEAD_DIM = 64
 MAX_SCALE = math.log(100)
@@ -37,6 +44,15 @@ class Geometry:
     @property
     def width(self) -> int:
         return HEAD_DIM * self.depth
+
+    @property
+    def heads(self) -> int:
+        """As many as blocks."""
+        return self.depth
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.patch_nums)
 
 
 @dataclass(frozen=True)
@@ -87,16 +103,31 @@ class Attention(nn.Module):
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q (scaled), k, v, each (R, H, l, d); q and k in at least float32, as they were normalised."""
         bias = torch.cat([self.q_bias, self.zero_k_bias, self.v_bias])
-        qkv = F.linear(x, self.mat_qkv.weight, bias).unflatten(-1, (3, self.heads, HEAD_DIM))
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        q, k, v = self._heads(F.linear(x, self.mat_qkv.weight, bias))
         scale = wide(self.scale_mul_1H11).clamp_max(MAX_SCALE).exp()
         return F.normalize(wide(q), dim=-1) * scale, F.normalize(wide(k), dim=-1), v
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """k and v alone, by two thirds of the product."""
+        weight = self.mat_qkv.weight[len(self.q_bias) :]
+        k, v = self._heads(F.linear(x, weight, torch.cat([self.zero_k_bias, self.v_bias])))
+        return F.normalize(wide(k), dim=-1), v
+
+    def _heads(self, parts: Tensor) -> Tensor:
+        """(R, l, n C) to (n, R, H, l, d)."""
+        return parts.unflatten(-1, (-1, self.heads, HEAD_DIM)).permute(2, 0, 3, 1, 4)
 
     def forward(self, x: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Tensor:
         q, k, v = self.project(x)
         if kv is not None:
             k, v = kv.append(layer, k, v)
         return self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
+
+    def due(self, x: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Due:
+        """What may be done in place of `forward`."""
+        assert kv is not None, "what is not computed owes its keys and values to a cache"
+        compute = partial(self, x, layer=layer, kv=kv, attend=attend)
+        return Due(compute, lambda: kv.append(layer, *self.keys_values(x)), lambda: kv.drop(layer, x.shape[1]))
 
 
 class FeedForward(nn.Module):
@@ -129,18 +160,18 @@ class Block(nn.Module):
         """(6, R, 1, C)"""
         return wide(self.ada_parts(cond, shared)).movedim(2, 0)
 
-    def attn_branch(self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Tensor:
-        """Attention before its gate, (R, l, C)."""
+    def forward(
+        self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, attend: Attend, sublayers: Sublayers | None
+    ) -> Tensor:
         h = layer_norm(x, scale=mod[2], shift=mod[4], dtype=self.attn.proj.weight.dtype)
-        return self.attn(h, layer=layer, kv=kv, attend=attend)
-
-    def ffn_branch(self, x: Tensor, mod: Tensor) -> Tensor:
-        """Feed-forward before its gate, (R, l, C)."""
-        return self.ffn(layer_norm(x, scale=mod[3], shift=mod[5], dtype=self.ffn.fc1.weight.dtype))
-
-    def forward(self, x: Tensor, mod: Tensor, *, layer: int, kv: KVCache | None, attend: Attend) -> Tensor:
-        x = x + mod[0] * self.attn_branch(x, mod, layer=layer, kv=kv, attend=attend)
-        return x + mod[1] * self.ffn_branch(x, mod)
+        if sublayers is None:
+            y = self.attn(h, layer=layer, kv=kv, attend=attend)
+        else:
+            y = sublayers.sublayer(layer, "attn", h, self.attn.due(h, layer=layer, kv=kv, attend=attend))
+        x = x + mod[0] * y
+        h = layer_norm(x, scale=mod[3], shift=mod[5], dtype=self.ffn.fc1.weight.dtype)
+        y = self.ffn(h) if sublayers is None else sublayers.sublayer(layer, "ffn", h, Due(partial(self.ffn, h)))
+        return x + mod[1] * y
 
 
 class HeadNorm(nn.Module):
@@ -155,18 +186,17 @@ class VAR(nn.Module):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         g, width = geometry, geometry.width
-        self.geometry = g
-        self.offsets = offsets(g.patch_nums)
-        tokens = self.offsets[-1]
+        self.geometry, self.layout = g, g.layout
+        rows = self.layout.row_start(self.layout.scales)
         self.pos_start = nn.Parameter(torch.zeros(1, 1, width))
-        self.pos_1LC = nn.Parameter(torch.zeros(1, tokens, width))
-        self.register_buffer("lvl_1L", levels(g.patch_nums)[None])
-        self.register_buffer("attn_bias_for_masking", block_causal_bias(g.patch_nums)[None, None])
+        self.pos_1LC = nn.Parameter(torch.zeros(1, rows, width))
+        self.register_buffer("lvl_1L", self.layout.row_scales()[None])
+        self.register_buffer("attn_bias_for_masking", self.layout.block_causal_bias()[None, None])
         self.lvl_1L: Tensor
         self.attn_bias_for_masking: Tensor
         self.word_embed = nn.Linear(g.Cvae, width)
         self.class_emb = nn.Embedding(g.num_classes + 1, width)
-        self.lvl_embed = nn.Embedding(len(g.patch_nums), width)
+        self.lvl_embed = nn.Embedding(self.layout.scales, width)
         if g.shared_aln:
             self.shared_ada_lin = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
         self.blocks = nn.ModuleList(Block(width, shared_aln=g.shared_aln) for _ in range(g.depth))
@@ -175,11 +205,10 @@ class VAR(nn.Module):
 
     def constants(self) -> dict[str, Tensor]:
         """The values of all buffers: they follow from the geometry, so a checkpoint need not hold them."""
-        patch_nums = self.geometry.patch_nums
         zero_k = {f"blocks.{i}.attn.zero_k_bias": torch.zeros(self.geometry.width) for i in range(self.geometry.depth)}
         return {
-            "lvl_1L": levels(patch_nums)[None],
-            "attn_bias_for_masking": block_causal_bias(patch_nums)[None, None],
+            "lvl_1L": self.layout.row_scales()[None],
+            "attn_bias_for_masking": self.layout.block_causal_bias()[None, None],
             **zero_k,
         }
 
@@ -197,7 +226,7 @@ class VAR(nn.Module):
 
     def positions(self, first: int, last: int) -> Tensor:
         """Level and position embeddings of scales first .. last, (1, l, C)."""
-        rows = slice(self.offsets[first], self.offsets[last + 1])
+        rows = slice(self.layout.row_start(first), self.layout.row_start(last + 1))
         return wide(self.lvl_embed(self.lvl_1L[:, rows])) + wide(self.pos_1LC[:, rows])
 
     def embed_class(self, cond: Tensor) -> Tensor:
@@ -212,23 +241,25 @@ class VAR(nn.Module):
         """Block-causal rows of scales first .. last over all keys up to the last one; a single scale sees everything cached."""
         if first == last:
             return None
-        end = self.offsets[last + 1]
-        return self.attn_bias_for_masking[:, :, self.offsets[first] : end, :end]
+        end = self.layout.row_start(last + 1)
+        return self.attn_bias_for_masking[:, :, self.layout.row_start(first) : end, :end]
 
-    def run_blocks(self, x: Tensor, mod: Modulation, *, kv: KVCache | None, attend: Attend) -> Tensor:
-        """(R, l, C) through all blocks; keys and values are appended to the cache."""
-        for layer, (block, part) in enumerate(zip(self.blocks, mod.blocks, strict=True)):
-            x = block(x, part, layer=layer, kv=kv, attend=attend)
+    def run_blocks(
+        self, x: Tensor, mods: Iterable[Tensor], *, kv: KVCache | None, attend: Attend, sublayers: Sublayers | None = None
+    ) -> Tensor:
+        """(R, l, C) through all blocks, each with its modulation; keys and values are appended to the cache."""
+        for layer, (block, mod) in enumerate(zip(self.blocks, mods, strict=True)):
+            x = block(x, mod, layer=layer, kv=kv, attend=attend, sublayers=sublayers)
         return x
 
-    def logits(self, h: Tensor, mod: Modulation) -> Tensor:
-        """Block output to (R, l, V)."""
-        return wide(self.head(layer_norm(h, scale=mod.head[0], shift=mod.head[1], dtype=self.head.weight.dtype)))
+    def logits(self, h: Tensor, mod: Tensor) -> Tensor:
+        """Block output to (R, l, V) with the head's modulation."""
+        return wide(self.head(layer_norm(h, scale=mod[0], shift=mod[1], dtype=self.head.weight.dtype)))
 
     def forward(self, labels: Tensor, maps: Tensor) -> Tensor:
         """Teacher forcing: logits (R, L, V) from labels (R,) and the maps (R, L - 1, Cvae) of scales 1 .. K-1."""
-        cond, last = self.class_emb(labels), len(self.geometry.patch_nums) - 1
+        cond, last = self.class_emb(labels), self.layout.scales - 1
         mod = self.modulate(cond)
         x = torch.cat([self.embed_class(cond), self.embed_maps(maps, first=1, last=last)], 1)
-        attend = partial(attend_by_scale, ends=self.offsets[1:])
-        return self.logits(self.run_blocks(x, mod, kv=None, attend=attend), mod)
+        attend = partial(attend_by_scale, ends=[self.layout.row_start(k + 1) for k in range(self.layout.scales)])
+        return self.logits(self.run_blocks(x, mod.blocks, kv=None, attend=attend), mod.head)

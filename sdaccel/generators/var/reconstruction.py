@@ -8,9 +8,10 @@ import torch
 
 from sdaccel.conditions import Batch, Condition
 from sdaccel.generators.base import Cost, Generation
-from sdaccel.generators.nextscale.scales import PATCH_NUMS, check_patch_nums
+from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var import cost, weights
-from sdaccel.generators.var.vqvae import VQVAE
+from sdaccel.generators.var.model import PATCH_NUMS
 from sdaccel.generators.world.generator import World, WorldRuntime
 from sdaccel.registry import configurable
 from sdaccel.shipped import resolve, sha256
@@ -45,7 +46,7 @@ class Reconstruction(World):
         vae = self._meta()
         return Cost(
             macs=[],
-            decode_macs=cost.decode_macs(vae, tuple(self.patch_nums)),
+            decode_macs=cost.decode_macs(vae, Layout(tuple(self.patch_nums))),
             weight_bytes=4 * sum(p.numel() for p in vae.parameters()),
             state_bytes=16 * self.ch * self.image_size**2,
             image_bytes=3 * self.image_size**2,
@@ -64,12 +65,12 @@ class Reconstruction(World):
 class ReconstructionRuntime(WorldRuntime):
     def __init__(self, config: Reconstruction, vae: VQVAE) -> None:
         super().__init__(config)
-        self.patch_nums = config.patch_nums
+        self.layout = Layout(tuple(config.patch_nums))
         self.vae = vae
 
     @torch.no_grad()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
         pictures = super().generate(batch, backend=backend, strategy=strategy, keep=keep).images
         images = pictures.to(self.vae.quantize.embedding.weight.device)
-        _, canvas = self.vae.tokenize(self.vae.encode(images * 2 - 1), self.patch_nums)
+        _, canvas = self.vae.tokenize(self.vae.encode(images * 2 - 1), self.layout)
         return Generation((self.vae.decode(canvas.f_hat) + 1) / 2)

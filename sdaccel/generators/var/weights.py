@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from sdaccel.generators import files
 from sdaccel.generators.files import Shapes, WeightFile, open_weights
-from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var.model import HEAD_DIM, VAR, Geometry
-from sdaccel.generators.var.vqvae import VQVAE
 
 FREE_ROWS = "quantize.ema_vocab_hit_SV"
 """Usage counters: published files hold one row per training scale, which need not be this layout's."""
@@ -58,7 +57,7 @@ def check_geometry(file: WeightFile, geometry: Geometry) -> None:
             f"the file is {width} wide, depth {geometry.depth} is {geometry.width}", f"width must be {HEAD_DIM} x depth"
         )
     layout = file.shapes["lvl_embed.weight"][0], file.shapes["pos_1LC"][1]
-    wanted = len(geometry.patch_nums), offsets(geometry.patch_nums)[-1]
+    wanted = geometry.layout.scales, geometry.layout.row_start(geometry.layout.scales)
     if layout != wanted:
         raise file.refuse(
             f"the file was made for {layout[0]} scales of {layout[1]} tokens in all, patch_nums={list(geometry.patch_nums)} is "

@@ -5,7 +5,7 @@ hold most of the work. Training-free here; the paper also fine-tunes both models
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
 from sdaccel.strategies.base import Alone, Declares, Done, Untold, strategy
-from sdaccel.strategies.passes import logits_of, make
+from sdaccel.strategies.passes import make, said_of
 from sdaccel.strategies.two_models import Model, check_beside, macs_of_runs
 
 RUNS = ("target_runs", "refiner_runs")
@@ -35,13 +35,13 @@ class Stage:
     def neutral(self) -> bool:
         return self.temperature == 1 and self.top_k == 0
 
-    def shaped(self, logits: Tensor) -> Tensor:
-        """Divided by the temperature; codes below the k-th largest cannot be drawn."""
-        logits = logits / self.temperature
-        if self.top_k == 0:
-            return logits
-        kth = logits.topk(self.top_k, dim=-1).values.amin(-1, keepdim=True)
-        return logits.masked_fill(logits < kth, NEVER)
+    def shaped(self, said: Pass) -> Pass:
+        """Logits divided by the temperature; codes below the k-th largest cannot be drawn."""
+        logits = said.logits / self.temperature
+        if self.top_k:
+            kth = logits.topk(self.top_k, dim=-1).values.amin(-1, keepdim=True)
+            logits = logits.masked_fill(logits < kth, NEVER)
+        return replace(said, logits=logits)
 
 
 @strategy(name="code")
@@ -64,7 +64,7 @@ class CoDe(Alone):
 
     @property
     def stages(self) -> tuple[Stage, Stage]:
-        """Of the drafter and of the refiner."""
+        """The drafter's and the refiner's."""
         return Stage(self.draft_temperature, self.draft_top_k), Stage(self.refine_temperature, self.refine_top_k)
 
     def check(self, steps: int) -> None:
@@ -95,7 +95,7 @@ class CoDe(Alone):
         return macs_of_runs(dict(zip(RUNS, (done.cost, done.beside["refiner"]), strict=True)), done.stats)
 
     def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> "CoDeRule":
-        refiner = models["refiner"].start(seam.labels, seam.seeds)
+        refiner = models["refiner"].start(seam.condition, seam.seeds)
         return CoDeRule(seam, refiner, stages=self.stages, kinds=self.plan(steps))
 
 
@@ -121,9 +121,8 @@ class CoDeRule(Untold):
     def stats(self) -> dict[str, Tensor]:
         """Which scales either model computed, the same for every sample, (B, K)."""
         drafted = torch.tensor([kind == "full" for kind in self.kinds])
-        refines = torch.full_like(drafted, self.draft_scales < len(self.kinds))
-        rows = len(self.seam.labels)
-        return {name: ran.long().expand(rows, -1) for name, ran in zip(RUNS, (drafted, refines), strict=True)}
+        runs = drafted, torch.full_like(drafted, self.draft_scales < len(self.kinds))
+        return {name: ran.long().expand(self.seam.rows, -1) for name, ran in zip(RUNS, runs, strict=True)}
 
 
 def _step(seam: ScaleSeam, scale: int, stage: Stage, *, first: int) -> None:
@@ -131,4 +130,4 @@ def _step(seam: ScaleSeam, scale: int, stage: Stage, *, first: int) -> None:
     if first == scale and stage.neutral:
         seam.full(scale)
     else:
-        make(seam, scale, stage.shaped(logits_of(seam, scale, first=first)))
+        make(seam, scale, stage.shaped(said_of(seam, scale, first=first)))

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale.scales import lengths
 from sdaccel.generators.nextscale.seam import ScaleSeam
 from sdaccel.strategies.base import Declares, Excludes
 from sdaccel.strategies.speculative.decode import Speculation
@@ -56,11 +55,8 @@ class Speculative(TwoModels):
 
     def fits(self, target: Any, conditions: Sequence[Condition]) -> None:
         super().fits(target, conditions)
-        if target.engine == "autocast":
-            raise BadInput(
-                "generator.engine=autocast holds the same tokens of every row, and speculation lets rows part ways; set "
-                "generator.engine=eager or fast."
-            )
+        if reason := target.refuses_parted_rows:
+            raise BadInput(f"speculation lets the rows of a batch part ways, and {reason}.")
 
     def plan(self, steps: int) -> list[str]:
         """The target reads every scale once at least."""
@@ -71,9 +67,9 @@ class Speculative(TwoModels):
         raise NotImplementedError
 
     def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> Speculation:
-        draft = models["draft"].start(seam.labels, seam.seeds)
-        per_scale = lengths(seam.canvas.patch_nums)
-        gammas = [POLICIES[self.policy](self.gamma, COSTS[self.costs], per_scale) for _ in seam.labels]
+        draft = models["draft"].start(seam.condition, seam.seeds)
+        per_scale = seam.canvas.layout.lengths()
+        gammas = [POLICIES[self.policy](self.gamma, COSTS[self.costs], per_scale) for _ in range(seam.rows)]
         return Speculation(seam, draft, judge=self.judge, gammas=gammas, distances=self.distances)
 
 

@@ -21,7 +21,6 @@ import torch
 from sdaccel.conditions import Batch, batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import torch_dtype
-from sdaccel.generators.nextscale.scales import offsets
 from sdaccel.generators.var.engine_bench import work
 from sdaccel.generators.var.engine_fast import Fast
 from sdaccel.generators.var.generator import Var, VarRuntime
@@ -39,7 +38,7 @@ from sdaccel.strategies.two_models import check_beside
 Calls = dict[str, Callable[[], Any]]
 
 GAMMA = 2
-"""Of the whole generations."""
+"""Scales proposed at once in the timed generations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +200,6 @@ class Parts:
         self.rows = list(range(rows))
         judge = Coupled(draft=pair.draft_config).judge
         self.speculation = Speculation(self.loop, self.draft, judge=judge, gammas=[Fixed(1)] * rows, distances=False)
-        self.offsets = offsets(pair.config.scales)
         self.scales = pair.config.steps
         for k in range(self.scales):
             self.loop.full(k)
@@ -209,7 +207,7 @@ class Parts:
         for k in range(self.scales):
             self.propose(k, k)
         self.seen = [self.speculation._pass(self.loop, self.rows, first=k, last=k)[k] for k in range(self.scales)]
-        self.own = [self.loop.draw(logits, k) for k, logits in enumerate(self.seen)]
+        self.own = [self.loop.draw(said, k) for k, said in enumerate(self.seen)]
 
     def calls(self, gamma: int) -> Calls:
         """Every part of proposals up to gamma by its name, as `prices_of` reads them; `rollback k` is the target alone."""
@@ -234,9 +232,9 @@ class Parts:
         self.speculation.ledger.passed(self.rows, first=first, last=last)
 
     def judge(self, k: int) -> None:
-        """Of tokens that stand, so that nothing is painted."""
-        logits = self.seen[k]
-        drafted = self.speculation._drafted(k, self.rows, self.own[k][0], logits, logits)
+        """Judge the target's own tokens: they stand, so nothing is painted."""
+        said = self.seen[k]
+        drafted = self.speculation._drafted(k, self.rows, self.own[k][0], said, said)
         self.speculation._judge(k, self.rows, self.rows, drafted)
 
     def bonus(self, k: int) -> None:
@@ -247,11 +245,12 @@ class Parts:
 
     def rollback(self, k: int) -> None:
         """Take back every scale from k on, redo k, and stand again where all parts find what they read."""
-        self.loop.run.kv.seek(self.offsets[-1])
+        end = self.loop.canvas.layout.row_start(self.scales)
+        self.loop.run.kv.seek(end)
         self.loop.truncate(k)
         self.loop.full(k)
         self.loop.canvas.states.extend(self.states[len(self.loop.canvas.states) :])
-        self.loop.run.kv.seek(self.offsets[-1])
+        self.loop.run.kv.seek(end)
 
     def fixed(self) -> None:
         """A generation without its scales: two starts, one picture."""

@@ -17,8 +17,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from sdaccel.generators.nextscale.scales import lengths, offsets
-from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
 from sdaccel.strategies.base import Untold
 from sdaccel.strategies.speculative.gammas import Gamma
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
@@ -38,8 +37,8 @@ class Speculation(Untold):
         distances: bool,
     ) -> None:
         self.seam, self.draft, self.judge, self.gammas = seam, draft, judge, gammas
-        self.lengths, self.offsets = lengths(seam.canvas.patch_nums), offsets(seam.canvas.patch_nums)
-        self.scales = len(self.lengths)
+        self.layout = seam.canvas.layout
+        self.scales = self.layout.scales
         self.next = [0] * len(gammas)
         """The scale at which every sample goes on: both canvas and target's cache hold those before."""
         self.cached = [0] * len(gammas)
@@ -69,44 +68,45 @@ class Speculation(Untold):
 
     def _round(self, rows: list[int], scale: int, gamma: int, cached: int) -> None:
         proposals = [self._propose(k, rows, first=cached if k == scale else k) for k in range(scale, scale + gamma)]
-        logits = self._pass(self.seam, rows, first=scale, last=scale + gamma)
+        said = self._pass(self.seam, rows, first=scale, last=scale + gamma)
         self.ledger.passed(rows, first=scale, last=scale + gamma)
         standing = list(range(len(rows)))  # places in the group, in whose order are all tensors here
         for k, (tokens, guess) in enumerate(proposals, scale):
-            standing = self._judge(k, rows, standing, self._drafted(k, rows, tokens, guess, logits[k]))
+            standing = self._judge(k, rows, standing, self._drafted(k, rows, tokens, guess, said[k]))
             if not standing:
                 break
         if standing:
             last = scale + gamma
-            self._set(last, rows, standing, *self.seam.draw(logits[last], last, rows=self._some(rows)))
+            self._set(last, rows, standing, *self.seam.draw(said[last], last))
         for row in rows:
             accepted = min(self.next[row] - 1 - scale, gamma)
             self.gammas[row].saw(drafted=gamma, accepted=accepted)
             self.cached[row] = min(self.next[row], scale + gamma) if gamma else cached
 
-    def _propose(self, scale: int, rows: list[int], *, first: int) -> tuple[Tensor, Tensor]:
-        """The draft's tokens and guided logits of a scale; it reads on the way what the target made without it."""
-        logits = self._pass(self.draft, rows, first=first, last=scale)[scale]
+    def _propose(self, scale: int, rows: list[int], *, first: int) -> tuple[Tensor, Pass]:
+        """The draft's tokens of a scale and what it says of it; it reads on the way what the target made without it."""
+        said = self._pass(self.draft, rows, first=first, last=scale)[scale]
         self.ledger.drafted(rows, first=first, last=scale)
-        tokens, codes = self.draft.draw(logits, scale, rows=self._some(rows))
+        tokens, codes = self.draft.draw(said, scale)
         self.seam.paint(scale, tokens, codes, rows=self._some(rows))
-        return tokens, logits
+        return tokens, said
 
-    def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Tensor]:
-        """The rows' guided logits by scale, of one pass of either model over the canvas."""
-        logits = model.guided(self.seam.canvas.inputs_of(first, last), first=first, last=last, rows=self._some(rows))
-        return dict(enumerate(logits.split(self.lengths[first : last + 1], 1), first))
+    def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Pass]:
+        """What either model says of these rows, by scale, in one pass over the canvas."""
+        said = model.guided(self.seam.canvas.inputs_of(first, last), first=first, last=last, rows=self._some(rows))
+        return dict(enumerate(said.split(self.layout.lengths(first, last)), first))
 
-    def _drafted(self, scale: int, rows: list[int], tokens: Tensor, draft: Tensor, target: Tensor) -> Drafted:
+    def _drafted(self, scale: int, rows: list[int], tokens: Tensor, draft: Pass, target: Pass) -> Drafted:
         return Drafted(
-            start=self.offsets[scale],
+            start=self.layout.token_start(scale),
             tokens=tokens,
-            draft=draft,
-            target=target,
-            sampling=self.seam.sampling,
+            draft=draft.logits,
+            target=target.logits,
+            sampling=self.seam.sampling.at(scale),
             seeds=self.seam.seeds[rows],
-            draw=lambda: self.seam.draw(target, scale, rows=self._some(rows)),
-            codes=self.seam.codes,
+            draw=lambda: self.seam.draw(target, scale),
+            codes=lambda tokens: self.seam.codes(target, tokens, scale),
+            codebook=self.seam.codebook,
         )
 
     def _judge(self, scale: int, rows: list[int], standing: list[int], drafted: Drafted) -> list[int]:

@@ -5,17 +5,16 @@ B samples · l tokens · V codes · p target, q draft · logits (B, l, V)
 
 from torch import Tensor
 
-from sdaccel.generators.nextscale.seam import Sampling
-from sdaccel.generators.nextscale.tokens import keep
+from sdaccel.generators.nextscale.tokens import Draw, keep
 
 
-def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
+def probabilities(logits: Tensor, draw: Draw) -> Tensor:
     """What the race draws from: top-k, top-p, softmax; float64, so that ratios and differences of near-equal ones hold."""
-    return keep(logits, top_k=sampling.top_k, top_p=sampling.top_p).double().softmax(-1)
+    return keep(logits, top_k=draw.top_k, top_p=draw.top_p).double().softmax(-1)
 
 
 def at(values: Tensor, tokens: Tensor) -> Tensor:
-    """Of every token its own value, (B, l, V) and (B, l) to (B, l)."""
+    """The value of every token's own code, (B, l, V) and (B, l) to (B, l)."""
     return values.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
 
 

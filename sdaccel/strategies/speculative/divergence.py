@@ -13,7 +13,7 @@ from sdaccel.strategies.speculative.distributions import kl
 from sdaccel.strategies.speculative.judge import Drafted, Verdict
 
 ROUNDING = 1e-6
-"""In nats: below this the two are one model."""
+"""Nats by which two computations of one distribution may differ."""
 
 
 @strategy(name="speculative_kl")

@@ -15,20 +15,20 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Prices:
-    """Of parts of a generation, in any unit; scales are counted from 0."""
+    """Prices of the parts of a generation, in any unit; scales are counted from 0."""
 
     draft: Callable[[int, int], float]
     """(first, k): the draft reads scales first .. k and proposes scale k."""
     verify: Callable[[int, int], float]
     """(s, last): one pass of the target over scales s .. last."""
     judge: Callable[[int], float]
-    """Of one scale, the target's own draw included."""
+    """Judging one scale, the target's own draw included."""
     bonus: Callable[[int], float]
     """The target draws and paints the scale behind a proposal that stood."""
     repaint: Callable[[int], float]
     """It paints what it drew for a scale that fell."""
     fixed: float
-    """What any generation pays once."""
+    """Paid once by every generation."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def cost_of_round(prices: Prices, r: Round) -> float:
 
 
 def cost_of(prices: Prices, rounds: Sequence[Round]) -> float:
-    """Of a generation whose rounds are known."""
+    """Price of a generation whose rounds are known."""
     return prices.fixed + sum(cost_of_round(prices, r) for r in rounds)
 
 

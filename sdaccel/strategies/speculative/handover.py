@@ -3,7 +3,7 @@
 The draft makes the first `entry_num` scales alone. Then the target reads them all and makes scale `entry_num` in one masked
 pass, whose keys and values it keeps, and goes on to the last scale. Nothing is verified: what the draft made stays.
 
-e entry_num · K scales · o_k offset, l_k tokens of scale k
+e entry_num · K scales
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from torch import Tensor
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.seam import ScaleSeam
 from sdaccel.strategies.base import Declares, Untold, strategy
-from sdaccel.strategies.passes import logits_of, make
+from sdaccel.strategies.passes import make, said_of
 from sdaccel.strategies.speculative.masks import CORRECT, MASKS, bias, without_prefix
 from sdaccel.strategies.two_models import RUNS, Model, TwoModels
 
@@ -45,7 +45,7 @@ class Handover(TwoModels):
         return ["draft"] * self.entry_num + ["full"] * (steps - self.entry_num)
 
     def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> "HandoverRule":
-        draft = models["draft"].start(seam.labels, seam.seeds)
+        draft = models["draft"].start(seam.condition, seam.seeds)
         return HandoverRule(seam, draft, entry=self.entry_num, sd_mask=self.sd_mask, kinds=self.plan(steps))
 
 
@@ -75,21 +75,20 @@ class HandoverRule(Untold):
         """The target reads all scales of the prefix and makes its first one."""
         own = None  # the model's own visibility is the correct one
         if self.sd_mask != CORRECT:
-            patch_nums, device = self.seam.canvas.patch_nums, self.seam.labels.device
-            own = bias(patch_nums, entry=self.entry, sd_mask=self.sd_mask, device=device)
-        make(self.seam, self.entry, logits_of(self.seam, self.entry, first=0, bias=own))
+            own = bias(self.seam.canvas.layout, entry=self.entry, sd_mask=self.sd_mask, device=self.seam.device)
+        make(self.seam, self.entry, said_of(self.seam, self.entry, first=0, bias=own))
 
     def _enter_blind(self) -> None:
         """The target reads nothing of the prefix but its picture, and no scale of its own looks for more."""
-        patch_nums, device = self.seam.canvas.patch_nums, self.seam.labels.device
+        layout, device = self.seam.canvas.layout, self.seam.device
         self.seam.blank(self.entry)
         for scale in range(self.entry, len(self.kinds)):
-            hidden = without_prefix(patch_nums, entry=self.entry, scale=scale, device=device)
-            make(self.seam, scale, logits_of(self.seam, scale, first=scale, bias=hidden))
+            hidden = without_prefix(layout, entry=self.entry, scale=scale, device=device)
+            make(self.seam, scale, said_of(self.seam, scale, first=scale, bias=hidden))
 
     def stats(self) -> dict[str, Tensor]:
         """The same for every sample: which scales either model computed, (B, K); forwards of the target, (B,)."""
-        rows, scales = len(self.seam.labels), len(self.kinds)
+        rows, scales = self.seam.rows, len(self.kinds)
         scale = torch.arange(scales)
         reads_prefix = self.sd_mask != 0 and self.entry < scales
         runs = ((scale >= self.entry) | reads_prefix, scale < self.entry)

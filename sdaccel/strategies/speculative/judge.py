@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
-from sdaccel.generators.nextscale.seam import Sampling
+from sdaccel.generators.nextscale.tokens import Draw
 
 
 @dataclass(frozen=True)
@@ -22,23 +21,21 @@ class Drafted:
     """The draft's guided logits (B, l, V), unfiltered."""
     target: Tensor
     """The target's."""
-    sampling: Sampling
+    sampling: Draw
+    """The scale's."""
     seeds: Tensor
     """(B,)"""
     draw: Callable[[], tuple[Tensor, Tensor]]
     """The target's own tokens (B, l) and codes (B, l, Cvae), on the noise that the draft was drawn with."""
     codes: Callable[[Tensor], Tensor]
-    """Codebook entries of tokens."""
+    """What the target would paint other tokens (B, l) of the scale with."""
+    codebook: Tensor
+    """(V, Cvae)"""
 
     @cached_property
     def own(self) -> tuple[Tensor, Tensor]:
         """What the target would have drawn here without a draft."""
         return self.draw()
-
-    @property
-    def codebook(self) -> Tensor:
-        """(V, Cvae)"""
-        return self.codes(torch.arange(self.target.shape[-1], device=self.tokens.device))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sdaccel.generators.nextscale.canvas import as_tokens, shrink
-from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
 from sdaccel.strategies.base import Equipped
 from sdaccel.strategies.controls import mutant
 from sdaccel.strategies.speculative.base import Speculative
@@ -67,13 +67,13 @@ def one_for_all(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
 class AnswerLeak(Speculation):
     """The pass that verifies reads of every scale its own drafted codes, not the canvas before it."""
 
-    def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Tensor]:
+    def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Pass]:
         canvas = self.seam.canvas
         honest = canvas.input_of
 
         def input_of(scale: int) -> Tensor:
             painted = first <= scale < last
-            return as_tokens(shrink(canvas.states[scale + 1], canvas.patch_nums[scale])) if painted else honest(scale)
+            return as_tokens(shrink(canvas.states[scale + 1], canvas.layout.patch_nums[scale])) if painted else honest(scale)
 
         if model is self.seam:
             canvas.input_of = input_of  # type: ignore[method-assign]

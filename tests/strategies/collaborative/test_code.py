@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.nextscale.seam import Pass
 from sdaccel.generators.nextscale.tokens import keep_top_k
 from sdaccel.generators.var.generator import VarRuntime
 from sdaccel.strategies.base import Done
 from sdaccel.strategies.collaborative.code import CoDe, Stage
-from tests.strategies.pair import CPU, DRAFT, SCALES, SIDES, TARGET, generate, same
+from tests.strategies.pair import CPU, DRAFT, SCALES, TARGET, generate, same
 from tests.studies import frame
 
 ENGINES = ("eager", "fast")
@@ -45,7 +45,7 @@ def test_the_first_scales_are_the_large_models_and_the_rest_reads_them(
     pair: tuple[VarRuntime, VarRuntime], drafted: int
 ) -> None:
     large, small = pair
-    end = offsets(SIDES)[drafted]
+    end = TARGET.layout.token_start(drafted)
     ours, first, last = (
         generate(large, CoDe(draft_scales=drafted), refiner=small).arrays["tokens"],
         generate(large, None).arrays["tokens"],
@@ -62,7 +62,7 @@ def greedy(stage: str) -> dict[str, Any]:
 @pytest.mark.parametrize("stage", ["draft", "refine"])
 def test_a_stage_shapes_its_own_scales_alone(pair: tuple[VarRuntime, VarRuntime], stage: str) -> None:
     large, small = pair
-    end = offsets(SIDES)[2]
+    end = TARGET.layout.token_start(2)
     plain, shaped = (
         generate(large, CoDe(draft_scales=2, **options), refiner=small).arrays["tokens"] for options in ({}, greedy(stage))
     )
@@ -93,10 +93,10 @@ def test_both_engines_draw_the_same_tokens_from_shaped_logits() -> None:
 
 def test_shaped_logits_are_tempered_and_keep_the_largest() -> None:
     logits = torch.randn(2, 3, 50, generator=torch.Generator().manual_seed(0))
-    shaped = Stage(temperature=1.5, top_k=7).shaped(logits).softmax(-1)
+    shaped = Stage(temperature=1.5, top_k=7).shaped(Pass(logits)).logits.softmax(-1)
     wanted: Tensor = keep_top_k(logits / 1.5, 7).softmax(-1)
     assert torch.allclose(shaped, wanted, atol=1e-7) and ((shaped > 0) == (wanted > 0)).all()
-    assert torch.isfinite(Stage(temperature=1.0, top_k=7).shaped(logits)).all()
+    assert torch.isfinite(Stage(temperature=1.0, top_k=7).shaped(Pass(logits)).logits).all()
 
 
 def test_the_refiner_reads_everything_and_is_priced_for_it() -> None:

@@ -71,7 +71,7 @@ def test_parts_may_be_run_in_any_order_and_leave_everything_in_place(engine: str
     for name in [*calls, *reversed(calls), "rollback 2", "rollback 0", "draft 1-2", "verify 1-3"]:
         calls[name]()
         assert len(parts.loop.canvas.states) == parts.scales + 1, name
-    assert all(logits.isfinite().all() for logits in parts.seen)
+    assert all(said.logits.isfinite().all() for said in parts.seen)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from sdaccel.conditions import Batch
-from sdaccel.generators.nextscale.scales import offsets
-from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
 from sdaccel.generators.var.engine_agreement import Difference, compare
 from sdaccel.generators.var.generator import Var
 from sdaccel.kernels.race import knobs
@@ -39,10 +38,11 @@ OTHER = replace(TWO, depth=3)
 def exact(target: Var) -> dict[tuple[int, ...], float]:
     """Probability of every pair of scales that the filters allow."""
     loop = built(target).start(torch.full((VOCAB,), LABEL), torch.arange(VOCAB))
-    first = probabilities(loop.guided(None, first=0, last=0), loop.sampling)[0, 0]
+    first = probabilities(loop.guided(None, first=0, last=0).logits, loop.sampling.at(0))[0, 0]
     tokens = torch.arange(VOCAB).unsqueeze(1)
-    loop.paint(0, tokens, loop.codes(tokens))
-    second = probabilities(loop.guided(loop.canvas.inputs_of(1, 1), first=1, last=1), loop.sampling)  # (V, 4, V)
+    loop.paint(0, tokens, loop.codebook[tokens])
+    said = loop.guided(loop.canvas.inputs_of(1, 1), first=1, last=1)
+    second = probabilities(said.logits, loop.sampling.at(1))  # (V, 4, V)
     found = {}
     for a in range(VOCAB):
         kept = [[int(v) for v in row.nonzero()] for row in second[a]]
@@ -109,13 +109,13 @@ def test_rejection_keeps_the_joint_distribution_of_many_samples(options: dict[st
 
 def mismatches(target: Var, draft: Var, *, seeds: Tensor, gamma: int) -> tuple[list[Difference], int]:
     """First tokens of every sample in which coupled differs from the target alone, with both races; and how many it saw."""
-    offset, seen = offsets(target.scales), {}
+    offset, seen = [target.layout.token_start(k) for k in range(target.steps + 1)], {}
 
     class Watched(Speculation):
-        def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Tensor]:
+        def _pass(self, model: ScaleSeam, rows: list[int], *, first: int, last: int) -> dict[int, Pass]:
             out = super()._pass(model, rows, first=first, last=last)
             if model is self.seam:
-                seen.update({(row, k): logits[i] for k, logits in out.items() for i, row in enumerate(rows)})
+                seen.update({(row, k): said.logits[i] for k, said in out.items() for i, row in enumerate(rows)})
             return out
 
     labels = [int(seed) % target.num_classes for seed in seeds]
@@ -123,8 +123,9 @@ def mismatches(target: Var, draft: Var, *, seeds: Tensor, gamma: int) -> tuple[l
     loop = built(target).start(torch.tensor(labels), seeds)
     with torch.no_grad():
         for k in range(target.steps):
-            alone[k] = loop.guided(loop.canvas.inputs_of(k, k), first=k, last=k)
-            tokens, codes = loop.draw(alone[k], k)
+            said = loop.guided(loop.canvas.inputs_of(k, k), first=k, last=k)
+            alone[k] = said.logits
+            tokens, codes = loop.draw(said, k)
             loop.paint(k, tokens, codes)
     plain = generate(target, of).arrays["tokens"]
     with pytest.MonkeyPatch.context() as patch:

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.kv import KVCache
-from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.nextscale.loop import ScaleLoop
+from sdaccel.generators.nextscale.run import GuidedRun
+from sdaccel.generators.nextscale.seam import Pass
 from sdaccel.generators.nextscale.tokens import combine
 from sdaccel.generators.var.generator import VarRuntime
 from sdaccel.generators.var.model import HEAD_DIM, attend
-from sdaccel.generators.var.sampler import GuidedRun, ScaleLoop
 from sdaccel.strategies.base import Done
 from sdaccel.strategies.speculative.handover import Handover, HandoverRule
 from sdaccel.strategies.speculative.masks import CORRECT, MASKS
@@ -49,7 +50,7 @@ def test_autocast_hands_over_too() -> None:
     target, draft = (replace(config, engine="autocast", dtype="bfloat16").build(CPU) for config in (TARGET, DRAFT))
     assert same(generate(target, Handover(entry_num=SCALES), draft=draft), generate(draft, None))
     right, blind = (generate(target, Handover(entry_num=2, sd_mask=m), draft=draft).arrays["tokens"] for m in (CORRECT, 0))
-    first = offsets(SIDES)[2]
+    first = TARGET.layout.token_start(2)
     assert torch.equal(right[:, :first], blind[:, :first]) and not torch.equal(right, blind)
 
 
@@ -84,9 +85,10 @@ def logged(loop: Any) -> Iterator[list[Tensor]]:
     seen: list[Tensor] = []
     guided = loop.guided
 
-    def watched(*args: Any, **options: Any) -> Tensor:
-        seen.append(guided(*args, **options))
-        return seen[-1]
+    def watched(*args: Any, **options: Any) -> Pass:
+        said = guided(*args, **options)
+        seen.append(said.logits)
+        return said
 
     loop.guided = watched
     yield seen
@@ -111,12 +113,12 @@ def test_one_pass_with_the_right_mask_reads_what_a_prefill_scale_by_scale_does(
     stepwise, _ = loops(*eager)
     stepwise.adopt(seam, SCALES)
     for k in range(entry + 1):
-        wanted = stepwise.guided(stepwise.canvas.input_of(k) if k else None, first=k, last=k)
+        wanted = stepwise.guided(stepwise.canvas.input_of(k) if k else None, first=k, last=k).logits
     found = passes[0][:, -(SIDES[entry] ** 2) :]
     coincides = sd_mask == CORRECT or (entry == 1 and sd_mask in (2, 5))  # a prefix of one token hides nothing from itself
     assert ((found - wanted).abs().max() < 1e-5) == coincides
     if sd_mask == CORRECT:
-        end = offsets(SIDES)[entry + 1]
+        end = TARGET.layout.row_start(entry + 1)
         ours, theirs = (torch.stack([loop.run.kv.keys, loop.run.kv.values])[..., :end, :] for loop in (seam, stepwise))
         assert torch.allclose(ours, theirs, atol=1e-6), "later scales must find the same keys and values, too"
 
@@ -130,58 +132,60 @@ def test_without_prefix_the_target_runs_as_if_the_entry_scale_were_its_first_tok
     seam.run.kv.values.fill_(float("nan"))
     with logged(seam) as passes:
         HandoverRule(seam, draft, entry=entry, sd_mask=0, kinds=Handover(entry_num=entry).plan(SCALES)).decode()
-    run, model = GuidedRun(eager[0].var, seam.labels), eager[0].var
-    short = KVCache(layers=2, rows=6, heads=2, capacity=offsets(SIDES)[-1], head_dim=HEAD_DIM, dtype=torch.float32, device=CPU)
+    run, model = GuidedRun(seam.model, seam.condition), eager[0].var
+    short = KVCache(layers=2, rows=6, heads=2, capacity=30, head_dim=HEAD_DIM, dtype=torch.float32, device=CPU)
     for k, found in zip(range(entry, SCALES), passes, strict=True):
-        h = model.run_blocks(run.embed(seam.canvas.input_of(k), first=k, last=k), run.mod, kv=short, attend=attend)
+        x = run.embed(seam.canvas.input_of(k), first=k, last=k)
+        h = model.run_blocks(x, run.given.mod.blocks, kv=short, attend=attend)
         wanted = combine(run.logits(h), TARGET.cfg * k / (SCALES - 1))
         assert (found - wanted).abs().max() < 1e-5
 
 
-def head_on_inputs(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Tensor:
+def head_on_inputs(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Pass:
     """The blocks run, but the head reads what went into them."""
     x = loop.run.inputs(maps, first=first, last=last)
     loop.run.advance(x, first=first, last=last, bias=bias)
-    return combine(loop.run.logits(x), loop.sampling.cfg * last / (SCALES - 1))
+    return Pass(combine(loop.run.logits(x), loop.sampling.at(last).t))
 
 
-def same_scale_codes(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Tensor:
+def same_scale_codes(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Pass:
     """The target reads the tokens' own codes where it was trained on the canvas before them."""
-    codes = torch.cat([loop.codes(loop.tokens_of(k)) for k in range(1, last)], 1) if last > 1 else maps[:, :0]
+    codes = torch.cat([loop.codebook[loop.tokens_of(k)] for k in range(1, last)], 1) if last > 1 else maps[:, :0]
     leaked = torch.cat([codes, maps[:, codes.shape[1] :]], 1)
     return ScaleLoop.guided(loop, leaked, first=first, last=last, bias=bias)
 
 
-def shifted_positions(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Tensor:
+def shifted_positions(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Pass:
     """Tokens stand one position too early."""
-    positions = loop.model.positions
-    loop.model.positions = lambda first, last: positions(first, last).roll(1, 1)  # type: ignore[method-assign]
+    var: Any = loop.model.var  # type: ignore[attr-defined]
+    positions = var.positions
+    var.positions = lambda first, last: positions(first, last).roll(1, 1)
     try:
         return ScaleLoop.guided(loop, maps, first=first, last=last, bias=bias)
     finally:
-        del loop.model.positions
+        del var.positions
 
 
-def conditional_start(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Tensor:
+def conditional_start(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Pass:
     """The query is built for B rows and repeated: the unconditional half starts from the class."""
     run, begin = loop.run, loop.run.begin
-    run.begin = lambda: begin()[: len(run.cond) // 2].repeat(2, 1, 1)  # type: ignore[method-assign]
+    run.begin = lambda: begin()[: run.batch].repeat(2, 1, 1)  # type: ignore[method-assign]
     try:
         return ScaleLoop.guided(loop, maps, first=first, last=last, bias=bias)
     finally:
         del run.begin
 
 
-def unguided(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Tensor:
+def unguided(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Pass:
     """Conditional logits alone."""
     h = loop.run.advance(loop.run.inputs(maps, first=first, last=last), first=first, last=last, bias=bias)
-    return loop.run.logits(h).chunk(2)[0]
+    return Pass(loop.run.logits(h).chunk(2)[0])
 
 
-def one_guidance_for_all(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Tensor:
+def one_guidance_for_all(loop: ScaleLoop, maps: Tensor, *, first: int, last: int, bias: Tensor | None) -> Pass:
     """The last scale's guidance at every scale."""
     h = loop.run.advance(loop.run.inputs(maps, first=first, last=last), first=first, last=last, bias=bias)
-    return combine(loop.run.logits(h), loop.sampling.cfg)
+    return Pass(combine(loop.run.logits(h), loop.sampling.at(SCALES - 1).t))
 
 
 BUGS = (head_on_inputs, same_scale_codes, shifted_positions, conditional_start, unguided, one_guidance_for_all)
@@ -202,9 +206,9 @@ def test_taking_over_from_itself_notices_every_bug_that_was_shipped(eager: tuple
     drawn: list[Tensor] = []
     draw = seam.draw
 
-    def watched(logits: Tensor, scale: int, **options: Any) -> tuple[Tensor, Tensor]:
-        drawn.append(logits)
-        return draw(logits, scale, **options)
+    def watched(said: Pass, scale: int) -> tuple[Tensor, Tensor]:
+        drawn.append(said.logits)
+        return draw(said, scale)
 
     seam.draw = watched  # type: ignore[method-assign]
     HandoverRule(seam, draft, entry=entry, sd_mask=CORRECT, kinds=Handover(entry_num=entry).plan(SCALES)).decode()

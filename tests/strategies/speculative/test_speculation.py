@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sdaccel.conditions import Batch
 from sdaccel.generators.base import Generation
-from sdaccel.generators.nextscale.scales import offsets
+from sdaccel.generators.nextscale.seam import Pass
 from sdaccel.generators.var.generator import Var
 from sdaccel.strategies.speculative import base
 from sdaccel.strategies.speculative.base import Speculative
@@ -23,7 +23,8 @@ from sdaccel.strategies.speculative.top1 import Top1
 from sdaccel.strategies.speculative.topk import TopK
 from tests.strategies.speculative.pairs import DRAFT, SIDES, TARGET, batch, generate
 
-OFFSETS, K = offsets(SIDES), len(SIDES)
+K = len(SIDES)
+OFFSETS = [TARGET.layout.token_start(k) for k in range(K + 1)]
 DOUBLE = replace(TARGET, dtype="float64")
 DRAFTS = {
     "shallow": DRAFT,
@@ -126,19 +127,19 @@ def test_behind_the_first_rejection_both_caches_hold_what_the_canvas_says(first:
     target, seen = replace(DOUBLE, engine=engine), {}
 
     class Watched(Speculation):
-        def _pass(self, model: Any, rows: list[int], *, first: int, last: int) -> dict[int, Tensor]:
+        def _pass(self, model: Any, rows: list[int], *, first: int, last: int) -> dict[int, Pass]:
             out = super()._pass(model, rows, first=first, last=last)
-            for k, logits in out.items():
-                seen[model is self.seam, k] = logits
+            for k, said in out.items():
+                seen[model is self.seam, k] = said.logits
             return out
 
     made = _with(Watched, target, batch([1, 3], 5), Falls(draft=DRAFT, gamma=3, at=(first,)))
     for role, model in ((True, target), (False, replace(DRAFT, dtype="float64", engine=engine))):
         loop = _painted(model, made.arrays["tokens"], batch([1, 3], 5))
-        fresh = loop.guided(loop.canvas.inputs_of(0, K - 1), first=0, last=K - 1).split([p * p for p in SIDES], 1)
+        fresh = loop.guided(loop.canvas.inputs_of(0, K - 1), first=0, last=K - 1).split(TARGET.layout.lengths())
         for k in range(K):
             if (role, k) in seen:
-                assert (seen[role, k] - fresh[k]).abs().max() < 1e-10, (role, k)
+                assert (seen[role, k] - fresh[k].logits).abs().max() < 1e-10, (role, k)
 
 
 @torch.no_grad()
@@ -148,7 +149,7 @@ def _painted(config: Var, tokens: Tensor, of: Batch) -> Any:
     loop = built(config).start(torch.tensor(of.conditions), of.seeds)
     for k in range(K):
         part = tokens[:, OFFSETS[k] : OFFSETS[k + 1]]
-        loop.paint(k, part, loop.codes(part))
+        loop.paint(k, part, loop.codebook[part])
     return loop
 
 

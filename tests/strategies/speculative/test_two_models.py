@@ -8,25 +8,24 @@ import torch
 from torch import Tensor
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale.scales import offsets
-from sdaccel.generators.nextscale.seam import ScaleSeam
+from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
 from sdaccel.strategies.base import Done
+from sdaccel.strategies.speculative.coupled import Coupled
 from sdaccel.strategies.two_models import TwoModels
 from tests.strategies.speculative.pairs import DRAFT, SIDES, TARGET, built
 
-OFFSETS = offsets(SIDES)
 ENGINES = ["eager", "fast"]
 LABELS, SEEDS = torch.tensor([1, 3, 0]), torch.tensor([7, 8, 9])
 
 
-def guided(seam: ScaleSeam, first: int, last: int, **options: Any) -> Tensor:
+def guided(seam: ScaleSeam, first: int, last: int, **options: Any) -> Pass:
     return seam.guided(seam.canvas.inputs_of(first, last), first=first, last=last, **options)
 
 
 def by_hand(seam: ScaleSeam, first: int, last: int, rows: list[int] | None = None) -> None:
     """Scales one by one through the primitives."""
     for k in range(first, last + 1):
-        tokens, codes = seam.draw(guided(seam, k, k, rows=rows), k, rows=rows)
+        tokens, codes = seam.draw(guided(seam, k, k, rows=rows), k)
         seam.paint(k, tokens, codes, rows=rows)
 
 
@@ -60,6 +59,12 @@ def test_the_published_way_to_run_can_be_driven_too_but_not_some_rows_alone() ->
     assert torch.equal(finished(driven), finished(own))
 
 
+def test_speculation_beside_rows_that_cannot_part_is_bad_input() -> None:
+    Coupled(draft=DRAFT).fits(TARGET, [1])
+    with pytest.raises(BadInput, match=r"part ways, and generator.engine=autocast .* set generator.engine=eager or fast"):
+        Coupled(draft=DRAFT).fits(replace(TARGET, engine="autocast", dtype="bfloat16"), [1])
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("first", range(len(SIDES)))
 @torch.no_grad()
@@ -67,8 +72,8 @@ def test_one_pass_over_scales_gives_the_logits_of_one_pass_each(engine: str, fir
     loop = built(replace(TARGET, engine=engine, dtype="float64")).start(LABELS, SEEDS)
     by_hand(loop, 0, len(SIDES) - 1)
     last = len(SIDES) - 1
-    each = torch.cat([guided(loop, k, k) for k in range(first, last + 1)], 1)
-    together = guided(loop, first, last)
+    each = torch.cat([guided(loop, k, k).logits for k in range(first, last + 1)], 1)
+    together = guided(loop, first, last).logits
     assert (together - each).abs().max() < 1e-11
 
 
@@ -96,7 +101,7 @@ def test_without_naming_rows_a_pass_overwrites_those_that_ran_ahead() -> None:
     by_hand(plain, 0, 3)
     by_hand(ragged, 0, 3, rows=None)
     first = finished(plain)[:1, :1]
-    ragged.paint(0, (first + 1) % 32, plain.codes(first) * 2, rows=[0])
+    ragged.paint(0, (first + 1) % 32, plain.codebook[first] * 2, rows=[0])
     guided(ragged, 1, 1)
     kv = [loop.run.kv for loop in (plain, ragged)]  # type: ignore[attr-defined]
     assert not torch.equal(kv[0].keys[:, 0], kv[1].keys[:, 0])
@@ -107,9 +112,10 @@ def test_without_naming_rows_a_pass_overwrites_those_that_ran_ahead() -> None:
 def test_a_bias_of_the_callers_decides_who_sees_whom() -> None:
     loop = built(replace(TARGET, dtype="float64")).start(LABELS, SEEDS)
     by_hand(loop, 0, 3)
-    causal = guided(loop, 0, 2)
-    seen = torch.arange(OFFSETS[3]).unsqueeze(0) <= torch.arange(OFFSETS[3]).unsqueeze(1)
-    token_by_token = guided(loop, 0, 2, bias=torch.zeros(seen.shape).masked_fill(~seen, -torch.inf))
+    causal = guided(loop, 0, 2).logits
+    rows = torch.arange(TARGET.layout.row_start(3))
+    seen = rows.unsqueeze(0) <= rows.unsqueeze(1)
+    token_by_token = guided(loop, 0, 2, bias=torch.zeros(seen.shape).masked_fill(~seen, -torch.inf)).logits
     assert torch.allclose(causal[:, 0], token_by_token[:, 0])
     assert not torch.allclose(causal[:, 1], token_by_token[:, 1])
 

@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.nextscale import scales, tokens
+from sdaccel.generators.nextscale import tokens
 from sdaccel.generators.nextscale.canvas import Canvas, PhiBank, as_map, as_tokens
 from sdaccel.generators.nextscale.kv import KVCache
+from sdaccel.generators.nextscale.layout import Layout, check_patch_nums, nearest_phi
+from sdaccel.generators.var.model import PATCH_NUMS as OFFICIAL
 
 PATCH_NUMS = (1, 2, 3, 5)
+LAYOUT = Layout(PATCH_NUMS)
 
 
 def logits(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -22,7 +25,7 @@ def make_canvas(rows: int = 2) -> Canvas:
     generator = torch.Generator().manual_seed(0)
     for p in phi.parameters():
         p.data.normal_(0, 0.2, generator=generator)
-    return Canvas(phi=phi, patch_nums=PATCH_NUMS, empty=torch.zeros(rows, 4, 5, 5))
+    return Canvas(phi=phi, layout=LAYOUT, empty=torch.zeros(rows, 4, 5, 5))
 
 
 def codes(side: int, rows: int = 2) -> torch.Tensor:
@@ -30,22 +33,43 @@ def codes(side: int, rows: int = 2) -> torch.Tensor:
 
 
 def test_official_layouts_have_the_published_lengths() -> None:
-    assert scales.offsets(scales.PATCH_NUMS[256]) == [0, 1, 5, 14, 30, 55, 91, 155, 255, 424, 680]
-    assert scales.offsets(scales.PATCH_NUMS[512])[-1] == 2240
+    starts = [Layout(OFFICIAL[256]).token_start(k) for k in range(11)]
+    assert starts == [0, 1, 5, 14, 30, 55, 91, 155, 255, 424, 680]
+    assert Layout(OFFICIAL[512]).token_start(10) == 2240
 
 
-def test_a_query_sees_its_own_scale_and_all_before_and_nothing_after() -> None:
-    seen, offsets = scales.visible(PATCH_NUMS), scales.offsets(PATCH_NUMS)
-    for k in range(len(PATCH_NUMS)):
-        rows = seen[offsets[k] : offsets[k + 1]]
-        assert rows[:, : offsets[k + 1]].all()
-        assert not rows[:, offsets[k + 1] :].any()
-    assert torch.equal(scales.block_causal_bias(PATCH_NUMS) == 0, seen)
+@pytest.mark.parametrize("prefix", [1, 7])
+def test_rows_are_tokens_but_for_the_prefix_of_which_the_last_row_alone_makes_the_first_token(prefix: int) -> None:
+    layout = Layout(PATCH_NUMS, prefix=prefix)
+    for k in range(layout.scales):
+        assert layout.rows(k) == (LAYOUT.tokens(k) if k else prefix) == layout.row_start(k + 1) - layout.row_start(k)
+        assert layout.tokens(k) == LAYOUT.tokens(k) == layout.token_start(k + 1) - layout.token_start(k)
+    h = torch.arange(layout.row_start(3)).view(1, -1, 1)
+    assert layout.token_rows(h, first=0).flatten().tolist() == list(range(prefix - 1, layout.row_start(3)))
+    assert layout.token_rows(h, first=1) is h
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, Layout(PATCH_NUMS, prefix=7)], ids=["one row", "prefix"])
+def test_a_query_sees_its_own_scale_and_all_before_and_nothing_after(layout: Layout) -> None:
+    seen = layout.visible()
+    for k in range(layout.scales):
+        start, end = layout.row_start(k), layout.row_start(k + 1)
+        assert seen[start:end, :end].all()
+        assert not seen[start:end, end:].any()
+    assert torch.equal(layout.block_causal_bias() == 0, seen)
+
+
+def test_phi_is_spread_as_in_the_published_tables_or_as_given() -> None:
+    assert LAYOUT.phi == nearest_phi(4)
+    assert nearest_phi(10) == (0, 0, 1, 1, 1, 2, 2, 3, 3, 3)
+    assert nearest_phi(14) == (0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3)
+    with pytest.raises(ValueError, match="3 phi for 4 scales"):
+        Layout(PATCH_NUMS, phi=(0, 1, None))
 
 
 def test_phi_of_one_scale_is_bad_input_because_its_position_divides_by_zero() -> None:
     with pytest.raises(BadInput, match="at least two scales"):
-        scales.phi_indices(1)
+        Layout((1,))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +77,7 @@ def test_phi_of_one_scale_is_bad_input_because_its_position_divides_by_zero() ->
 )
 def test_impossible_scale_lists_are_bad_input(patch_nums: tuple[int, ...], image_size: int) -> None:
     with pytest.raises(BadInput):
-        scales.check_patch_nums(patch_nums, image_size=image_size)
+        check_patch_nums(patch_nums, image_size=image_size)
 
 
 def test_maps_and_tokens_are_each_others_inverse() -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.generators.nextscale.canvas import Canvas, PhiBank, as_tokens, shrink, wide
-from sdaccel.generators.nextscale.scales import lengths
-from sdaccel.generators.var.autoencoder import MULT, Decoder, Encoder
+from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.nextscale.tokenizer.autoencoder import MULT, Decoder, Encoder
 
 
 class Quantizer(nn.Module):
@@ -30,7 +30,7 @@ class Quantizer(nn.Module):
 
 
 class VQVAE(nn.Module):
-    """Autoencoder, quantiser and canvas in one; every method takes the scales, so one file serves 256 and 512 px."""
+    """Autoencoder, quantiser and canvas in one; every method takes the layout, so one file serves 256 and 512 px."""
 
     def __init__(
         self, *, ch: int = 160, vocab: int = 4096, Cvae: int = 32, scales: int = 10, mult: Sequence[int] = MULT
@@ -47,19 +47,19 @@ class VQVAE(nn.Module):
         """The values of all buffers."""
         return {"quantize.ema_vocab_hit_SV": torch.zeros(self.quantize.get_buffer("ema_vocab_hit_SV").shape)}
 
-    def canvas(self, patch_nums: Sequence[int], *, rows: int) -> Canvas:
+    def canvas(self, layout: Layout, *, rows: int) -> Canvas:
         """An empty canvas."""
-        side, weight = patch_nums[-1], self.quantize.embedding.weight
-        return Canvas(phi=self.quantize.quant_resi, patch_nums=patch_nums, empty=weight.new_zeros(rows, self.Cvae, side, side))
+        empty = self.quantize.embedding.weight.new_zeros(rows, self.Cvae, layout.side, layout.side)
+        return Canvas(phi=self.quantize.quant_resi, layout=layout, empty=empty)
 
     def encode(self, images: Tensor) -> Tensor:
         """f of images in [-1, 1]."""
         return wide(self.quant_conv(self.encoder(images.to(self.quant_conv.weight.dtype))))
 
-    def tokenize(self, f: Tensor, patch_nums: Sequence[int]) -> tuple[Tensor, Canvas]:
+    def tokenize(self, f: Tensor, layout: Layout) -> tuple[Tensor, Canvas]:
         """idx and the canvas they paint: each scale takes the nearest codes of what is still missing."""
-        canvas, found, rest = self.canvas(patch_nums, rows=len(f)), [], f
-        for side in patch_nums:
+        canvas, found, rest = self.canvas(layout, rows=len(f)), [], f
+        for side in layout.patch_nums:
             idx = self.quantize.nearest(as_tokens(shrink(rest, side)))
             contribution = canvas.contribution(self.quantize.embedding(idx))
             rest = rest - contribution
@@ -67,10 +67,10 @@ class VQVAE(nn.Module):
             found.append(idx)
         return torch.cat(found, 1), canvas
 
-    def paint(self, idx: Tensor, patch_nums: Sequence[int]) -> tuple[Canvas, Tensor]:
+    def paint(self, idx: Tensor, layout: Layout) -> tuple[Canvas, Tensor]:
         """The canvas of idx, and the transformer's inputs for scales 1 .. K-1, (B, L - 1, Cvae)."""
-        canvas = self.canvas(patch_nums, rows=len(idx))
-        for part in idx.split(lengths(patch_nums), 1):
+        canvas = self.canvas(layout, rows=len(idx))
+        for part in idx.split(layout.lengths(), 1):
             canvas.add(self.quantize.embedding(part))
         return canvas, inputs(canvas)
 
@@ -82,5 +82,5 @@ class VQVAE(nn.Module):
 
 def inputs(canvas: Canvas) -> Tensor:
     """What the transformer saw before every scale but the first, of a painted canvas, (B, L - 1, Cvae)."""
-    before = zip(canvas.states[1:-1], canvas.patch_nums[1:], strict=True)
+    before = zip(canvas.states[1:-1], canvas.layout.patch_nums[1:], strict=True)
     return torch.cat([as_tokens(shrink(f_hat, side)) for f_hat, side in before], 1)
