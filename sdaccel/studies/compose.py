@@ -22,8 +22,9 @@ from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.strategies.base import check_declared
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
-from sdaccel.studies import checks, quality, schema
-from sdaccel.studies.arms import Arm, expand, renamed
+from sdaccel.studies import schema
+from sdaccel.studies.arms import Arm, expand, plain, renamed
+from sdaccel.studies.checks.base import Check, Scope, parse, validate
 from sdaccel.studies.data import conditions_of
 from sdaccel.studies.schema import Study
 
@@ -39,6 +40,7 @@ class Plan:
     metrics: Any
     """The suite, instantiated."""
     conditions: list[Condition]
+    checks: list[Check]
     overrides: list[str]
     """The command, for the record."""
 
@@ -65,12 +67,10 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     _check_keep(cfg.study.keep, arms)
     _check_pairs(cfg, arms)
     metrics.check(conditions)
-    specs: Any = OmegaConf.to_container(cfg.study.checks)
-    own = [spec for spec in specs if not quality.is_rule(spec)]
-    checks.validate(own, arms, others=list(quality.OPTIONS), aims=quality.aims(specs))
-    quality.validate(specs, arms, metrics=metrics.names(conditions), baseline=cfg.study.baseline)
+    checks = [parse(spec) for spec in plain(cfg.study.checks)]
+    validate(checks, Scope(arms, metrics.names(conditions), cfg.study.baseline))
     _check_run(cfg)
-    return Plan(cfg, arms, metrics, conditions, list(overrides))
+    return Plan(cfg, arms, metrics, conditions, checks, list(overrides))
 
 
 def choices(overrides: Sequence[str], *, conf: Path) -> dict[str, list[str]]:

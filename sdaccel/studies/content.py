@@ -12,9 +12,10 @@ from sdaccel.records.names import random_weights
 from sdaccel.registry import name_at
 from sdaccel.samples import canonical, digest
 from sdaccel.studies.arms import Arm, Price, plain
-from sdaccel.studies.checks import Result, Verdict, failures
+from sdaccel.studies.checks.base import Verdict, failures
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.diagnostics import diagnostics
+from sdaccel.studies.results import Result
 
 NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy", "metrics", "experimental")
 """Top-level options that do not decide a study's content, or that its arms hold in resolved form."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sdaccel.metrics.aggregate import digits
-from sdaccel.studies.checks import Result
+from sdaccel.studies.results import Result
 
 PREFIX = "diagnostics."
 

@@ -30,13 +30,13 @@ from sdaccel.records import read, store
 from sdaccel.records.view import Record
 from sdaccel.samples import Samples
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
-from sdaccel.studies import checks, content, quality
-from sdaccel.studies.arms import Arm, plain, prices
-from sdaccel.studies.checks import Result
+from sdaccel.studies import content
+from sdaccel.studies.arms import Arm, prices
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.held import Held
 from sdaccel.studies.models import Models
 from sdaccel.studies.provenance import code_fingerprint, numerics, provenance
+from sdaccel.studies.results import Result
 
 
 def device_of(cfg: Any) -> torch.device:
@@ -66,8 +66,7 @@ def run(plan: Plan, *, console: Console) -> Record | None:
     if results is None:
         return None
     results = _measure(plan, results, console)
-    specs = plain(plan.cfg.study.checks)
-    verdicts = checks.judge([spec for spec in specs if not quality.is_rule(spec)], results) + quality.judge(specs, results)
+    verdicts = [verdict for check in plan.checks for verdict in check.judge(results)]
     timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
     each, path = content.of_samples(results), run_folder(plan) / "record.json"
     made = store.sealed(

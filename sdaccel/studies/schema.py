@@ -67,7 +67,7 @@ class Study:
     vary: dict[str, list[Any]] = field(default_factory=dict)
     """Option -> values: every arm runs at every point unless it sets the option itself."""
     checks: list[Any] = field(default_factory=list)
-    """`{check: [arms]}`; see sdaccel.studies.checks and sdaccel.studies.quality."""
+    """`{check: [arms]}`; see sdaccel.studies.checks."""
     controls: dict[str, Any] = field(default_factory=dict)
     """Name -> an arm with a `mutant`, the arm it stands `for`, and the check it `fails`: the study fails if it does not."""
     baseline: str = "baseline"

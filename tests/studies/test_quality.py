@@ -8,9 +8,9 @@ import pytest
 from sdaccel.metrics.aggregate import Aggregate, Scores
 from sdaccel.samples import Samples
 from sdaccel.strategies.plain import Dense
-from sdaccel.studies import quality
 from sdaccel.studies.arms import Arm
-from sdaccel.studies.checks import Result, Verdict, failures
+from sdaccel.studies.checks.base import Verdict, failures, parse
+from sdaccel.studies.results import Result
 from tests.studies.frame import run_argv
 
 
@@ -24,7 +24,7 @@ def value(estimate: float | None, low: float | None = None, high: float | None =
 
 
 def verdict(spec: dict[str, Any], *results: Result) -> Verdict:
-    (found,) = quality.judge([spec], results)
+    (found,) = parse(spec).judge(results)
     return found
 
 
@@ -75,8 +75,8 @@ def test_monotone_knows_which_way_is_worse(metric: str, values: list[float], pas
 
 def test_bounds_look_at_every_arm_of_a_template() -> None:
     arms = [result("a", point={"cfg": i}, m=value(i)) for i in range(3)]
-    assert [v.passed for v in quality.judge([{"at_least": ["a"], "metric": "m", "bound": 1}], arms)] == [False, True, True]
-    assert [v.passed for v in quality.judge([{"at_most": ["a"], "metric": "m", "bound": 1}], arms)] == [True, True, False]
+    assert [v.passed for v in parse({"at_least": ["a"], "metric": "m", "bound": 1}).judge(arms)] == [False, True, True]
+    assert [v.passed for v in parse({"at_most": ["a"], "metric": "m", "bound": 1}).judge(arms)] == [True, True, False]
 
 
 def test_too_few_samples_leave_a_check_open_which_is_no_failure() -> None:

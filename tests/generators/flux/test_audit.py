@@ -19,8 +19,9 @@ from sdaccel.strategies.forecast.anchors import AnchorRing
 from sdaccel.strategies.forecast.audit import Audited
 from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Newton, Taylor
 from sdaccel.strategies.plain import Dense, Original
-from sdaccel.studies import checks
 from sdaccel.studies.arms import Arm
+from sdaccel.studies.checks.base import CHECKS, Verdict, parse
+from sdaccel.studies.results import Result
 from tests.generators.flux.tiny import FORECASTS, MODES, PROMPTS, batch, generate, hooks, same
 
 STRATEGY = HiCache(interval=1, max_order=2)
@@ -34,21 +35,23 @@ TRIPS = {
 """The two bugs of operators that remember are tried in tests/strategies/column_sparse."""
 
 
-def result(made: Generation, folder: Path) -> checks.Result:
+def result(made: Generation, folder: Path, template: str) -> Result:
     """A generation as the checks get it: from disk."""
-    samples = Samples(folder)
+    samples = Samples(folder / template)
     for row in range(len(made.images)):
         pixels = (made.images[row].permute(1, 2, 0) * 255).byte().numpy()
         arrays = {name: array[row].numpy() for name, array in made.arrays.items()}
         samples.write(row, condition=PROMPTS[row], image=pixels, kinds=made.kinds, arrays=arrays)
-    arm = Arm(template="t", point={}, generator=None, backend=Dense(), strategy=STRATEGY, config={})
-    return checks.Result(arm, samples, len(made.images))
+    arm = Arm(template=template, point={}, generator=None, backend=Dense(), strategy=STRATEGY, config={}, observers=("audit",))
+    return Result(arm, samples, len(made.images))
 
 
-def measured(check: str, made: Generation, reference: Generation, folder: Path) -> checks.Measured:
-    if check in checks.BINARY:
-        return checks.BINARY[check](result(made, folder / "made"), result(reference, folder / "reference"))
-    return checks.UNARY[check](result(made, folder / "made"))
+def judged(check: str, made: Generation, reference: Generation, folder: Path) -> Verdict:
+    """What a check says of a generation, where it compares beside another one."""
+    results = [result(reference, folder, "reference"), result(made, folder, "made")]
+    spec = parse({check: ["reference", "made"] if CHECKS[check].compares else ["made"]})
+    (verdict,) = spec.judge(results)
+    return verdict
 
 
 def second_image(runtime: FluxRuntime, strategy: Any, honest: Forecast) -> Generation:
@@ -77,8 +80,8 @@ def test_honest_strategies_keep_their_features_and_forecast_as_published(
     strategy = FORECASTS[mode](interval=interval, max_order=max_order, first_enhance=first_enhance)
     made = second_image(either, strategy, strategy)
     for name in ("anchors_written", "forecast_published"):
-        m = measured(name, made, made, tmp_path / name)
-        assert m.value <= m.bound, f"{name}: {m.where}"
+        m = judged(name, made, made, tmp_path / name)
+        assert m.passed, f"{name}: {m.where}"
 
 
 @pytest.mark.parametrize("interval", [1, 3])
@@ -87,8 +90,8 @@ def test_the_other_printed_modes_forecast_as_printed(mode: str, interval: int, r
     strategy = MODES[mode](interval=interval)
     made = generate(runtime, Audited(strategy, honest=strategy))
     for name in ("anchors_written", "forecast_published"):
-        m = measured(name, made, made, tmp_path / name)
-        assert m.value <= m.bound, f"{name}: {m.where}"
+        m = judged(name, made, made, tmp_path / name)
+        assert m.passed, f"{name}: {m.where}"
 
 
 @pytest.mark.parametrize("option", [{"granularity": "block"}, {"clock": "time"}])
@@ -129,7 +132,7 @@ class Rounded(Taylor):
 def test_the_audit_sees_anchors_of_lower_precision(runtime: FluxRuntime, tmp_path: Path) -> None:
     made = generate(runtime, Audited(Rounded(interval=1), honest=Taylor(interval=1)))
     assert same(made, generate(runtime, Original())), "at interval=1 the image cannot show it"
-    assert measured("anchors_written", made, made, tmp_path).value > 0
+    assert judged("anchors_written", made, made, tmp_path).passed is False
 
 
 def test_a_strategy_without_a_published_formula_is_one_line(runtime: FluxRuntime) -> None:
@@ -150,8 +153,8 @@ def test_a_planted_bug_trips_its_check_and_honesty_does_not(mutant: str, either:
     for planted, trips in [(honest, False), (MUTANTS[mutant].plant(either, STRATEGY), True)]:
         with planted as strategy:
             made = second_image(either, strategy, STRATEGY)
-        m = measured(TRIPS[mutant], made, reference, tmp_path / str(trips))
-        assert (m.value > m.bound) is trips, m.where
+        m = judged(TRIPS[mutant], made, reference, tmp_path / str(trips))
+        assert (m.passed is False) is trips, m.where
 
 
 @pytest.mark.parametrize("mutant", ["sign_flip", "aliased_anchor", "stale_anchor"])
