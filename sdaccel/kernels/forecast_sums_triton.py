@@ -41,10 +41,10 @@ def forecast_sums_triton(anchors: Tensor, weights: Tensor, gates: Tensor | None 
             weights[start : start + STEPS].float().contiguous(),
             here if gates is None else gates[start : start + STEPS].contiguous(),
             here,
-            features,
             rows,
             tokens,
             channels,
+            FEATURES=features,
             ANCHORS=len(anchors),
             STEPS=len(here),
             TOKENS=TOKENS,
@@ -55,16 +55,16 @@ def forecast_sums_triton(anchors: Tensor, weights: Tensor, gates: Tensor | None 
     return total
 
 
-@triton.jit(do_not_specialize=["features", "rows", "tokens"])  # a number that is 1 would come without a type
+@triton.jit(do_not_specialize=["rows", "tokens"])  # a number that is 1 would come without a type
 def _sums(  # type: ignore[no-untyped-def]  # pointers and numbers of the kernel language
     anchors,  # (J, F, B, L, D)
     weights,  # (S, F, J, B)
     gates,  # (S, F, B, D)
     total,  # (S, B, L, D)
-    features,
     rows,
     tokens,
     channels,
+    FEATURES: tl.constexpr,  # no interpreter with NumPy 2.5 counts to a number that comes at run time
     ANCHORS: tl.constexpr,
     STEPS: tl.constexpr,
     TOKENS: tl.constexpr,
@@ -79,16 +79,16 @@ def _sums(  # type: ignore[no-untyped-def]  # pointers and numbers of the kernel
     sums = ()
     for _ in tl.static_range(STEPS * TOKENS):
         sums = sums + (tl.zeros((CHANNELS,), tl.float32),)  # noqa: RUF005  # the kernel language knows no unpacking
-    for f in range(features):
+    for f in range(FEATURES):
         read = ()
         for j in tl.static_range(ANCHORS):
             for t in tl.static_range(TOKENS):
-                at = anchors + (j * features + f) * size + t * channels + place
+                at = anchors + (j * FEATURES + f) * size + t * channels + place
                 limit = tl.where(token + t < tokens, channels, 0)  # a mask of `&` is no mask to some interpreters
                 read = read + (tl.load(at, mask=channel < limit, other=0.0).to(tl.float32),)  # noqa: RUF005
         new = ()
         for s in tl.static_range(STEPS):
-            of = s * features + f
+            of = s * FEATURES + f
             if GATED:
                 gate = tl.load(gates + (of * rows + row) * channels + channel, mask=channel < channels, other=0.0).to(
                     tl.float32
