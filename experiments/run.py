@@ -1,9 +1,8 @@
 """Run a study: `python experiments/run.py +exp=interval1_equivalence`. Exit 0: checks hold, 1: one fails, 2: bad input."""
 
 import sys
-from pathlib import Path
 
 from sdaccel.cli.run import main
 
 if __name__ == "__main__":
-    sys.exit(main(Path(__file__).resolve().parent.parent / "conf"))
+    sys.exit(main())

@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from rich.console import Console
 
+from sdaccel.cli import CONF
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
 from sdaccel.studies import compose
@@ -30,7 +31,7 @@ HELP = {"-h", "--help"}
 HYDRAS_OWN = {"--cfg", "-c"}
 
 
-def main(conf: Path) -> int:
+def main(conf: Path = CONF) -> int:
     """0: every check holds, or is open for lack of samples. 1: one fails. 2: bad input, nothing was built."""
     flags = [arg for arg in sys.argv[1:] if arg.startswith("-")]
     overrides = [arg for arg in sys.argv[1:] if not arg.startswith("-")]

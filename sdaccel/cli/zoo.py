@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import MISSING
 from omegaconf.errors import OmegaConfBaseException
 
+from sdaccel.cli import CONF
 from sdaccel.errors import BadInput
 from sdaccel.predict.writer import to_uint8
 from sdaccel.shipped import FOLDER, restore, ship
@@ -42,7 +43,7 @@ class Zoo:
     """False: only draw the sheet of the weights that ship."""
 
 
-def main(conf: Path) -> int:
+def main(conf: Path = CONF) -> int:
     """0: trained and measured; 2: bad input."""
     ConfigStore.instance().store(name="zoo_schema", node=Zoo)
     ConfigStore.instance().store(group="schema/model", name="base", node=Model)
