@@ -11,10 +11,9 @@ from sdaccel.records.view import Record
 from sdaccel.reporting import sdvar_bounds as bounds
 from sdaccel.reporting.cells import Range, ranged, spanned
 from sdaccel.reporting.entry_sweep import handed_over
+from sdaccel.strategies.speculative.masks import CORRECT
 
 HOLDS, REFUTED, OPEN = "holds", "refuted", "open"
-CORRECT = 3
-"""The mask that the model was trained with."""
 INFINITE = float("inf")
 
 

@@ -14,7 +14,7 @@ from sdaccel.generators.var.sampler import VarModel
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.distributions import probabilities, total_variation
 from sdaccel.strategies.speculative.gammas import Fixed
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 from tests.conformance.cases import Case, Line
 from tests.conformance.compare import compare, missing
 from tests.conformance.var_cases import TOLERANCES, build, sampling_of
@@ -93,9 +93,9 @@ def _stage(case: Case, stage: int, target: VAR, draft: VAR, vae: VQVAE) -> list[
     return lines
 
 
-def _stands(drafted: Drafted, judged: list[Drafted]) -> Verdict:
+def _stands(drafted: Drafted, judged: list[Drafted]) -> Acceptance:
     judged.append(drafted)
-    return Verdict(torch.ones(len(drafted.tokens), dtype=torch.bool), lambda: drafted.own)
+    return Acceptance(torch.ones(len(drafted.tokens), dtype=torch.bool), lambda: drafted.own)
 
 
 def _metrics(name: str, drafted: Drafted, said: dict[str, Any]) -> list[Line]:

@@ -16,7 +16,7 @@ from sdaccel.generators.nextscale.seam import ScaleSeam
 from sdaccel.strategies.base import Declares, Excludes
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.gammas import COSTS, POLICIES
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 from sdaccel.strategies.speculative.ledger import STATS
 from sdaccel.strategies.two_models import Model, TwoModels
 
@@ -62,7 +62,7 @@ class Speculative(TwoModels):
         """The target reads every scale once at least."""
         return ["full"] * steps
 
-    def judge(self, drafted: Drafted) -> Verdict:
+    def judge(self, drafted: Drafted) -> Acceptance:
         """The rule, given that every scale before this one stood."""
         raise NotImplementedError
 
@@ -87,8 +87,8 @@ class ByShare(Speculative):
         """(B, l) bool, token by token."""
         raise NotImplementedError
 
-    def judge(self, drafted: Drafted) -> Verdict:
-        return Verdict(self.passes(drafted).double().mean(-1) >= self.threshold, lambda: drafted.own)
+    def judge(self, drafted: Drafted) -> Acceptance:
+        return Acceptance(self.passes(drafted).double().mean(-1) >= self.threshold, lambda: drafted.own)
 
 
 def check_share(name: str, value: float) -> None:

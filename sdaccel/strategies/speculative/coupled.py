@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from sdaccel.strategies.base import Declares, strategy
 from sdaccel.strategies.speculative.base import EXACT, Speculative
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 
 
 @strategy(name="speculative_coupled")
@@ -19,5 +19,5 @@ class Coupled(Speculative):
 
     declares: ClassVar[Declares] = EXACT
 
-    def judge(self, drafted: Drafted) -> Verdict:
-        return Verdict((drafted.tokens == drafted.own[0]).all(-1), lambda: drafted.own)
+    def judge(self, drafted: Drafted) -> Acceptance:
+        return Acceptance((drafted.tokens == drafted.own[0]).all(-1), lambda: drafted.own)

@@ -20,7 +20,7 @@ from torch import Tensor
 from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
 from sdaccel.strategies.base import Untold
 from sdaccel.strategies.speculative.gammas import Gamma
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 from sdaccel.strategies.speculative.ledger import Ledger
 
 
@@ -32,7 +32,7 @@ class Speculation(Untold):
         seam: ScaleSeam,
         draft: ScaleSeam,
         *,
-        judge: Callable[[Drafted], Verdict],
+        judge: Callable[[Drafted], Acceptance],
         gammas: Sequence[Gamma],
         distances: bool,
     ) -> None:

@@ -10,7 +10,7 @@ from sdaccel.errors import BadInput
 from sdaccel.strategies.base import strategy
 from sdaccel.strategies.speculative.base import Speculative
 from sdaccel.strategies.speculative.distributions import kl
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 
 ROUNDING = 1e-6
 """Nats by which two computations of one distribution may differ."""
@@ -29,5 +29,5 @@ class Divergence(Speculative):
         if not (math.isfinite(self.max_kl) and self.max_kl >= 0):
             raise BadInput(f"strategy.max_kl={self.max_kl} must be a finite number of nats >= 0.")
 
-    def judge(self, drafted: Drafted) -> Verdict:
-        return Verdict(kl(drafted.target, drafted.draft).mean(-1) <= self.max_kl + ROUNDING, lambda: drafted.own)
+    def judge(self, drafted: Drafted) -> Acceptance:
+        return Acceptance(kl(drafted.target, drafted.draft).mean(-1) <= self.max_kl + ROUNDING, lambda: drafted.own)

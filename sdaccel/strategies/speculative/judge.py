@@ -39,7 +39,7 @@ class Drafted:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Acceptance:
     """Of every row: whether the draft stands as it is, and what to paint where it does not."""
 
     stood: Tensor

@@ -19,16 +19,16 @@ from sdaccel.strategies.base import Equipped
 from sdaccel.strategies.controls import mutant
 from sdaccel.strategies.speculative.base import Speculative
 from sdaccel.strategies.speculative.decode import Speculation
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 
 planted = partial(mutant, of=Speculative, needs="a speculative strategy")
 
 
-def _judging(strategy: Equipped, judge: Callable[[Speculative, Drafted], Verdict]) -> Equipped:
+def _judging(strategy: Equipped, judge: Callable[[Speculative, Drafted], Acceptance]) -> Equipped:
     """The strategy with another verdict."""
 
     class Judging(type(strategy.strategy)):  # type: ignore[misc]
-        def judge(self, drafted: Drafted) -> Verdict:
+        def judge(self, drafted: Drafted) -> Acceptance:
             return judge(super(), drafted)  # type: ignore[arg-type]
 
     return _remade(Judging, strategy)
@@ -56,7 +56,7 @@ def _remade(kind: Callable[..., Speculative], strategy: Equipped) -> Equipped:
 def one_for_all(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
     """A scale stands for every image if it stands for half of them: acceptance is a mean over the batch."""
 
-    def judge(honest: Speculative, drafted: Drafted) -> Verdict:
+    def judge(honest: Speculative, drafted: Drafted) -> Acceptance:
         verdict = honest.judge(drafted)
         same = (drafted.tokens == drafted.own[0]).double().mean()  # over images and tokens, as SDVAR takes it
         return replace(verdict, stood=torch.full_like(verdict.stood, bool(same >= 0.5)))
@@ -129,7 +129,7 @@ def never_taken_back(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
 def unverified(runtime: Any, strategy: Equipped) -> Iterator[Equipped]:
     """Every scale stands: the pass that verifies is made and not heeded."""
 
-    def judge(honest: Speculative, drafted: Drafted) -> Verdict:
+    def judge(honest: Speculative, drafted: Drafted) -> Acceptance:
         verdict = honest.judge(drafted)
         return replace(verdict, stood=torch.ones_like(verdict.stood))
 

@@ -10,7 +10,7 @@ import torch
 
 from sdaccel.strategies.base import Declares, strategy
 from sdaccel.strategies.speculative.base import EXACT, Speculative
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 
 
 @strategy(name="speculative_profile")
@@ -24,5 +24,5 @@ class Profile(Speculative):
 
     declares: ClassVar[Declares] = EXACT
 
-    def judge(self, drafted: Drafted) -> Verdict:
-        return Verdict(torch.zeros(len(drafted.tokens), dtype=torch.bool, device=drafted.tokens.device), lambda: drafted.own)
+    def judge(self, drafted: Drafted) -> Acceptance:
+        return Acceptance(torch.zeros(len(drafted.tokens), dtype=torch.bool, device=drafted.tokens.device), lambda: drafted.own)

@@ -16,7 +16,7 @@ from sdaccel.noise import Stream, exponential, uniform
 from sdaccel.strategies.base import Declares, strategy
 from sdaccel.strategies.speculative.base import EXACT, Speculative
 from sdaccel.strategies.speculative.distributions import at, probabilities
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 
 NO_RESIDUAL = 1e-6
 """Below this mass p and q differ by rounding alone: the token stands, for there is nothing to draw another one from."""
@@ -29,7 +29,7 @@ class Rejection(Speculative):
 
     declares: ClassVar[Declares] = EXACT
 
-    def judge(self, drafted: Drafted) -> Verdict:
+    def judge(self, drafted: Drafted) -> Acceptance:
         p, q = (probabilities(logits, drafted.sampling) for logits in (drafted.target, drafted.draft))
         residual = (p - q).clamp_min(0)
         u = uniform(drafted.seeds, Stream.ACCEPT, drafted.tokens.shape[1:], start=drafted.start)
@@ -41,7 +41,7 @@ class Rejection(Speculative):
             tokens = drafted.tokens.where(stood, (residual / noise).argmax(-1))
             return tokens, drafted.codes(tokens)
 
-        return Verdict(stood.all(-1), replace)
+        return Acceptance(stood.all(-1), replace)
 
 
 def stands(u: Tensor, p: Tensor, q: Tensor) -> Tensor:

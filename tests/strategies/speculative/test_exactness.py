@@ -23,7 +23,7 @@ from sdaccel.strategies.speculative.base import Speculative
 from sdaccel.strategies.speculative.coupled import Coupled
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.distributions import probabilities
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 from sdaccel.strategies.speculative.rejection import Rejection
 from sdaccel.strategies.speculative.top1 import Top1
 from tests.strategies.speculative.pairs import DRAFT, TARGET, built, generate
@@ -73,8 +73,8 @@ def p_value(target: Var, strategy: Speculative | None, *, samples: int) -> float
 class Lenient(Rejection):
     """A later scale counts although a token before it was drawn anew."""
 
-    def judge(self, drafted: Drafted) -> Verdict:
-        return Verdict(torch.ones(len(drafted.tokens), dtype=torch.bool), lambda: drafted.own)
+    def judge(self, drafted: Drafted) -> Acceptance:
+        return Acceptance(torch.ones(len(drafted.tokens), dtype=torch.bool), lambda: drafted.own)
 
 
 def test_the_target_alone_has_the_enumerated_distribution() -> None:

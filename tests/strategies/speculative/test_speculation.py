@@ -16,7 +16,7 @@ from sdaccel.strategies.speculative.base import Speculative
 from sdaccel.strategies.speculative.coupled import Coupled
 from sdaccel.strategies.speculative.decode import Speculation
 from sdaccel.strategies.speculative.divergence import Divergence
-from sdaccel.strategies.speculative.judge import Drafted, Verdict
+from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 from sdaccel.strategies.speculative.neighbourhood import Neighbourhood
 from sdaccel.strategies.speculative.rejection import Rejection
 from sdaccel.strategies.speculative.top1 import Top1
@@ -44,10 +44,10 @@ class Falls(Speculative):
     at: tuple[int, ...]
     all_rows: bool = True
 
-    def judge(self, drafted: Drafted) -> Verdict:
+    def judge(self, drafted: Drafted) -> Acceptance:
         scale, rows = OFFSETS.index(drafted.start), range(len(drafted.seeds))
         stood = [(scale if self.all_rows else 10 * int(drafted.seeds[row] - 8) + scale) not in self.at for row in rows]
-        return Verdict(torch.tensor(stood), lambda: drafted.own)
+        return Acceptance(torch.tensor(stood), lambda: drafted.own)
 
 
 def same_tokens(a: Generation, b: Generation) -> bool:
