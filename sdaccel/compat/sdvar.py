@@ -81,7 +81,7 @@ class SDVAR:
     """A target and a draft that share scales and tokenizer."""
 
     def __init__(self, target: Var, draft: Var, *, device: torch.device | str = "cpu") -> None:
-        check_beside("draft", draft, target, [])
+        check_beside("draft", draft, target)
         self.target_model = target.build(torch.device(device))
         self.draft_model = draft.beside(target).build(torch.device(device))
         self.state: SDVARInferenceState | None = None

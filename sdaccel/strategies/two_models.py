@@ -45,7 +45,7 @@ class TwoModels(Alone):
 
     def fits(self, target: Any, conditions: Sequence[Condition]) -> None:
         """Both speak of the same scales in the same tokens."""
-        check_beside("draft", self.draft, target, conditions)
+        check_beside("draft", self.draft, target)
 
     def start(self, seam: ScaleSeam, *, steps: int, models: Mapping[str, Model]) -> DecodingRule:
         """The rule of one generation, with the built models."""
@@ -60,7 +60,7 @@ def macs_of_runs(costs: Mapping[str, Cost], stats: Mapping[str, Any]) -> float:
     return sum(n * macs for name, cost in costs.items() for n, macs in zip(stats[name], cost.macs, strict=True))
 
 
-def check_beside(name: str, model: Any, target: Any, conditions: Sequence[Condition]) -> None:
+def check_beside(name: str, model: Any, target: Any) -> None:
     """Raise BadInput for an option `strategy.NAME` that holds no model, or one that cannot run beside this target."""
     option = f"strategy.{name}"
     if not hasattr(model, "beside"):
@@ -78,7 +78,3 @@ def check_beside(name: str, model: Any, target: Any, conditions: Sequence[Condit
             f"{option}.vae_weights={model.vae_weights} and generator.vae_weights={target.vae_weights} are two tokenizers: "
             "equal tokens would paint different canvases; give both the same file."
         )
-    try:
-        model.check(conditions)
-    except BadInput as error:
-        raise BadInput(f"{option}: {error}") from None

@@ -62,8 +62,7 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(one_line(error)) from error
     conditions = conditions_of(cfg.data, arms)
-    for arm in arms:
-        _check_arm(arm, conditions)
+    _check_arms(arms, conditions)
     _check_keep(cfg.study.keep, arms)
     _check_pairs(cfg, arms)
     metrics.check(conditions)
@@ -133,8 +132,26 @@ def _check_keep(keep: Sequence[str], arms: Sequence[Arm]) -> None:
             raise BadInput(f"study.keep: {generators} keeps no array named {name}; choose from {', '.join(known) or 'none'}.")
 
 
+def _check_arms(arms: Sequence[Arm], conditions: Sequence[Condition]) -> None:
+    """Every part of every arm; models that several arms share are looked at once."""
+    sound: list[Any] = []
+
+    def check(model: Any, option: str = "") -> None:
+        if model not in sound:
+            try:
+                model.check(conditions)
+            except BadInput as error:
+                raise BadInput(f"{option}{error}") from None
+            sound.append(model)
+
+    for arm in arms:
+        check(arm.generator)
+        _check_arm(arm, conditions)
+        for name, model in arm.beside.items():
+            check(model, f"strategy.{name}: ")
+
+
 def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:
-    arm.generator.check(conditions)
     arm.backend.check(arm.generator)
     check_declared(f"arm {arm.name}", arm.strategy, arm.generator)
     arm.strategy.check(arm.generator.steps)

@@ -81,7 +81,7 @@ class CoDe(Alone):
         return {"refiner": self.refiner.beside(target)}
 
     def fits(self, target: Any, conditions: Sequence[Condition]) -> None:
-        check_beside("refiner", self.refiner, target, conditions)
+        check_beside("refiner", self.refiner, target)
         for name, stage in zip(("draft", "refine"), self.stages, strict=True):
             if not 0 <= stage.top_k <= target.vocab:
                 raise BadInput(

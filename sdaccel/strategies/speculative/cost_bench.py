@@ -77,7 +77,8 @@ class SpeculationCosts:
         ):
             target.check([0])
             try:
-                check_beside(name, draft, target, [0])
+                check_beside(name, draft, target)
+                draft.beside(target).check([0])
             except BadInput as error:
                 raise BadInput(str(error).replace("strategy.", "bench.")) from None
             Coupled(draft=draft, gamma=max(self.gammas)).check(target.steps)

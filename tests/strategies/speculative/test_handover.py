@@ -302,6 +302,7 @@ def test_a_study_runs_it_and_prices_both_models(tmp_path: Path) -> None:
         ("strategy.draft.patch_nums=[1,2,4]", "differ: both must paint the same scales"),
         ("strategy.draft.vocab=99", "differ: a token must mean the same to both"),
         ("strategy.draft.init_seed=1", "two tokenizers"),
+        ("strategy.draft.depth=0", "strategy.draft: generator.depth=0"),
         ("strategy.entry=2", "entry"),
         ("generator=flux_tiny", "attaches to scales, but generator flux offers denoise"),
     ],

@@ -128,7 +128,6 @@ def test_a_bias_of_the_callers_decides_who_sees_whom() -> None:
         ({"num_classes": 9}, "draft.num_classes=9"),
         ({"init_seed": 1}, "two tokenizers"),
         ({"Cvae": 8}, "two tokenizers"),
-        ({"depth": 0}, "strategy.draft: generator.depth=0"),
     ],
 )
 def test_models_that_cannot_read_each_other_are_bad_input(change: dict[str, Any], message: str) -> None:
