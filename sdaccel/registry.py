@@ -1,11 +1,11 @@
-"""How a generator, backend, strategy or suite of metrics gets its name: a dataclass under `@configurable(group=..., name=...)`.
+"""How a thing of a config group, such as a strategy, gets its name: a dataclass under `@configurable(group=..., name=...)`.
 
 The frozen dataclass is at once the object, the only place of its defaults, and the schema its YAML is checked against: the YAML
 opens with `defaults: [/schema/<group>/<name>@_here_, _self_]`. Strategies and backends promise more than a schema, so they are
 registered by the decorators of `sdaccel.strategies.base`, which check it.
 
-Modules of sdaccel.generators, sdaccel.strategies (which holds the backends too) and sdaccel.metrics are found by themselves;
-other packages name theirs under entry points of those names.
+Modules of sdaccel.generators, sdaccel.strategies (which holds the backends too), sdaccel.metrics and sdaccel.benches are found
+by themselves; other packages name theirs under entry points of those names.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sdaccel.errors import BadInput
 
-PACKAGES = ("sdaccel.generators", "sdaccel.strategies", "sdaccel.metrics")
+PACKAGES = ("sdaccel.generators", "sdaccel.strategies", "sdaccel.metrics", "sdaccel.benches")
 PROMISING = ("strategy", "backend")
 """Groups whose members keep a contract."""
 

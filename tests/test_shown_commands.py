@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sdaccel.studies import benches
+from sdaccel.benches import runner
 from tests.conftest import CONF, ROOT
 from tests.studies.frame import run_argv
 
@@ -48,6 +48,6 @@ def test_it_composes(
     monkeypatch.chdir(tmp_path)
     argv = [argument for argument in shlex.split(line) if not argument.startswith(("device=", "trainer="))]
     if script == "bench":
-        assert benches.plan(argv, conf=CONF).benchmark is not None
+        assert runner.plan(argv, conf=CONF).benchmark is not None
     else:
         assert run_argv([*argv, "--dry-run"]) == 0, capsys.readouterr().err

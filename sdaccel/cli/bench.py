@@ -5,11 +5,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from sdaccel.benches import runner
 from sdaccel.cli import CONF, told
 from sdaccel.records import read, store
 from sdaccel.records.timing import Benched
 from sdaccel.records.view import Record
-from sdaccel.studies import benches
 
 MIB = 2**20
 
@@ -19,8 +19,8 @@ def main(overrides: list[str], *, conf: Path = CONF) -> int:
 
 
 def _bench(overrides: list[str], conf: Path) -> int:
-    plan = benches.plan(overrides, conf=conf)
-    made = benches.run(plan)
+    plan = runner.plan(overrides, conf=conf)
+    made = runner.run(plan)
     path = plan.output / made["id"] / "record.json"
     store.save(made, path)
     show(read.load(path), Console(highlight=False, width=160))

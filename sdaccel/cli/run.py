@@ -15,11 +15,11 @@ import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import DictConfig
 from rich.console import Console
 
 from sdaccel.cli import CONF
+from sdaccel.configuring import told_in_one_line
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
 from sdaccel.studies import compose
@@ -93,11 +93,9 @@ def _run(plan: compose.Plan, console: Console) -> int:
 
 def _multirun(overrides: Sequence[str], conf: Path, describes: Console | None) -> int:
     """Every job is checked before the first one starts; with a console, described instead of run."""
-    try:
+    with told_in_one_line():
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         jobs = [job for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
-    except HydraException as error:
-        raise BadInput(compose.one_line(error)) from error
     plans = [checked(job, conf) for job in jobs]
     if describes:
         from sdaccel.studies.estimate import describe

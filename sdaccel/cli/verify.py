@@ -24,11 +24,12 @@ def main() -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from sdaccel.studies import benches, rerun
+    from sdaccel.benches import runner
+    from sdaccel.studies import rerun
 
     record = read.load(find(args.record, [REPORTS / "results", Path("runs"), Path("runs", "bench")]))
     if record.bench:
-        differences = benches.verify(record, conf=CONF)
+        differences = runner.verify(record, conf=CONF)
         what = "configuration and work; times are not measured anew"
     else:
         quiet = Console(highlight=False, markup=False, soft_wrap=True)

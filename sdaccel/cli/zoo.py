@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import MISSING
-from omegaconf.errors import OmegaConfBaseException
 
-from sdaccel.cli import CONF
+from sdaccel.cli import CONF, told
+from sdaccel.configuring import composed
 from sdaccel.errors import BadInput
 from sdaccel.predict.writer import to_uint8
 from sdaccel.shipped import FOLDER, restore, ship
-from sdaccel.studies.compose import one_line
 from sdaccel.zoo.sheets import Sheet
 from sdaccel.zoo.training import Recipe, fit
 
@@ -47,25 +45,19 @@ def main(conf: Path = CONF) -> int:
     """0: trained and measured; 2: bad input."""
     ConfigStore.instance().store(name="zoo_schema", node=Zoo)
     ConfigStore.instance().store(group="schema/model", name="base", node=Model)
+    return told(lambda: _train(conf))
+
+
+def _train(conf: Path) -> int:
+    cfg = composed("zoo", sys.argv[1:], conf=conf)
+    if cfg.device == "cuda" and not torch.cuda.is_available():
+        raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu, slowly.")
     try:
-        with initialize_config_dir(str(conf), version_base="1.3"):
-            cfg = compose("zoo", overrides=sys.argv[1:])
-        if cfg.device == "cuda" and not torch.cuda.is_available():
-            raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu, slowly.")
         task, recipe = instantiate(cfg.model.task), instantiate(cfg.model.recipe)
-        if not cfg.train:
-            restore(cfg.model.name, task.net, folder=Path(cfg.weights))
-    except InstantiationException as error:  # a BadInput of the task's comes wrapped
-        if not isinstance(error.__cause__, BadInput):
-            raise
-        print(error.__cause__, file=sys.stderr)
-        return 2
-    except (HydraException, OmegaConfBaseException) as error:
-        print(one_line(error), file=sys.stderr)
-        return 2
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+    except InstantiationException as error:
+        raise (error.__cause__ or error) from None  # a BadInput of the task's comes wrapped
+    if not cfg.train:
+        restore(cfg.model.name, task.net, folder=Path(cfg.weights))
     folder, device = Path(cfg.output) / cfg.model.name, torch.device(cfg.device)
     if not cfg.train:
         print(*draw(task, task.net.to(device), name=cfg.model.name, folder=folder, device=device))

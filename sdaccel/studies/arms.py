@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from sdaccel.configuring import plain
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
 from sdaccel.records.migrate import current
@@ -169,11 +170,6 @@ def _renamed(spec: Any, where: str) -> Any:
     if {"mode", "strategy"} <= set(spec):
         raise BadInput(f"{where} gives both mode and strategy, which are one option; leave mode out.")
     return current(spec)
-
-
-def plain(node: Any) -> Any:
-    """A config node as Python values."""
-    return OmegaConf.to_container(node, resolve=True)
 
 
 def _points(spec: dict[str, Any], vary: dict[str, list[Any]], where: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

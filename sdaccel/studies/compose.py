@@ -1,24 +1,22 @@
 """From command-line overrides to a checked study. All of it runs before anything heavy is imported or built."""
 
-import itertools
 import re
 import tempfile
 from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from sdaccel import registry
 from sdaccel.conditions import Condition
+from sdaccel.configuring import told_in_one_line, within
 from sdaccel.errors import BadInput
 from sdaccel.strategies.base import check_declared
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
@@ -52,15 +50,12 @@ def register() -> None:
 
 def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     """Compose, expand and check. Every mistake is a BadInput of one line."""
-    try:
-        with _hydra(conf):
-            cfg = compose("config", overrides=list(overrides))
-            renamed(cfg)
-            arms = expand(cfg, _loader(overrides))
-            metrics = instantiate(cfg.metrics, _convert_="all")
+    with told_in_one_line(), within(conf):
+        cfg = compose("config", overrides=list(overrides))
+        renamed(cfg)
+        arms = expand(cfg, _loader(overrides))
+        metrics = instantiate(cfg.metrics, _convert_="all")
         OmegaConf.resolve(cfg)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise BadInput(one_line(error)) from error
     conditions = conditions_of(cfg.data, arms)
     _check_arms(arms, conditions)
     _check_keep(cfg.study.keep, arms)
@@ -74,17 +69,10 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
 
 def choices(overrides: Sequence[str], *, conf: Path) -> dict[str, list[str]]:
     """What every group of the configuration offers."""
-    with _hydra(conf):
+    with within(conf):
         compose("config", overrides=[o for o in overrides if o.startswith("hydra.searchpath")])  # brings the search path in
         loader = GlobalHydra.instance().config_loader()
         return {group: loader.get_group_options(group) for group in GROUPS}
-
-
-def _hydra(conf: Path) -> Any:
-    """Hydra's global state, made for this composition unless a run already holds it."""
-    if GlobalHydra.instance().is_initialized():
-        return nullcontext()
-    return initialize_config_dir(str(conf.resolve()), version_base="1.3")
 
 
 def _loader(overrides: Sequence[str]) -> Any:
@@ -102,25 +90,6 @@ def _loader(overrides: Sequence[str]) -> Any:
             raise BadInput(f"{group} {name} does not exist; there are: {', '.join(known)}.") from None
 
     return load
-
-
-def one_line(error: BaseException) -> str:
-    """Hydra's message in one line: what is wrong, and what there is to choose from."""
-    root: BaseException = error
-    while root.__cause__ is not None:
-        root = root.__cause__
-    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if isinstance(root, ConfigAttributeError | ConfigKeyError) and is_dataclass(root.object_type):
-        options = ", ".join(f.name for f in fields(root.object_type) if not f.name.startswith("_"))
-        name = root.object_type.__name__ if isinstance(root.object_type, type) else "this node"
-        return f"{first} {name} has no key {root.key!r}; it has: {options}."
-    if rest and rest[0].startswith("Available options"):
-        choices = itertools.takewhile(lambda line: not line.endswith(":"), rest[1:])
-        return f"{first}; there are: {', '.join(choices)}."
-    if first.endswith(":") and rest:
-        first = f"{first} {rest[0]}"
-    detail = str(root).splitlines()[0]
-    return (first if detail in first else f"{first} ({detail})").rstrip(".") + "."
 
 
 def _check_keep(keep: Sequence[str], arms: Sequence[Arm]) -> None:

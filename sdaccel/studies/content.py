@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from sdaccel.configuring import plain
 from sdaccel.metrics.aggregate import Scores
 from sdaccel.metrics.paired import paired_psnr
 from sdaccel.records.names import random_weights
 from sdaccel.registry import name_at
 from sdaccel.samples import canonical, digest
-from sdaccel.studies.arms import Arm, Price, plain
+from sdaccel.studies.arms import Arm, Price
 from sdaccel.studies.checks.base import Verdict, failures
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.diagnostics import diagnostics

@@ -27,16 +27,19 @@ from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.records import read, store
+from sdaccel.records.provenance import numerics, provenance
 from sdaccel.records.view import Record
 from sdaccel.samples import Samples
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 from sdaccel.studies import content
 from sdaccel.studies.arms import Arm, prices
 from sdaccel.studies.compose import Plan
+from sdaccel.studies.fingerprint import code_fingerprint
 from sdaccel.studies.held import Held
 from sdaccel.studies.models import Models
-from sdaccel.studies.provenance import code_fingerprint, numerics, provenance
 from sdaccel.studies.results import Result
+
+COMMAND = "experiments/run.py"
 
 
 def device_of(cfg: Any) -> torch.device:
@@ -74,7 +77,9 @@ def run(plan: Plan, *, console: Console) -> Record | None:
         content.content(plan, results, verdicts, each),
         digits=6,
         timing=timing,
-        provenance=provenance(numerics_of(plan), plan.arms, plan.overrides),
+        provenance=provenance(
+            COMMAND, plan.overrides, bits=numerics_of(plan), code={arm.name: code_fingerprint(arm) for arm in plan.arms}
+        ),
         folders={result.arm.name: result.samples.folder.name for result in results},
     )
     store.save(made, path, each=each)

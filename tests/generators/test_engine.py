@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sdaccel.benches.agreement import Difference, agreement, compare
 from sdaccel.conditions import Batch
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Generation
@@ -13,7 +14,6 @@ from sdaccel.generators.nextscale.canvas import enlarge
 from sdaccel.generators.nextscale.run import GuidedRun
 from sdaccel.generators.nextscale.static_canvas import bicubic
 from sdaccel.generators.var.engine import ENGINES
-from sdaccel.generators.var.engine_agreement import Difference, agreement, compare
 from sdaccel.generators.var.engine_autocast import Autocast, GrowingCache
 from sdaccel.generators.var.engine_decode import suited
 from sdaccel.generators.var.engine_fast import Fast, FastLoop

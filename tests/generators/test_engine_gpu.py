@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sdaccel.benches.agreement import agreement
 from sdaccel.conditions import Batch
 from sdaccel.generators.nextscale.loop import Sample
 from sdaccel.generators.nextscale.tokens import Sampling
-from sdaccel.generators.var.engine_agreement import agreement
 from sdaccel.generators.var.engine_fast import Fast
 from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.strategies.scale_skipping import ScaleSkipping

@@ -11,8 +11,8 @@ from sdaccel import closure
 from sdaccel.conditions import batches
 from sdaccel.studies import runner
 from sdaccel.studies.arms import Arm
+from sdaccel.studies.fingerprint import ROOTS, code_fingerprint
 from sdaccel.studies.models import Models
-from sdaccel.studies.provenance import ROOTS, code_fingerprint
 from tests.conftest import ROOT
 from tests.studies import frame
 

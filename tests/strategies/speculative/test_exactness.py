@@ -12,9 +12,9 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
+from sdaccel.benches.agreement import Difference, compare
 from sdaccel.conditions import Batch
 from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
-from sdaccel.generators.var.engine_agreement import Difference, compare
 from sdaccel.generators.var.generator import Var
 from sdaccel.kernels.race import knobs
 from sdaccel.noise import Stream, sample_seeds

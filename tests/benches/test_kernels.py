@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from sdaccel.benches import runner
+from sdaccel.benches.kernels import CASES, Forecast, Kernels, work
 from sdaccel.cli.bench import show
 from sdaccel.errors import BadInput
 from sdaccel.generators.flux.generator import Flux
 from sdaccel.generators.var.generator import Var
-from sdaccel.generators.var.kernel_bench import CASES, Forecast, Kernels, work
 from sdaccel.records.read import view_of
-from sdaccel.studies import benches
 from tests.conftest import CONF
 from tests.generators.test_engine import TINY
 
@@ -66,8 +66,8 @@ def test_every_case_has_its_arms_its_floor_and_its_line(tmp_path: Path, capsys: 
     from rich.console import Console
 
     small = ["generator.patch_nums=[1,2]", "generator.image_size=32", "bench.forecast={features: 2, tokens: 8, channels: 8}"]
-    plan = benches.plan(["+bench=kernels", *small, "bench.repeats=1", "bench.warmup=0", "bench.times=2"], conf=CONF)
-    made = view_of(benches.run(plan))
+    plan = runner.plan(["+bench=kernels", *small, "bench.repeats=1", "bench.warmup=0", "bench.times=2"], conf=CONF)
+    made = view_of(runner.run(plan))
     assert list(made.timing.cases) == list(made.content["work"]) == [*CASES, "forecast sums"]
     for case in made.timing.cases.values():
         assert all(arm.seconds.p50 > 0 and len(arm.rounds) == 1 for arm in case.arms.values())

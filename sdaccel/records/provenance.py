@@ -1,9 +1,9 @@
-"""Where a record comes from: versions, device, git state, and per arm a fingerprint of the code that decides its samples."""
+"""Where a record comes from: command, versions, device, git state."""
 
 import hashlib
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,8 @@ from typing import Any
 import torch
 
 import sdaccel
-from sdaccel.closure import closure
-from sdaccel.strategies.controls import MUTANTS, OBSERVERS
-from sdaccel.studies.arms import Arm
 
-ROOTS = ("sdaccel.predict", "sdaccel.noise", "sdaccel.conditions", "sdaccel.samples", "sdaccel.world")
-"""What every sample is a function of, beside the modules of its arm."""
 LIBRARIES = ("torch", "diffusers", "transformers", "pytorch-lightning", "numpy", "triton")
-
-
-def code_fingerprint(arm: Arm) -> str:
-    """Of all code that may run while the arm's samples are made: what its parts import, and what those import."""
-    parts = [arm.generator, arm.backend, arm.strategy, *arm.beside.values(), *(OBSERVERS[name] for name in arm.observers)]
-    modules = [(part if isinstance(part, type) else type(part)).__module__ for part in parts]
-    modules += [MUTANTS[arm.mutant].plant.__module__] if arm.mutant else []
-    return closure([*ROOTS, *modules]).fingerprint()
 
 
 def numerics(device: torch.device, *, threads: int) -> dict[str, Any]:
@@ -47,11 +34,11 @@ def cpu_name() -> str:
     return " ".join([vectors, *(part for part in parts if part)])
 
 
-def provenance(bits: dict[str, Any], arms: Sequence[Arm], command: Sequence[str]) -> dict[str, Any]:
-    """`bits` are the numerics the samples were made with."""
+def provenance(script: str, overrides: Sequence[str], *, bits: dict[str, Any], code: Mapping[str, str]) -> dict[str, Any]:
+    """`bits` are the numerics the samples were made with, `code` the fingerprint of what decides them, by arm."""
     return {
-        "command": ["experiments/run.py", *(o for o in command if not o.startswith(("output=", "logger")))],
-        "code": {arm.name: code_fingerprint(arm) for arm in arms},
+        "command": [script, *(o for o in overrides if not o.startswith(("output=", "logger")))],
+        "code": code,
         "git": _git(),
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
         "python": platform.python_version(),

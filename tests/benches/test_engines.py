@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from sdaccel.benches import runner
+from sdaccel.benches.engines import VarEngine, agreements, phases, work
 from sdaccel.cli.bench import main
-from sdaccel.generators.var.engine_bench import VarEngine, agreements, phases, work
 from sdaccel.generators.var.generator import Var
 from sdaccel.measure.compiles import compiled_graphs
 from sdaccel.measure.energy import joules
@@ -17,7 +18,6 @@ from sdaccel.records.promote import promote
 from sdaccel.records.read import load
 from sdaccel.records.view import Record
 from sdaccel.reporting.build import build
-from sdaccel.studies import benches
 from tests.conftest import CONF
 from tests.generators.test_engine import TINY, batch
 
@@ -114,12 +114,12 @@ def test_another_number_format_is_compared_with_the_reference_of_the_first() -> 
 
 def test_verifying_runs_no_clock_and_sees_another_configuration_or_other_work(record: Record) -> None:
     assert record.bench and record.bench.name == "var_engine"
-    assert benches.verify(record, conf=CONF) == []
+    assert runner.verify(record, conf=CONF) == []
     changed = replace(record, content={**record.content, "work": {"batch 1": {"bytes": 1, "macs": 1}}})
-    assert [line.partition(" ")[0] for line in benches.verify(changed, conf=CONF)] == ["work"]
+    assert [line.partition(" ")[0] for line in runner.verify(changed, conf=CONF)] == ["work"]
     command = [*record.provenance.command, "generator.depth=3"]
     changed = replace(changed, provenance=replace(record.provenance, command=command))
-    assert [line.partition(" ")[0] for line in benches.verify(changed, conf=CONF)] == ["config", "work"]
+    assert [line.partition(" ")[0] for line in runner.verify(changed, conf=CONF)] == ["config", "work"]
 
 
 def test_a_promoted_benchmark_has_its_table_and_its_figure_in_the_report(output: Path, tmp_path: Path) -> None:

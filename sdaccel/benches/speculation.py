@@ -11,23 +11,24 @@ time that the run took.
 """
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
+from sdaccel.benches.base import Cases, compare, with_floor
+from sdaccel.benches.engines import work
 from sdaccel.conditions import Batch, batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import torch_dtype
-from sdaccel.generators.var.engine_bench import work
 from sdaccel.generators.var.engine_fast import Fast
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.measure.bench import Cases, compare, with_floor
 from sdaccel.measure.floor import ceilings
 from sdaccel.measure.memory import bytes_left, held
 from sdaccel.measure.timing import interleaved, peak_memory, summary
+from sdaccel.registry import configurable
 from sdaccel.strategies.base import Equipped
 from sdaccel.strategies.speculative.coupled import Coupled
 from sdaccel.strategies.speculative.decode import Speculation
@@ -41,6 +42,7 @@ GAMMA = 2
 """Scales proposed at once in the timed generations."""
 
 
+@configurable(group="bench", name="speculation")
 @dataclass(frozen=True, kw_only=True)
 class SpeculationCosts:
     """The benchmark; the generator is the target."""
@@ -56,17 +58,8 @@ class SpeculationCosts:
     repeats: int = 10
     warmup: int = 3
 
-    @property
-    def name(self) -> str:
-        return "speculation"
-
-    @property
-    def question(self) -> str:
-        return "What do the parts of speculation cost, and which acceptance would pay for them?"
-
-    @property
-    def figures(self) -> list[str]:
-        return ["speculation_bound", "bench_times"]
+    question: ClassVar[str] = "What do the parts of speculation cost, and which acceptance would pay for them?"
+    figures: ClassVar[Sequence[str]] = ("speculation_bound", "bench_times")
 
     def check(self, generator: Any) -> None:
         if not isinstance(generator, Var):

@@ -1,18 +1,15 @@
-"""`experiments/bench.py +bench=NAME`: arms of a benchmark, timed in turn beside the least time their work can take.
+"""Arms of a benchmark, timed in turn beside the least time their work can take: `experiments/bench.py +bench=NAME`.
 
-A benchmark is a dataclass with a question, `check(generator)`, `work(generator)` and `run(generator, device)`; where its record
-comes from is the caller's to say. A record of a benchmark is one of a study without samples: its content is the configuration,
-the device and the work, and everything that a clock says stands under timing.
+A benchmark is a frozen dataclass under `@configurable(group="bench", name=...)`. Its record is one of a study without samples:
+the content is the configuration, the device and the work, and everything that a clock says stands under timing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import asdict
+from typing import Any, ClassVar, Protocol
 
 import torch
-from omegaconf import MISSING
 
-from sdaccel.errors import BadInput
 from sdaccel.measure.compiles import compiled_graphs
 from sdaccel.measure.energy import joules
 from sdaccel.measure.floor import Ceilings, Work, floor
@@ -23,26 +20,11 @@ Cases = dict[str, list[Work]]
 """Case, such as a batch size or a kernel -> the stages of its work."""
 
 
-@dataclass
-class Options:
-    """The command line of a benchmark."""
-
-    bench: Any = MISSING
-    """What is measured, chosen by +bench=NAME."""
-    generator: Any = MISSING
-    device: str = "cpu"
-    output: str = "runs/bench"
-    """Where records go."""
-
-
 class Benchmark(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def question(self) -> str:
-        """What it answers, for the report."""
-        ...
+    question: ClassVar[str]
+    """What it answers, for the report."""
+    figures: ClassVar[Sequence[str]]
+    """What the report draws of its record."""
 
     def check(self, generator: Any) -> None:
         """Raise BadInput for what cannot be measured."""
@@ -55,14 +37,6 @@ class Benchmark(Protocol):
     def run(self, generator: Any, device: torch.device) -> dict[str, Any]:
         """{"ceilings", "cases": {case: {"arms": ...}}}, as JSON."""
         ...
-
-
-def device_of(name: str) -> torch.device:
-    if name not in ("cpu", "cuda"):
-        raise BadInput(f"device={name} is unknown; choose cpu or cuda.")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu.")
-    return torch.device(name)
 
 
 def compare(
@@ -93,18 +67,13 @@ def compare(
             "seconds": summary(found),
             "rounds": found,
             "speedup": speedups(first, found),
-            "memory_bytes": _sum(left[name], peak_memory(calls[name], device)),
+            "memory_bytes": None if (peak := peak_memory(calls[name], device)) is None else left[name] + peak,
             "joules": joules(calls[name], device, seconds=energy) if energy else None,
             "compiled": built[name],
             "recompiled": again,
         }
         for name, found in seconds.items()
     }
-
-
-def _sum(left: int, peak: int | None) -> int | None:
-    """What an arm needs to be ready, and for one call beside that."""
-    return None if peak is None else left + peak
 
 
 def _repeated(call: Callable[[], Any], times: int) -> Callable[[], Any]:

@@ -5,13 +5,14 @@ The first arm is what the operation is otherwise done with. All arms of a case c
 kernel runs where there is a GPU.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from sdaccel.benches.base import Cases, compare, with_floor
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.nextscale import tokens
@@ -22,9 +23,9 @@ from sdaccel.kernels import adaln, philox
 from sdaccel.kernels.filters import kept, threshold
 from sdaccel.kernels.forecast_sums import forecast_sums, forecast_sums_reference
 from sdaccel.kernels.race import guided_race, guided_race_reference, knobs
-from sdaccel.measure.bench import Cases, compare, with_floor
 from sdaccel.measure.floor import Work, ceilings
 from sdaccel.noise import Stream, exponential, normal
+from sdaccel.registry import configurable
 
 Arms = dict[str, Callable[[], Any]]
 
@@ -40,6 +41,7 @@ class Forecast:
     channels: int = 256
 
 
+@configurable(group="bench", name="kernels")
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
     batch_size: int = 2
@@ -50,13 +52,8 @@ class Kernels:
     times: int = 1
     """Calls per timing: on a GPU several, so that it never waits for the host."""
 
-    @property
-    def name(self) -> str:
-        return "kernels"
-
-    @property
-    def question(self) -> str:
-        return "What does every kernel buy, and how near does it come to its floor?"
+    question: ClassVar[str] = "What does every kernel buy, and how near does it come to its floor?"
+    figures: ClassVar[Sequence[str]] = ("bench_times",)
 
     def check(self, generator: Any) -> None:
         if not isinstance(generator, Var):

@@ -10,25 +10,26 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from sdaccel.benches.agreement import agreement
+from sdaccel.benches.base import Cases, compare, with_floor
 from sdaccel.conditions import Batch, batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.graphs import Graphs
 from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
 from sdaccel.generators.var.engine import Eager
-from sdaccel.generators.var.engine_agreement import agreement
 from sdaccel.generators.var.engine_fast import Fast, FastLoop
 from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.generators.var.sampler import VarModel
-from sdaccel.measure.bench import Cases, compare, with_floor
 from sdaccel.measure.floor import Work, ceilings, synchronize
 from sdaccel.measure.memory import held
 from sdaccel.measure.profile import busiest
+from sdaccel.registry import configurable
 
 PHASES = {"block0_input": "canvas", "last_block_output": "blocks", "tokens": "head and sampling", "f_hat": "canvas"}
 """The phase that ends where a loop records a name."""
@@ -38,6 +39,7 @@ COMPARED = 2
 """Images that engines are compared on, token by token."""
 
 
+@configurable(group="bench", name="var_engine")
 @dataclass(frozen=True, kw_only=True)
 class VarEngine:
     """The benchmark; its arms change the generator's options."""
@@ -50,13 +52,8 @@ class VarEngine:
     energy_seconds: float = 1.0
     """How long an arm runs for its joules, where the machine counts them."""
 
-    @property
-    def name(self) -> str:
-        return "var_engine"
-
-    @property
-    def question(self) -> str:
-        return "What does an image cost under every engine of VAR, beside the least that it could cost?"
+    question: ClassVar[str] = "What does an image cost under every engine of VAR, beside the least that it could cost?"
+    figures: ClassVar[Sequence[str]] = ("bench_times",)
 
     def check(self, generator: Any) -> None:
         if not isinstance(generator, Var):

@@ -6,34 +6,40 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
 from hydra.utils import instantiate
-from omegaconf import MissingMandatoryValue, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING, OmegaConf
 
+from sdaccel import registry
+from sdaccel.benches.base import Benchmark, total
+from sdaccel.configuring import composed, plain, told_in_one_line
 from sdaccel.errors import BadInput
-from sdaccel.measure import bench
 from sdaccel.records import store
 from sdaccel.records.names import named, random_weights
+from sdaccel.records.provenance import numerics, provenance
 from sdaccel.records.verify import content_differs
 from sdaccel.records.view import Record
-from sdaccel.registry import name_at
-from sdaccel.studies.arms import plain
-from sdaccel.studies.compose import one_line, register
-from sdaccel.studies.provenance import numerics, provenance
 
 COMMAND = "experiments/bench.py"
-FIGURES = ("bench_times",)
-"""Of a benchmark that names none."""
+
+
+@dataclass
+class Options:
+    """The command line of a benchmark."""
+
+    bench: Any = MISSING
+    """What is measured, chosen by +bench=NAME."""
+    generator: Any = MISSING
+    device: str = "cpu"
+    output: str = "runs/bench"
+    """Where records go."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """A benchmark that can run."""
 
-    benchmark: bench.Benchmark
+    benchmark: Benchmark
     generator: Any
     config: dict[str, Any]
     device: torch.device
@@ -41,18 +47,17 @@ class Plan:
     overrides: list[str]
 
     @property
-    def bits(self) -> dict[str, Any]:
-        return numerics(self.device, threads=torch.get_num_threads())
+    def name(self) -> str:
+        return f"bench_{registry.name_of(self.benchmark)}"
 
     def content(self, *, device: dict[str, Any]) -> dict[str, Any]:
         """What can be made anew on any machine; `device` is where it was measured."""
         asked, model = self.benchmark, self.config["generator"]
-        figures = list(getattr(asked, "figures", FIGURES))
-        study = {"name": f"bench_{asked.name}", "question": asked.question, "baseline": "", "figures": figures}
+        study = {"name": self.name, "question": asked.question, "baseline": "", "figures": list(asked.figures)}
         return {
             "config": {"study": study} | self.config,
             "device": device,
-            "work": {case: bench.total(stages) for case, stages in asked.work(self.generator).items()},
+            "work": {case: total(stages) for case, stages in asked.work(self.generator).items()},
             "arms": {},
             "checks": [],
             "failures": [],
@@ -63,35 +68,38 @@ class Plan:
 
 def plan(overrides: Sequence[str], *, conf: Path, device: str | None = None) -> Plan:
     """Every mistake is a BadInput of one line. A `device` replaces the one of the command."""
-    register()
-    ConfigStore.instance().store(name="bench_schema", node=bench.Options)
-    try:
-        with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-            cfg = compose("bench", overrides=list(overrides))
-        if OmegaConf.is_missing(cfg, "bench"):
-            raise BadInput("no benchmark is chosen; give one, such as +bench=var_engine.")
+    registry.load_all()
+    ConfigStore.instance().store(name="bench_schema", node=Options)
+    cfg = composed("bench", overrides, conf=conf)
+    if OmegaConf.is_missing(cfg, "bench"):
+        raise BadInput("no benchmark is chosen; give one, such as +bench=var_engine.")
+    with told_in_one_line():
         benchmark, generator = (instantiate(node, _convert_="all") for node in (cfg.bench, cfg.generator))
-    except (HydraException, OmegaConfBaseException, MissingMandatoryValue) as error:
-        raise BadInput(one_line(error)) from error
-    found = bench.device_of(device or cfg.device)
+    found = device_of(device or cfg.device)
     benchmark.check(generator)
-    own = {key: value for key, value in plain(cfg.bench).items() if key != "_target_"}
     options = {key: value for key, value in plain(cfg.generator).items() if not key.endswith("weights")}
     config = {
-        "bench": {"name": benchmark.name} | named(own, name_at),
-        "generator": named(options, name_at) | {"identity": generator.identity()},  # whose hashes stand for the weights' paths
+        "bench": named(plain(cfg.bench), registry.name_at),
+        "generator": named(options, registry.name_at) | {"identity": generator.identity()},  # its hashes stand for the weights
     }
     return Plan(benchmark, generator, config, found, Path(cfg.output), list(overrides))
+
+
+def device_of(name: str) -> torch.device:
+    if name not in ("cpu", "cuda"):
+        raise BadInput(f"device={name} is unknown; choose cpu or cuda.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu.")
+    return torch.device(name)
 
 
 def run(plan: Plan) -> dict[str, Any]:
     """The record."""
     timing = plan.benchmark.run(plan.generator, plan.device)
-    device = {key: plan.bits[key] for key in ("device", "device_name")}
-    command = [o for o in plan.overrides if not o.startswith("output=")]
-    source = provenance(plan.bits, [], command) | {"command": [COMMAND, *command]}
-    name = f"bench_{plan.benchmark.name}"
-    return store.sealed(name, plan.content(device=device), digits=12, timing=timing, provenance=source, folders={})
+    bits = numerics(plan.device, threads=torch.get_num_threads())
+    content = plan.content(device={key: bits[key] for key in ("device", "device_name")})
+    source = provenance(COMMAND, plan.overrides, bits=bits, code={})
+    return store.sealed(plan.name, content, digits=12, timing=timing, provenance=source, folders={})
 
 
 def verify(record: Record, *, conf: Path) -> list[str]:

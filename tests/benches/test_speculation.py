@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sdaccel.benches import runner
+from sdaccel.benches.speculation import Pair, Parts
 from sdaccel.conditions import batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.var.generator import Var
@@ -12,9 +14,7 @@ from sdaccel.records.read import view_of
 from sdaccel.records.view import Record
 from sdaccel.reporting import speculation_bound as report
 from sdaccel.reporting import style
-from sdaccel.strategies.speculative.cost_bench import Pair, Parts
 from sdaccel.strategies.speculative.expectation import expected, prices_of
-from sdaccel.studies import benches
 from tests.conftest import CONF
 from tests.strategies.speculative.pairs import DRAFT, TARGET
 
@@ -33,7 +33,7 @@ SMALL = (
 
 @pytest.fixture(scope="module", params=["eager", "fast"])
 def record(request: pytest.FixtureRequest) -> Record:
-    return view_of(benches.run(benches.plan([*SMALL, f"generator.engine={request.param}"], conf=CONF)))
+    return view_of(runner.run(runner.plan([*SMALL, f"generator.engine={request.param}"], conf=CONF)))
 
 
 def test_a_record_holds_the_price_of_everything_a_round_may_do(record: Record) -> None:
@@ -45,7 +45,7 @@ def test_a_record_holds_the_price_of_everything_a_round_may_do(record: Record) -
             for acceptance in (0.0, 0.5, 1.0):  # walks every state; a part that is missing would be a KeyError
                 assert expected(prices_of(found), [acceptance] * 2, gamma=gamma) > found["fixed"]
     assert record.timing.fit and list(record.timing.fit.images) == ["image 0", "image 1"]
-    assert benches.verify(record, conf=CONF) == []
+    assert runner.verify(record, conf=CONF) == []
 
 
 def test_the_report_reads_it(record: Record) -> None:
@@ -86,12 +86,12 @@ def test_parts_may_be_run_in_any_order_and_leave_everything_in_place(engine: str
 def test_bad_input_is_one_line(override: str, says: str) -> None:
     small = [o for o in SMALL if not (override.startswith("generator=") and o.startswith("generator."))]
     with pytest.raises(BadInput, match=says):
-        benches.plan([*small, override], conf=CONF)
+        runner.plan([*small, override], conf=CONF)
 
 
 def test_the_pair_is_of_the_same_sizes_as_the_brief_says() -> None:
     """The command of the official sizes composes; nothing is built."""
-    made = benches.plan(
+    made = runner.plan(
         ["+bench=speculation", "generator=var_d30", "generator@bench.draft=var_d16", "generator.engine=fast"], conf=CONF
     )
     assert isinstance(made.benchmark.draft, Var) and made.benchmark.draft.depth == 16  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""Parts of the project timed beside their floors, the least time that they could take."""

@@ -1,0 +1,62 @@
+"""What every command line has of Hydra: a configuration composed from conf/, and a mistake in it told in one line."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from sdaccel.errors import BadInput
+
+
+def composed(name: str, overrides: Sequence[str], *, conf: Path) -> DictConfig:
+    """The primary configuration of this name."""
+    with told_in_one_line(), within(conf):
+        return compose(name, overrides=list(overrides))
+
+
+def within(conf: Path) -> Any:
+    """Hydra's global state, made for one composition unless a run already holds it."""
+    if GlobalHydra.instance().is_initialized():
+        return nullcontext()
+    return initialize_config_dir(str(conf.resolve()), version_base="1.3")
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Every mistake is a BadInput."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(one_line(error)) from error
+
+
+def one_line(error: BaseException) -> str:
+    """Hydra's message in one line: what is wrong, and what there is to choose from."""
+    root: BaseException = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(root, ConfigAttributeError | ConfigKeyError) and is_dataclass(root.object_type):
+        options = ", ".join(f.name for f in fields(root.object_type) if not f.name.startswith("_"))
+        name = root.object_type.__name__ if isinstance(root.object_type, type) else "this node"
+        return f"{first} {name} has no key {root.key!r}; it has: {options}."
+    if rest and rest[0].startswith("Available options"):
+        choices = itertools.takewhile(lambda line: not line.endswith(":"), rest[1:])
+        return f"{first}; there are: {', '.join(choices)}."
+    if first.endswith(":") and rest:
+        first = f"{first} {rest[0]}"
+    detail = str(root).splitlines()[0]
+    return (first if detail in first else f"{first} ({detail})").rstrip(".") + "."
+
+
+def plain(node: Any) -> Any:
+    """A config node as Python values."""
+    return OmegaConf.to_container(node, resolve=True)
