@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sdaccel.benches import runner
+from sdaccel.studies import compose
 from tests.conftest import CONF, ROOT
-from tests.studies.frame import run_argv
 
 SHOWN = re.compile(r"^# +python experiments/(run|bench)\.py (.*)$")
 """Two blanks or more end a command; what follows says what it is for."""
@@ -37,17 +37,20 @@ def test_a_command_of_a_committed_record_is_the_one_that_made_it() -> None:
     assert len(said) > 10 and set(said) <= made, set(said) - made
 
 
+def test_every_study_shows_its_command() -> None:
+    said = " ".join(line for _, line in shown())
+    assert not [path.stem for path in (CONF / "exp").glob("*.yaml") if f"+exp={path.stem}" not in said]
+
+
 def test_there_are_commands() -> None:
     assert len(shown()) > 40 and {script for script, _ in shown()} == {"run", "bench"}
 
 
 @pytest.mark.parametrize(("script", "line"), shown())
-def test_it_composes(
-    script: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_composes(script: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     argv = [argument for argument in shlex.split(line) if not argument.startswith(("device=", "trainer="))]
     if script == "bench":
         assert runner.plan(argv, conf=CONF).benchmark is not None
     else:
-        assert run_argv([*argv, "--dry-run"]) == 0, capsys.readouterr().err
+        assert compose.plan(argv, conf=CONF).arms

@@ -104,21 +104,22 @@ def test_asked_to_end_a_run_ends_at_once_and_resumes(whole: str, tmp_path: Path)
     _survives(tmp_path, whole)
 
 
-def test_killed_at_20_random_moments_the_run_resumes_to_the_same_content(
-    whole: str, seconds: list[float], tmp_path: Path
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.verify)])
+def test_killed_at_random_moments_the_run_resumes_to_the_same_content(
+    kills: int, whole: str, seconds: list[float], tmp_path: Path
 ) -> None:
     moments, length, killed = random.Random(0), seconds[0], 0
-    for n in range(60):
+    for n in range(3 * kills):
         output = tmp_path / str(n)
         status = forked(lambda output=output: _study(output), kill_after=moments.uniform(0.02, 0.9) * length)  # type: ignore[misc]
         _survives(output, whole)
         shutil.rmtree(output)
         killed += os.WIFSIGNALED(status)
-        if killed == 20:
+        if killed == kills:
             return
         if not os.WIFSIGNALED(status):
             length *= 0.9  # the machine has become faster than it was
-    pytest.fail(f"only {killed} of 60 kills fell inside a run")
+    pytest.fail(f"only {killed} of {3 * kills} kills fell inside a run")
 
 
 def test_a_second_run_generates_nothing_and_agrees(whole: str, tmp_path: Path) -> None:

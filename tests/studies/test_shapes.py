@@ -68,9 +68,9 @@ def test_a_killed_parent_takes_its_processes_along(tmp_path: Path) -> None:
 def test_a_sample_alone_in_a_full_batch_and_on_two_processes_has_equal_bits(options: list[str], tmp_path: Path) -> None:
     common = [*options, "data.batch_size=4", "data.per_condition=2"]
     full, alone, ddp = (tmp_path / name for name in ("full", "alone", "ddp"))
-    _run(full, *common)
+    run(*common, output=full)
     _run(ddp, *common, "trainer=ddp")
-    _run(alone, *common, "data.limit=1")
+    run(*common, "data.limit=1", output=alone)
     everything = _entries(full, 8)
     assert _entries(ddp, 8) == everything
     assert {name: rows[:1] for name, rows in everything.items()} == _entries(alone, 1)
