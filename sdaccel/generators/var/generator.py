@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,6 @@ from sdaccel.generators.var.model import PATCH_NUMS, VAR, Geometry
 from sdaccel.generators.var.sampler import VarModel, growing_guidance
 from sdaccel.registry import configurable
 from sdaccel.shipped import resolve, sha256
-
-KEEP = ("tokens", "f_hat")
-"""What `generate` can hand back: ids (B, L); the canvas after every scale (B, K, Cvae, p_K, p_K)."""
 
 
 @configurable(group="generator", name="var")
@@ -72,17 +69,10 @@ class Var:
     """eager: the reference, operator by operator; autocast: float32 weights under autocast, as the official code runs;
     fast: the same samples, up to rounding, by fewer and larger operations."""
 
-    @property
-    def takes(self) -> str:
-        return "label"
-
-    @property
-    def seam(self) -> str:
-        return "scales"
-
-    @property
-    def keeps(self) -> Sequence[str]:
-        return KEEP
+    takes: ClassVar[str] = "label"
+    seam: ClassVar[str] = "scales"
+    keeps: ClassVar[Sequence[str]] = ("tokens", "f_hat")
+    """Ids (B, L); the canvas after every scale (B, K, Cvae, p_K, p_K)."""
 
     @property
     def height(self) -> int:
@@ -272,9 +262,6 @@ class VarRuntime(nn.Module):
     @torch.inference_mode()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
         scales = self.config.steps
-        unknown = sorted(set(keep) - set(KEEP))
-        if unknown:
-            raise BadInput(f"VAR keeps no array named {unknown[0]!r}; choose from {', '.join(KEEP)}.")
         device = self.var.pos_start.device
         labels = torch.tensor(batch.conditions, dtype=torch.int64, device=device)
         loop = self.start(labels, batch.seeds.to(device))

@@ -67,6 +67,10 @@ class VQVAE(nn.Module):
             found.append(idx)
         return torch.cat(found, 1), canvas
 
+    def roundtrip(self, images: Tensor, layout: Layout) -> Tensor:
+        """Images in [-1, 1] through their tokens and back."""
+        return self.decode(self.tokenize(self.encode(images), layout)[1].f_hat)
+
     def decode(self, f_hat: Tensor, *, decoder: nn.Module | None = None) -> Tensor:
         """Images in [-1, 1], at least float32; another `decoder` computes the same."""
         features = self.post_quant_conv(f_hat.to(self.post_quant_conv.weight.dtype))
