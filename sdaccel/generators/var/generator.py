@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.conditions import Batch, Condition
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import Cost, Generation, told, torch_dtype
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
 from sdaccel.generators.nextscale.seam import run_scales
@@ -149,9 +149,7 @@ class Var:
             )
 
     def _check_sizes(self) -> None:
-        for name in ("depth", "num_classes", "vocab", "Cvae", "ch"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"generator.{name}={getattr(self, name)} must be at least 1.")
+        at_least(1, self, "depth", "num_classes", "vocab", "Cvae", "ch", where="generator")
         if self.ch % 32:
             raise BadInput(f"generator.ch={self.ch} must be a multiple of 32, the number of norm groups.")
         if not self.ch_mult or min(self.ch_mult) < 1:

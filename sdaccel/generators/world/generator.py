@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sdaccel import world
 from sdaccel.conditions import Batch, Condition
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import Cost, Generation
 from sdaccel.registry import configurable
 from sdaccel.world.attributes import CLASSES, SLOTS, Scenes
@@ -57,8 +57,7 @@ class World:
         return self.image_size
 
     def check(self, conditions: Sequence[Condition]) -> None:
-        if self.image_size < 1:
-            raise BadInput(f"generator.image_size={self.image_size} must be at least 1.")
+        at_least(1, self, "image_size", where="generator")
         world.keys(self.split, [0], world=ASKED_FOR)
         if self.takes == "label":
             for label in conditions:
