@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 
+from sdaccel.errors import BadInput
 from sdaccel.measure.compiles import compiled_graphs
 from sdaccel.measure.energy import joules
 from sdaccel.measure.floor import Ceilings, Work, floor
@@ -37,6 +38,13 @@ class Benchmark(Protocol):
     def run(self, generator: Any, device: torch.device) -> dict[str, Any]:
         """{"ceilings", "cases": {case: {"arms": ...}}}, as JSON."""
         ...
+
+
+def listed(options: Any, *names: str) -> None:
+    """Raise BadInput for the first of these options that is no list of positive numbers."""
+    for name in names:
+        if not (values := getattr(options, name)) or min(values) < 1:
+            raise BadInput(f"bench.{name}={values} must list positive numbers.")
 
 
 def compare(

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from sdaccel.benches.agreement import agreement
-from sdaccel.benches.base import Cases, compare, with_floor
+from sdaccel.benches.base import Cases, compare, listed, with_floor
 from sdaccel.conditions import Batch, batches
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.graphs import Graphs
 from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
@@ -62,8 +62,8 @@ class VarEngine:
             )
         for config in self.configs(generator).values():
             config.check([0])
-        if not self.batch_sizes or min(self.batch_sizes) < 1 or self.repeats < 1:
-            raise BadInput(f"batch_sizes={self.batch_sizes} and repeats={self.repeats} must be positive.")
+        at_least(1, self, "repeats", where="bench")
+        listed(self, "batch_sizes")
 
     def configs(self, generator: Var) -> dict[str, Var]:
         return {name: replace(generator, **options) for name, options in self.arms.items()}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sdaccel.benches.base import Cases, compare, with_floor
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.nextscale import tokens
 from sdaccel.generators.var.engine_parts import hidden
@@ -62,9 +62,8 @@ class Kernels:
         known = Forecast.__dataclass_fields__
         if unknown := self.forecast.keys() - known.keys():
             raise BadInput(f"bench.forecast.{min(unknown)} is unknown; it has {', '.join(known)}.")
-        for name, value in (self.forecast | {n: getattr(self, n) for n in ("batch_size", "repeats", "times")}).items():
-            if value < 1:
-                raise BadInput(f"bench: {name}={value} must be at least 1.")
+        at_least(1, Forecast(**self.forecast), *known, where="bench.forecast")
+        at_least(1, self, "batch_size", "repeats", "times", where="bench")
 
     def work(self, generator: Var) -> Cases:
         return {name: [case] for name, case in work(generator, self.batch_size, Forecast(**self.forecast)).items()}

@@ -18,10 +18,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from sdaccel.benches.base import Cases, compare, with_floor
+from sdaccel.benches.base import Cases, compare, listed, with_floor
 from sdaccel.benches.engines import work
 from sdaccel.conditions import Batch, batches
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.var.engine_fast import Fast
 from sdaccel.generators.var.generator import Var, VarRuntime
@@ -76,11 +76,8 @@ class SpeculationCosts:
                 raise BadInput(str(error).replace("strategy.", "bench.")) from None
             Coupled(draft=draft, gamma=max(self.gammas)).check(target.steps)
             Coupled(draft=draft).fits(target, [0])
-        for option, values in (("batch_sizes", self.batch_sizes), ("gammas", self.gammas)):
-            if not values or min(values) < 1:
-                raise BadInput(f"bench.{option}={values} must list positive numbers.")
-        if self.repeats < 1 or self.checked_images < 1:
-            raise BadInput(f"bench.repeats={self.repeats} and checked_images={self.checked_images} must be positive.")
+        listed(self, "batch_sizes", "gammas")
+        at_least(1, self, "repeats", "checked_images", where="bench")
 
     def _checked(self, generator: Var) -> Var:
         if not isinstance(self.checked_target, Var):

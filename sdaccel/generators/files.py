@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, reason
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -39,9 +39,8 @@ def open_weights(path: Path, *, option: str, wrapped_as: str = "") -> WeightFile
     except FileNotFoundError:
         raise BadInput(f"{option}={path} does not exist; give the path of an official .pth or a .safetensors file.") from None
     except (OSError, SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise BadInput(
-            f"{option}={path} cannot be read as weights ({reason}); the file is damaged or not one, fetch it again."
+            f"{option}={path} cannot be read as weights ({reason(error)}); the file is damaged or not one, fetch it again."
         ) from None
     return WeightFile(path, option, shapes, load)
 

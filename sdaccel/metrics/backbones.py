@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, reason
 from sdaccel.metrics.extractors import ClipExtractor, InceptionExtractor
 from sdaccel.samples import digest
 
@@ -32,8 +32,7 @@ class Source:
         return found
 
     def refuse(self, path: Path, error: Exception) -> BadInput:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        return BadInput(f"{self.option}={path} cannot be read ({reason}); fetch {self.file} again from {self.url}.")
+        return BadInput(f"{self.option}={path} cannot be read ({reason(error)}); fetch {self.file} again from {self.url}.")
 
 
 INCEPTION = Source(

@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdaccel.metrics.extractors import ClipExtractor
-
 Tokenizer = Callable[[list[str]], Tensor]
 
 
@@ -23,8 +21,3 @@ def text_features(model: Any, tokenizer: Tokenizer, captions: Sequence[str]) -> 
     """(B, D) of captions, not normalised."""
     device = next(model.parameters()).device
     return model.encode_text(tokenizer(list(captions)).to(device)).float()
-
-
-def clip_scores(extractor: ClipExtractor, tokenizer: Tokenizer, images: Tensor, captions: Sequence[str]) -> Tensor:
-    """(B,) for uint8 (B, 3, H, W) images and their captions."""
-    return clip_score(extractor(images), text_features(extractor.model, tokenizer, captions))

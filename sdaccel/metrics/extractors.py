@@ -85,11 +85,7 @@ class InceptionExtractor(FeatureExtractor):
     def features(self, pixels: Tensor) -> Tensor:
         return self.script.layers((pixels - 128) / 128).flatten(1)
 
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Class probabilities for the inception score, (N, 1008)."""
-        return self.classes(self(images))
-
     @torch.no_grad()
     def classes(self, features: Tensor) -> Tensor:
-        """The same from features: as published, without the bias of the last layer."""
+        """Class probabilities (N, 1008) for the inception score: as published, without the bias of the last layer."""
         return (features @ self.script.output.weight.mT.to(features.device)).softmax(1)

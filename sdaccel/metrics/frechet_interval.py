@@ -57,17 +57,13 @@ def _check(**sets: Tensor) -> None:
             )
 
 
-def fid_interval(x: Tensor, y: Tensor, *, confidence: float = 0.95, seed: int = 0) -> Interval:
+def fid_interval(x: Tensor, y: Tensor) -> Interval:
     """FID in the limit of many samples; both sets are samples."""
     _check(first=x, second=y)
-    return distance_interval(linearised_fid, x, y, extrapolate=True, confidence=confidence, seed=seed)
+    return distance_interval(linearised_fid, x, y, extrapolate=True)
 
 
-def fid_difference(
-    a: Tensor, b: Tensor, reference: Tensor, *, paired: bool, confidence: float = 0.95, seed: int = 0
-) -> Interval:
+def fid_difference(a: Tensor, b: Tensor, reference: Tensor, *, paired: bool) -> Interval:
     """FID(a, reference) - FID(b, reference) in the limit; paired: row i of a and b came from one noise."""
     _check(first=a, second=b, reference=reference)
-    return difference_interval(
-        linearised_fid, a, b, reference, paired=paired, extrapolate=True, confidence=confidence, seed=seed
-    )
+    return difference_interval(linearised_fid, a, b, reference, paired=paired, extrapolate=True)

@@ -25,16 +25,14 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor
 
+CONFIDENCE = 0.95
+
 
 @dataclass(frozen=True)
 class Interval:
     estimate: float
     low: float
     high: float
-    confidence: float
-
-    def holds(self, value: float) -> bool:
-        return self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -60,23 +58,13 @@ class Linearised:
 Distance = Callable[[Tensor, Tensor], Linearised]
 
 
-def distance_interval(
-    distance: Distance, x: Tensor, y: Tensor, *, extrapolate: bool, confidence: float = 0.95, seed: int = 0
-) -> Interval:
+def distance_interval(distance: Distance, x: Tensor, y: Tensor, *, extrapolate: bool) -> Interval:
     """Interval of distance(x, y), both sets being samples; `extrapolate` where its bias has terms beyond the first."""
-    return _half_sample(lambda s: distance(*s), [x, y], [0, 1], extrapolate, confidence, seed)
+    return _half_sample(lambda s: distance(*s), [x, y], [0, 1], extrapolate)
 
 
 def difference_interval(
-    distance: Distance,
-    a: Tensor,
-    b: Tensor,
-    reference: Tensor,
-    *,
-    paired: bool,
-    extrapolate: bool,
-    confidence: float = 0.95,
-    seed: int = 0,
+    distance: Distance, a: Tensor, b: Tensor, reference: Tensor, *, paired: bool, extrapolate: bool
 ) -> Interval:
     """Interval of distance(a, reference) - distance(b, reference); paired: row i of a and b came from one noise."""
     if paired and len(a) != len(b):
@@ -86,7 +74,7 @@ def difference_interval(
         first, second, ref = sets
         return distance(first, ref).minus(distance(second, ref), paired=paired)
 
-    return _half_sample(statistic, [a, b, reference], [0, 0 if paired else 1, 2], extrapolate, confidence, seed)
+    return _half_sample(statistic, [a, b, reference], [0, 0 if paired else 1, 2], extrapolate)
 
 
 def _half_sample(
@@ -94,23 +82,21 @@ def _half_sample(
     sets: Sequence[Tensor],
     groups: Sequence[int],
     extrapolate: bool,
-    confidence: float,
-    seed: int,
 ) -> Interval:
     """Sets of one group are split alike. Splits are random: sets are often ordered by class."""
     whole = statistic(sets)
-    orders = [torch.from_numpy(np.random.default_rng([seed, g]).permutation(len(s))) for g, s in zip(groups, sets, strict=True)]
+    orders = [torch.from_numpy(np.random.default_rng([0, g]).permutation(len(s))) for g, s in zip(groups, sets, strict=True)]
     halves = [statistic([s[order[h::2]] for order, s in zip(orders, sets, strict=True)]) for h in (0, 1)]
     half_value = sum(half.value for half in halves) / 2
     half_variance = sum(half.variance for half in halves) / 2
     second = min(max(half_variance - 2 * whole.variance, 0) / 4, whole.variance / 2)
     estimate = (4 * whole.value - half_value) / 3 if extrapolate else whole.value
     variance = whole.variance - (8 / 9 if extrapolate else 1) * second  # the extrapolation itself costs second / 9
-    reach = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
-    return Interval(estimate, estimate - reach, estimate + reach, confidence)
+    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt(variance)
+    return Interval(estimate, estimate - reach, estimate + reach)
 
 
-def mean_interval(values: np.ndarray, *, confidence: float = 0.95, resamples: int = 4000, seed: int = 0) -> Interval:
+def mean_interval(values: np.ndarray, *, resamples: int = 4000, seed: int = 0) -> Interval:
     """BCa bootstrap (Efron 1987) of the mean of per-sample values, such as paired differences; a function of the seed.
 
     Resampled means of few values spread too little: the tails are Student's, widened by n / (n - 1) (Hesterberg 2015).
@@ -121,7 +107,7 @@ def mean_interval(values: np.ndarray, *, confidence: float = 0.95, resamples: in
     mean, centred = float(values.mean()), values - values.mean()
     scale = float(np.sum(centred**2))
     if scale == 0:
-        return Interval(mean, mean, mean, confidence)
+        return Interval(mean, mean, mean)
     rng, n = np.random.default_rng(seed), len(values)
     means = np.sort([float(values[rng.integers(0, n, n)].mean()) for _ in range(resamples)])
     normal = NormalDist()
@@ -133,4 +119,4 @@ def mean_interval(values: np.ndarray, *, confidence: float = 0.95, resamples: in
         z = z0 + math.sqrt(n / (n - 1)) * float(stdtrit(n - 1, tail))
         return float(np.quantile(means, normal.cdf(z0 + z / (1 - skew * z))))
 
-    return Interval(mean, end((1 - confidence) / 2), end((1 + confidence) / 2), confidence)
+    return Interval(mean, end((1 - CONFIDENCE) / 2), end((1 + CONFIDENCE) / 2))

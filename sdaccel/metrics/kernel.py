@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sdaccel.metrics.frechet import blocks
-from sdaccel.metrics.intervals import Distance, Interval, Linearised, difference_interval, distance_interval
+from sdaccel.metrics.intervals import Linearised, difference_interval, distance_interval
 from sdaccel.metrics.metric import Metric, metric
 
 KID = metric(Metric(name="kid", label="KID", direction="lower", place=40, screen=True))
@@ -72,38 +72,15 @@ def unit(features: Tensor) -> Tensor:
     return features / features.norm(dim=1, keepdim=True)
 
 
-def _kid(x: Tensor, y: Tensor) -> Linearised:
+def kid(x: Tensor, y: Tensor) -> Linearised:
     return linearised_mmd(x, y, kernel=polynomial)
 
 
-def _cmmd(x: Tensor, y: Tensor) -> Linearised:
+def cmmd(x: Tensor, y: Tensor) -> Linearised:
+    """Of CLIP image features, which are brought to unit length here."""
     return linearised_mmd(unit(x), unit(y), kernel=partial(gaussian, sigma=CMMD_SIGMA), scale=CMMD_SCALE)
 
 
-def kid(x: Tensor, y: Tensor) -> float:
-    """Kernel distance over all samples."""
-    return _kid(x, y).value
-
-
-def cmmd(x: Tensor, y: Tensor) -> float:
-    """Kernel distance of CLIP image features, which are brought to unit length here."""
-    return _cmmd(x, y).value
-
-
-def _interval(distance: Distance, x: Tensor, y: Tensor, confidence: float, seed: int) -> Interval:
-    return distance_interval(distance, x, y, extrapolate=False, confidence=confidence, seed=seed)
-
-
-def kid_interval(x: Tensor, y: Tensor, *, confidence: float = 0.95, seed: int = 0) -> Interval:
-    return _interval(_kid, x, y, confidence, seed)
-
-
-def cmmd_interval(x: Tensor, y: Tensor, *, confidence: float = 0.95, seed: int = 0) -> Interval:
-    return _interval(_cmmd, x, y, confidence, seed)
-
-
-def kid_difference(
-    a: Tensor, b: Tensor, reference: Tensor, *, paired: bool, confidence: float = 0.95, seed: int = 0
-) -> Interval:
-    """KID(a, reference) - KID(b, reference); paired: row i of a and b came from one noise."""
-    return difference_interval(_kid, a, b, reference, paired=paired, extrapolate=False, confidence=confidence, seed=seed)
+kid_interval = partial(distance_interval, kid, extrapolate=False)
+cmmd_interval = partial(distance_interval, cmmd, extrapolate=False)
+kid_difference = partial(difference_interval, kid, extrapolate=False)

@@ -5,7 +5,6 @@ Borders are reflected, as torchmetrics does; the first published code drops five
 
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,9 +35,3 @@ def ssim_batch(a: Tensor, b: Tensor) -> Tensor:
     vx, vy, vxy = _blur(x * x) - mx * mx, _blur(y * y) - my * my, _blur(x * y) - mx * my
     c1, c2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
     return ((2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))).flatten(1).mean(1)
-
-
-def ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """The same of two (H, W, C) images."""
-    x, y = (torch.tensor(image).permute(2, 0, 1).unsqueeze(0) for image in (a, b))
-    return float(ssim_batch(x, y)[0])

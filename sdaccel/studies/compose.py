@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from sdaccel import registry
 from sdaccel.conditions import Condition
 from sdaccel.configuring import told_in_one_line, within
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.strategies.base import check_declared
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 from sdaccel.studies import schema
@@ -152,9 +152,7 @@ def _check_run(cfg: DictConfig) -> None:
         raise BadInput(f"study.name={cfg.study.name} names a folder; use letters, digits, '_', '-' and '.' only.")
     if not 0 <= cfg.seed < 2**63:
         raise BadInput(f"seed={cfg.seed} must lie between 0 and 2^63 - 1.")
-    for name in ("repeats", "warmup"):
-        if cfg.study.timing[name] < 0:
-            raise BadInput(f"study.timing.{name}={cfg.study.timing[name]} must be at least 0.")
+    at_least(0, cfg.study.timing, "repeats", "warmup", where="study.timing")
     if not cfg.output:
         raise BadInput("output is empty; name the folder for samples and records, such as output=runs.")
     output = Path(cfg.output)
@@ -167,9 +165,8 @@ def _check_run(cfg: DictConfig) -> None:
         raise BadInput(f"output={output} cannot be written ({nearest}: {error.strerror}); choose another folder.") from None
     if cfg.trainer.accelerator not in ("cpu", "gpu", "auto"):
         raise BadInput(f"trainer.accelerator={cfg.trainer.accelerator} is unknown; choose cpu, gpu or auto.")
-    for name, low in (("processes", 0), ("threads", 1)):
-        if cfg.trainer[name] < low:
-            raise BadInput(f"trainer.{name}={cfg.trainer[name]} must be at least {low}.")
+    at_least(0, cfg.trainer, "processes", where="trainer")
+    at_least(1, cfg.trainer, "threads", where="trainer")
     if cfg.trainer.accelerator == "gpu":
         import torch
 

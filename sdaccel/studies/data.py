@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sdaccel.conditions import Condition, read_prompts
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.studies.arms import Arm
 from sdaccel.world import captioned
 from sdaccel.world.attributes import CLASSES
@@ -21,11 +21,7 @@ def conditions_of(data: Any, arms: Sequence[Arm]) -> list[Condition]:
     if len(kinds) > 1:
         raise BadInput("study.arms mixes generators that take labels with ones that take prompts; split the study.")
     (kind,) = kinds
-    if data.limit is not None and data.limit < 1:
-        raise BadInput(f"data.limit={data.limit} must be at least 1.")
-    for name in ("per_condition", "batch_size"):
-        if data[name] < 1:
-            raise BadInput(f"data.{name}={data[name]} must be at least 1.")
+    at_least(1, data, "limit", "per_condition", "batch_size", where="data")
     source = _of_world(data, kind) if data.world is not None else _given(data, kind)
     if any(isinstance(condition, str) and not condition.strip() for condition in source):
         raise BadInput("data.prompts holds an empty prompt; give every prompt some words.")

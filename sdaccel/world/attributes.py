@@ -83,10 +83,6 @@ class Scenes:
     def __getitem__(self, rows: slice | Tensor) -> "Scenes":
         return Scenes(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
-    def to(self, device: torch.device | str) -> "Scenes":
-        """The same scenes on a device."""
-        return Scenes(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
-
     @property
     def facts(self) -> Tensor:
         """(B, 17) int64, one column per entry of FIELDS (count from 0): the targets of a classifier, -1 = not to be scored."""

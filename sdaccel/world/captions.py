@@ -191,11 +191,6 @@ def negative_tokens(scenes: Scenes, *, count: int, complete: bool = False) -> Te
     return tokens(wrong.flatten(0, 1), said).view(len(scenes), count, CONTEXT)
 
 
-def hard_negatives(scenes: Scenes, *, count: int, complete: bool = False) -> list[list[str]]:
-    """`count` (up to 15) false captions of every scene, each one attribute away from `captions`."""
-    return [decode(row) for row in negative_tokens(scenes, count=count, complete=complete)]
-
-
 def spoken(caption: str) -> list[str]:
     """The words of a caption, all of them the world's. Case and punctuation do not count."""
     found = re.findall(r"\w+", caption.lower())

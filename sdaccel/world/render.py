@@ -106,14 +106,12 @@ DISTANCES: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (_circle, _square, _
 """By SHAPES, the signed distance to the shape of radius 1."""
 
 
-def render(scenes: Scenes, *, resolution: int, device: torch.device | str | None = None) -> Tensor:
-    """(B, 3, resolution, resolution) float32 in [0, 1], on `device` or where the scenes are.
+def render(scenes: Scenes, *, resolution: int) -> Tensor:
+    """(B, 3, resolution, resolution) float32 in [0, 1], where the scenes are.
 
     A CPU paints only what a row has; a GPU would wait for the host at every such choice, so there every row takes every
     choice and keeps its own, in one compiled graph. The two differ by rounding.
     """
-    if device is not None:
-        scenes = scenes.to(device)
     if torch.compiler.is_compiling():
         return dense(scenes, resolution)
     return _compiled()(scenes, resolution) if scenes.keys.is_cuda else sparse(scenes, resolution)

@@ -69,11 +69,11 @@ class Dice:
         return 2 * self.unit() - 1
 
 
-def keys(split: str, indices: Sequence[int] | Tensor, *, world: int, device: torch.device | str | None = None) -> Tensor:
+def keys(split: str, indices: Sequence[int] | Tensor, *, world: int) -> Tensor:
     """(B,) the 64-bit Philox key of every scene: world, split and index side by side, hence no two alike."""
     if split not in SPLITS:
         raise BadInput(f"split={split} does not exist; choose one of {', '.join(SPLITS)}.")
-    index = torch.as_tensor(indices, dtype=torch.int64, device=device)
+    index = torch.as_tensor(indices, dtype=torch.int64)
     if torch.compiler.is_compiling():  # a graph cannot look at values
         pass
     elif index.numel() and (index.min() < 0 or index.max() >= 1 << INDEX_BITS):
@@ -81,14 +81,10 @@ def keys(split: str, indices: Sequence[int] | Tensor, *, world: int, device: tor
     return index + (SPLITS.index(split) << INDEX_BITS) + (world << (INDEX_BITS + 2))
 
 
-def captioned(
-    split: str, indices: Sequence[int] | Tensor, *, objects: int = SLOTS, device: torch.device | str | None = None
-) -> Scenes:
-    """Scenes of one to `objects` objects; single objects come in all sizes, groups in small and medium."""
-    if not 1 <= objects <= SLOTS:
-        raise BadInput(f"objects={objects}: a scene holds 1 to {SLOTS} objects.")
-    own = keys(split, indices, world=objects, device=device)
-    return _populate(own, unstated(own), objects)
+def captioned(split: str, indices: Sequence[int] | Tensor) -> Scenes:
+    """Scenes of one to three objects; single objects come in all sizes, groups in small and medium."""
+    own = keys(split, indices, world=SLOTS)
+    return _populate(own, unstated(own))
 
 
 def stated(facts: Tensor, own: Tensor) -> Scenes:
@@ -99,13 +95,13 @@ def stated(facts: Tensor, own: Tensor) -> Scenes:
     """
     if found := impossible(facts):
         raise BadInput(f"facts {facts[found[0]].tolist()}: this {found[1]}; state something else, or less.")
-    return _populate(own, facts, SLOTS)
+    return _populate(own, facts)
 
 
-def _populate(own: Tensor, given: Tensor, objects: int) -> Scenes:
+def _populate(own: Tensor, given: Tensor) -> Scenes:
     """Count and sizes, then the rest."""
     dice = Dice(own, start=0, count=WORDS)
-    count = 1 + dice.pick(objects)
+    count = 1 + dice.pick(SLOTS)
     spoken = mentioned(given)
     count = _told(given, "count", torch.where(spoken > 0, spoken, count) - 1) + 1
     single, group = zip(*((dice.pick(3), dice.pick(2)) for _ in range(SLOTS)), strict=True)
@@ -113,9 +109,9 @@ def _populate(own: Tensor, given: Tensor, objects: int) -> Scenes:
     return _furnish(own, dice, count, size, given)
 
 
-def classes(split: str, indices: Sequence[int] | Tensor, *, device: torch.device | str | None = None) -> Scenes:
+def classes(split: str, indices: Sequence[int] | Tensor) -> Scenes:
     """Scenes of one large object and nothing else, so that shape and material, the class, cannot be misread."""
-    own = keys(split, indices, world=0, device=device)
+    own = keys(split, indices, world=0)
     return _alone(own, unstated(own))
 
 
@@ -201,26 +197,8 @@ def _furnish(own: Tensor, dice: Dice, count: Tensor, size: Tensor, given: Tensor
     split = (own >> INDEX_BITS) & 3
     lattice = ((dice.word() >> 8) & ~3) | split
     phase = torch.stack([lattice.float() * 2.0**-24, dice.unit(), dice.unit()], 1)
-
-    def seen(attribute: Tensor) -> Tensor:
-        return attribute.masked_fill(absent, -1)
-
-    return Scenes(
-        own,
-        count,
-        seen(shape),
-        seen(colour),
-        seen(material),
-        seen(size),
-        relation,
-        side,
-        tone,
-        kind,
-        centre,
-        radius,
-        angle,
-        phase,
-    )
+    shape, colour, material, size = (each.masked_fill(absent, -1) for each in (shape, colour, material, size))
+    return Scenes(own, count, shape, colour, material, size, relation, side, tone, kind, centre, radius, angle, phase)
 
 
 def _distinct_colours(dice: Dice) -> Tensor:

@@ -184,7 +184,7 @@ class FlowTask:
         self.vae.to(device)
         scenes = world.captioned("test", torch.arange(COLUMNS, device=device))
         real, side = render(scenes, resolution=self.resolution), {"height": self.resolution, "width": self.resolution}
-        rows = {"real": real, "reconstructed": self.vae.decode(self.vae.encode(real * 2 - 1), **side)}
+        rows = {"real": real, "reconstructed": self.vae.roundtrip(real * 2 - 1)}
         seeds, cfg = sample_seeds(0, range(COLUMNS)).to(device), self.true_cfg[1]
         for steps in (50, 10, 5):
             rows[f"{steps} steps, cfg {cfg:g}"] = paint(net, self.text, self.vae, scenes, seeds, steps=steps, cfg=cfg, **side)

@@ -47,7 +47,7 @@ def quality(
     real = [render(s, resolution=resolution) for s in scenes]
     side = {"height": resolution, "width": resolution}
     found = report("real", judge, scenes, real)
-    found |= report("reconstructed", judge, scenes, [vae.decode(vae.encode(image * 2 - 1), **side) for image in real])
+    found |= report("reconstructed", judge, scenes, [vae.roundtrip(image * 2 - 1) for image in real])
     for steps, cfg in product(STEPS, guidances):
         made = [paint(net, tower, vae, s, own, steps=steps, cfg=cfg, **side) for s, own in zip(scenes, seeds, strict=True)]
         found |= report(f"steps={steps}/cfg={cfg:g}", judge, scenes, made)

@@ -56,8 +56,8 @@ class VaeTask:
 
     def sheet(self, net: Any, device: torch.device) -> Sheet:
         scenes = world.captioned("test", torch.arange(COLUMNS, device=device))
-        real, side = render(scenes, resolution=self.resolution), {"height": self.resolution, "width": self.resolution}
-        return Sheet(captions(scenes), {"real": real, "reconstructed": net.decode(net.encode(real * 2 - 1), **side)})
+        real = render(scenes, resolution=self.resolution)
+        return Sheet(captions(scenes), {"real": real, "reconstructed": net.roundtrip(real * 2 - 1)})
 
 
 @torch.compiler.disable

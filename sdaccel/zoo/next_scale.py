@@ -158,8 +158,7 @@ class NextScaleTask:
     @torch.no_grad()
     def rebuild(self, images: Tensor) -> Tensor:
         """Pictures in [0, 1] through the tokens and back."""
-        _, canvas = self.tokenizer.tokenize(self.tokenizer.encode(images * 2 - 1), self.layout)
-        return (self.tokenizer.decode(canvas.f_hat) + 1) / 2
+        return (self.tokenizer.roundtrip(images * 2 - 1, self.layout) + 1) / 2
 
     def generate(self, net: VAR, labels: Tensor, seeds: Tensor, *, cfg: float) -> Tensor:
         """Pictures in [0, 1] by the real sampler, with all codes allowed."""

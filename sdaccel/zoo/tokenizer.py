@@ -72,9 +72,8 @@ class TokenizerTask:
         """Class scenes, captioned scenes."""
         index = torch.arange(COLUMNS // 2, device=device)
         real = torch.cat([pictures("test", index, kind) for kind in WORLDS])
-        _, canvas = net.tokenize(net.encode(real), LAYOUT)
         conditions = [kind for kind in WORLDS for _ in index]
-        return Sheet(conditions, {"real": (real + 1) / 2, "reconstructed": (net.decode(canvas.f_hat) + 1) / 2})
+        return Sheet(conditions, {"real": (real + 1) / 2, "reconstructed": (net.roundtrip(real, LAYOUT) + 1) / 2})
 
 
 def pictures(split: str, index: Tensor, kind: str) -> Tensor:
@@ -129,7 +128,6 @@ def reconstruction_psnr(net: VQVAE, *, kind: str, count: int, device: torch.devi
     values = []
     for index in torch.arange(count, device=device).split(256):
         images = pictures("test", index, kind)
-        _, canvas = net.tokenize(net.encode(images), LAYOUT)
-        error = (net.decode(canvas.f_hat) - images).square().flatten(1).mean(1)
+        error = (net.roundtrip(images, LAYOUT) - images).square().flatten(1).mean(1)
         values.append(10 * torch.log10(4 / error))
     return float(torch.cat(values).mean())

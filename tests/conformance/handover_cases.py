@@ -11,13 +11,13 @@ from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.generators.nextscale.loop import Sample, ScaleLoop
 from sdaccel.generators.nextscale.seam import Pass
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
-from sdaccel.generators.nextscale.tokens import TorchGeneratorRace
 from sdaccel.generators.var.model import VAR
 from sdaccel.generators.var.sampler import VarModel, upstream_labels
 from sdaccel.strategies.speculative.handover import Handover, HandoverRule
 from sdaccel.strategies.speculative.masks import CORRECT, visibility
 from tests.conformance.cases import Case, Line
 from tests.conformance.compare import compare, missing
+from tests.conformance.upstream import TorchGeneratorRace
 from tests.conformance.var_cases import SMOOTH, STATE_DICT, TOLERANCES, build, sampling_of, state_distance
 
 

@@ -15,13 +15,14 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.layout import TICKS, Layout, nearest_phi
 from sdaccel.generators.nextscale.loop import sample
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
-from sdaccel.generators.nextscale.tokens import Sampling, TorchGeneratorRace
+from sdaccel.generators.nextscale.tokens import Sampling
 from sdaccel.generators.var.model import PATCH_NUMS, VAR, Geometry
 from sdaccel.generators.var.sampler import VarModel, growing_guidance, upstream_labels
 from sdaccel.generators.var.weights import Shapes, infer_geometry, materialise
 from tests.conformance.cases import Case, Line
 from tests.conformance.compare import compare, distance, missing
 from tests.conformance.fill import Overrides, filled
+from tests.conformance.upstream import TorchGeneratorRace, painted
 
 TOLERANCES = {
     "logits": 1e-4,
@@ -143,7 +144,7 @@ def sampling_of(options: dict[str, Any], *, scales: int) -> Sampling:
 def _forward(case: Case) -> list[Line]:
     var, vae = build(case.meta["config"]["model"])
     tokens = torch.from_numpy(case.arrays["tokens_in"]).long()
-    _, maps = vae.paint(tokens, var.layout)
+    _, maps = painted(vae, tokens, var.layout)
     logits = var(torch.tensor(case.meta["config"]["forward"]["labels"]), maps)
     return _state_check(case, var, vae) + _arrays(
         case, {"tokens_in": tokens, "x_BLCv_wo_first_l": maps, "logits": logits}, TOLERANCES
@@ -168,16 +169,16 @@ def _autoencoding(case: Case) -> list[Line]:
     pixels = golden_image(image["tag"], rows=image["B"], side=image["H"])
     f = vae.encode(pixels)
     idx, encoded = vae.tokenize(f, layout)
-    painted, maps = vae.paint(idx, layout)
+    again, maps = painted(vae, idx, layout)
     found = {
         "input_image": pixels,
         "f": f,
         "idx": idx,
         "f_hat_per_scale": torch.stack(encoded.states[1:]),
-        "f_hat_from_idx": painted.f_hat,
+        "f_hat_from_idx": again.f_hat,
         "var_input_from_idx": maps,
-        "recon": vae.decode(painted.f_hat),
-        "recon_per_scale": torch.stack([vae.decode(f_hat) for f_hat in painted.states[1:]]),
+        "recon": vae.decode(again.f_hat),
+        "recon_per_scale": torch.stack([vae.decode(f_hat) for f_hat in again.states[1:]]),
     }
     if config.get("override_patch_nums"):
         found["idx_override"] = vae.tokenize(f, Layout(tuple(config["override_patch_nums"])))[0]

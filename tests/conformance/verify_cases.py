@@ -8,7 +8,6 @@ from torch import Tensor
 from sdaccel.generators.nextscale.loop import ScaleLoop
 from sdaccel.generators.nextscale.seam import Pass, ScaleSeam
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
-from sdaccel.generators.nextscale.tokens import TorchGeneratorRace
 from sdaccel.generators.var.model import VAR
 from sdaccel.generators.var.sampler import VarModel
 from sdaccel.strategies.speculative.decode import Speculation
@@ -17,6 +16,7 @@ from sdaccel.strategies.speculative.gammas import Fixed
 from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 from tests.conformance.cases import Case, Line
 from tests.conformance.compare import compare, missing
+from tests.conformance.upstream import TorchGeneratorRace
 from tests.conformance.var_cases import TOLERANCES, build, sampling_of
 
 METRICS = 1e-4

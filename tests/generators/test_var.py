@@ -21,6 +21,7 @@ from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.generators.var.model import PATCH_NUMS, VAR, Geometry
 from sdaccel.generators.var.sampler import VarModel
 from sdaccel.strategies.plain import Original
+from tests.conformance.upstream import painted
 
 CONF = Path(__file__).parents[2] / "conf"
 CPU = torch.device("cpu")
@@ -73,7 +74,7 @@ def raw_logits(runtime: VarRuntime, labels: list[int], seeds: list[int]) -> tupl
 
 def test_cached_loop_equals_teacher_forcing_on_its_own_tokens(double: VarRuntime) -> None:
     tokens, cached = raw_logits(double, [1, 4], [3, 9])
-    _, maps = double.vae.paint(tokens, TINY.layout)
+    _, maps = painted(double.vae, tokens, TINY.layout)
     forced = double.var(torch.tensor([1, 4, 5, 5]), maps.repeat(2, 1, 1))
     assert cached.dtype == torch.float64
     assert (cached - forced).abs().max() < 1e-11
@@ -82,7 +83,7 @@ def test_cached_loop_equals_teacher_forcing_on_its_own_tokens(double: VarRuntime
 def test_prefill_of_several_scales_equals_one_scale_at_a_time(double: VarRuntime) -> None:
     labels = torch.tensor([0, 2])
     tokens, stepwise = raw_logits(double, labels.tolist(), [1, 2])
-    _, maps = double.vae.paint(tokens, TINY.layout)
+    _, maps = painted(double.vae, tokens, TINY.layout)
     run = GuidedRun(model(double), labels)
     x = torch.cat([run.begin(), run.embed(maps[:, :13], first=1, last=2)], 1)
     head = run.logits(run.advance(x, first=0, last=2))
@@ -171,12 +172,12 @@ def test_code_maps_survive_painting_and_encoding_again(runtime: VarRuntime) -> N
     image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     f = runtime.vae.encode(image)
     idx, encoded = runtime.vae.tokenize(f, TINY.layout)
-    painted, maps = runtime.vae.paint(idx, TINY.layout)
-    assert torch.equal(painted.f_hat, encoded.f_hat)
+    canvas, maps = painted(runtime.vae, idx, TINY.layout)
+    assert torch.equal(canvas.f_hat, encoded.f_hat)
     assert maps.shape == (2, 29, 4)
-    again, _ = runtime.vae.tokenize(painted.f_hat, TINY.layout)
+    again, _ = runtime.vae.tokenize(canvas.f_hat, TINY.layout)
     assert again.shape == idx.shape
-    assert torch.equal(runtime.vae.decode(painted.f_hat), runtime.vae.decode(encoded.f_hat))
+    assert torch.equal(runtime.vae.decode(canvas.f_hat), runtime.vae.decode(encoded.f_hat))
 
 
 @torch.no_grad()

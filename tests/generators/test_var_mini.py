@@ -17,6 +17,7 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.var.generator import Var
 from sdaccel.studies import compose as studies
 from sdaccel.zoo import next_scale, tokenizer
+from tests.conformance.upstream import painted
 from tests.conftest import CONF
 
 CPU = torch.device("cpu")
@@ -108,7 +109,7 @@ def test_a_reconstruction_is_the_real_picture_through_the_tokens(untrained: Path
     runtime = through.build(CPU)
     pictures, made = (r.generate(batch, backend=None, strategy=None).images for r in (real.build(CPU), runtime))
     idx, _ = runtime.vae.tokenize(runtime.vae.encode(pictures * 2 - 1), tokenizer.LAYOUT)
-    canvas, _ = runtime.vae.paint(idx, tokenizer.LAYOUT)
+    canvas, _ = painted(runtime.vae, idx, tokenizer.LAYOUT)
     assert torch.equal(made, (runtime.vae.decode(canvas.f_hat) + 1) / 2)
     with pytest.raises(BadInput, match="set image_size=64"):
         replace(through, image_size=128).check([0])

@@ -69,7 +69,7 @@ def test_inception_normalises_as_the_published_network_wants_and_omits_the_last_
     assert torch.allclose(extractor(x)[:, :3], expected, atol=1e-6)
     assert extractor(x).shape == (2, extractor.num_features)
     logits = extractor(x) @ fake.output.weight.T
-    assert torch.allclose(extractor.probabilities(x), logits.softmax(1), atol=1e-6)
+    assert torch.allclose(extractor.classes(extractor(x)), logits.softmax(1), atol=1e-6)
 
 
 def test_lpips_equals_torchmetrics_on_the_same_backbone(tmp_path: Path) -> None:

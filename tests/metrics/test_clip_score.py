@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import sdaccel.torchvision_guard  # noqa: F401
-from sdaccel.metrics.clip_score import clip_score, clip_scores
+from sdaccel.metrics.clip_score import clip_score, text_features
 from sdaccel.metrics.extractors import ClipExtractor
 from tests.metrics.tiny import images, tiny_clip, tokenize
 
@@ -16,7 +16,8 @@ def test_equals_normalisation_encoding_and_cosine_by_hand(sign: int, distinct: i
     model = tiny_clip()
     model.text_projection.data.mul_(sign)
     pictures, captions = images(5), ["a cat", "two red cubes", "a dog", "xyz", "one"]
-    ours = clip_scores(ClipExtractor(model, name="tiny", mean=MEAN, std=STD), tokenize, pictures, captions)
+    extractor = ClipExtractor(model, name="tiny", mean=MEAN, std=STD)
+    ours = clip_score(extractor(pictures), text_features(extractor.model, tokenize, captions))
     pixels = pictures.double() / 255
     for c in range(3):
         pixels[:, c] = (pixels[:, c] - MEAN[c]) / STD[c]

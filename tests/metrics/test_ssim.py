@@ -5,7 +5,13 @@ import pytest
 import torch
 
 import sdaccel.torchvision_guard  # noqa: F401
-from sdaccel.metrics.ssim import ssim
+from sdaccel.metrics.ssim import ssim_batch
+
+
+def ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two (H, W, C) images."""
+    x, y = (torch.tensor(image).permute(2, 0, 1).unsqueeze(0) for image in (a, b))
+    return float(ssim_batch(x, y)[0])
 
 
 def pair(sigma: float) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import sdaccel.torchvision_guard  # noqa: F401
 from sdaccel.metrics.extractors import FeatureExtractor, module_fingerprint
+from sdaccel.metrics.intervals import Interval
 
 
 class TinyExtractor(FeatureExtractor):
@@ -39,6 +40,10 @@ def gaussian_set(n: int, d: int, *, seed: int, scale: float = 1.0, shift: float 
     mix = torch.randn(d, d, generator=torch.Generator().manual_seed(99), dtype=torch.float64) / math.sqrt(d)
     noise = torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return scale * noise @ (mix + 0.3 * torch.eye(d, dtype=torch.float64)) + shift
+
+
+def holds(interval: Interval, value: float) -> bool:
+    return interval.low <= value <= interval.high
 
 
 def tiny_clip() -> Any:

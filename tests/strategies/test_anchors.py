@@ -57,7 +57,7 @@ def test_a_full_ring_allocates_nothing_more() -> None:
         if step == 1:
             memory = {anchor.data_ptr() for name in "ab" for anchor in ring.anchors(name)}
     assert {anchor.data_ptr() for name in "ab" for anchor in ring.anchors(name)} == memory
-    assert ring.nbytes == 2 * 2 * (2 * 3 * 2)
+    assert ring.memory.nbytes == 2 * 2 * (2 * 3 * 2)
 
 
 def test_a_feature_that_was_not_emitted_is_not_taken_from_an_older_step() -> None:

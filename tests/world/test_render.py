@@ -179,7 +179,8 @@ def _without(shape: Tensor, slot: int) -> Tensor:
 
 
 def test_sizes_show_as_areas() -> None:
-    scenes = world.captioned("train", range(600), objects=1)
+    scenes = world.captioned("train", range(1800))
+    scenes = scenes[scenes.count == 1]
     single = replace(
         scenes, shape=_all_circles(scenes.shape), colour=torch.zeros_like(scenes.colour), material=0 * scenes.material
     )
@@ -206,7 +207,8 @@ def test_three_hundred_pictures_a_second_on_one_core(scenes: Scenes) -> None:
 
 @cuda
 def test_a_gpu_draws_the_same_pictures(scenes: Scenes, images: Tensor) -> None:
-    there = render(scenes, resolution=64, device="cuda").cpu()
+    moved = Scenes(**{name: value.cuda() for name, value in vars(scenes).items()})
+    there = render(moved, resolution=64).cpu()
     assert (there - images).abs().max() <= 1 / 255
 
 

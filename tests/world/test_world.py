@@ -144,19 +144,14 @@ def test_class_scenes_hold_one_large_object_and_use_every_class_evenly() -> None
     ]
 
 
-@pytest.mark.parametrize("objects", [1, 2, 3])
-def test_objects_bounds_the_count(objects: int) -> None:
-    assert set(world.captioned("train", range(200), objects=objects).count.tolist()) == set(range(1, objects + 1))
-
-
 @cuda
 def test_a_gpu_draws_the_same_scenes() -> None:
-    here, there = world.captioned("val", range(4096)), world.captioned("val", range(4096), device="cuda").to("cpu")
+    here, there = world.captioned("val", range(4096)), world.captioned("val", torch.arange(4096, device="cuda"))
     for name, value in fields_of(here).items():
         if value.is_floating_point():
-            torch.testing.assert_close(value, fields_of(there)[name], atol=1e-6, rtol=0)
+            torch.testing.assert_close(value, fields_of(there)[name].cpu(), atol=1e-6, rtol=0)
         else:
-            assert torch.equal(value, fields_of(there)[name]), name
+            assert torch.equal(value, fields_of(there)[name].cpu()), name
 
 
 def test_bad_input_is_named() -> None:
@@ -164,5 +159,3 @@ def test_bad_input_is_named() -> None:
         world.captioned("tset", [0])
     with pytest.raises(BadInput, match="indices run from 0"):
         world.captioned("test", [-1])
-    with pytest.raises(BadInput, match="objects=4"):
-        world.captioned("test", [0], objects=4)

@@ -19,6 +19,7 @@ from sdaccel.world.attributes import CLASSES
 from sdaccel.zoo import next_scale
 from sdaccel.zoo.next_scale import NextScaleTask
 from sdaccel.zoo.training import Recipe, fit
+from tests.conformance.upstream import painted
 from tests.conftest import CONF
 
 SIDES = (1, 2, 3, 4)
@@ -67,8 +68,8 @@ def test_a_student_equal_to_its_teacher_learns_only_the_truth() -> None:
 def test_a_lesson_is_what_the_quantiser_itself_would_feed_back() -> None:
     task, scenes = toy(), world.classes("train", range(6))
     _, idx, maps = task.lesson(scenes)
-    _, painted = task.tokenizer.paint(idx, task.layout)
-    assert torch.equal(maps, painted)
+    _, again = painted(task.tokenizer, idx, task.layout)
+    assert torch.equal(maps, again)
     assert idx.shape == (6, 30)
 
 

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.flux import weights
 
 if TYPE_CHECKING:
@@ -15,11 +15,8 @@ FILES = ("weights", "vae_weights", "text_weights")
 
 def check_sizes(config: "Flux") -> None:
     """Raise BadInput for numbers that fit no model or picture."""
-    sizes = ["doubles", "singles", "heads", "text_tokens", "text_width", "latent_channels", "num_steps"]
-    sizes += ["pooled_width"] * (config.pooled_width is not None)
-    for name in sizes:
-        if getattr(config, name) < 1:
-            raise BadInput(f"generator.{name}={getattr(config, name)} must be at least 1.")
+    sizes = ("doubles", "singles", "heads", "text_tokens", "text_width", "latent_channels", "num_steps", "pooled_width")
+    at_least(1, config, *sizes, where="generator")
     widths, groups = config.vae_widths, config.norm_groups
     if widths is not None and (not widths or any(width < groups or width % groups for width in widths)):
         raise BadInput(f"generator.vae_widths={widths} must list positive multiples of {groups}, the number of norm groups.")

@@ -81,20 +81,11 @@ class Flux:
     engine: str = "eager"
     """How blocks run: eager, or compiled, each kind of block as one graph with the features among its outputs."""
 
+    takes: ClassVar[str] = "prompt"
+    seam: ClassVar[str] = "denoise"
+    keeps: ClassVar[Sequence[str]] = ("latents",)
     norm_groups: ClassVar[int] = GROUPS
     """Groups of the autoencoder's norms."""
-
-    @property
-    def takes(self) -> str:
-        return "prompt"
-
-    @property
-    def seam(self) -> str:
-        return "denoise"
-
-    @property
-    def keeps(self) -> Sequence[str]:
-        return ("latents",)
 
     @property
     def refuses_operators(self) -> str | None:

@@ -1,15 +1,16 @@
 """Real pictures through FLUX's autoencoder and back: what a flow over these latents can reach at best."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
-from sdaccel.conditions import Batch, Condition
+from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
-from sdaccel.generators.base import Cost, Generation
+from sdaccel.generators.base import Cost
 from sdaccel.generators.flux import weights
 from sdaccel.generators.flux.vae import FluxVae
 from sdaccel.generators.world.generator import World, WorldRuntime
@@ -46,7 +47,7 @@ class FluxReconstruction(World):
     def cost(self) -> Cost:
         with torch.device("meta"):
             vae, picture = self.autoencoder(), torch.empty(1, 3, self.image_size, self.image_size)
-            macs = forward_macs(lambda: roundtrip(vae, picture))
+            macs = forward_macs(lambda: vae.roundtrip(picture))
         return Cost(
             macs=[],
             decode_macs=macs,
@@ -55,22 +56,9 @@ class FluxReconstruction(World):
             image_bytes=3 * self.image_size**2,
         )
 
-    def build(self, device: torch.device) -> "FluxReconstructionRuntime":
-        vae = weights.load_trained(weights.VAE, self.vae_weights, self.autoencoder, device=device, dtype=torch.float32)
-        return FluxReconstructionRuntime(self, vae)
+    def shown(self, pictures: Tensor, vae: Any) -> Tensor:
+        return vae.roundtrip(pictures * 2 - 1)
 
-
-def roundtrip(vae: FluxVae, images: torch.Tensor) -> torch.Tensor:
-    """Images (B, 3, H, W) in [-1, 1] to what comes back, in [0, 1]."""
-    return vae.decode(vae.encode(images), height=images.shape[2], width=images.shape[3])
-
-
-class FluxReconstructionRuntime(WorldRuntime):
-    def __init__(self, config: FluxReconstruction, vae: nn.Module) -> None:
-        super().__init__(config)
-        self.vae: Any = vae
-
-    @torch.inference_mode()
-    def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
-        pictures = super().generate(batch, backend=backend, strategy=strategy, keep=keep).images
-        return Generation(roundtrip(self.vae, pictures.to(self.vae.scale.device) * 2 - 1))
+    def build(self, device: torch.device) -> WorldRuntime:
+        load = partial(weights.load_trained, device=device, dtype=torch.float32)
+        return WorldRuntime(self, load(weights.VAE, self.vae_weights, self.autoencoder))

@@ -64,6 +64,10 @@ class FluxVae(nn.Module):
         mean, _ = self.posterior(images)
         return pack((mean - self.shift.view(1, -1, 1, 1)) * self.scale.view(1, -1, 1, 1))
 
+    def roundtrip(self, images: Tensor) -> Tensor:
+        """Images in [-1, 1] to what comes back, in [0, 1]."""
+        return self.decode(self.encode(images), height=images.shape[2], width=images.shape[3])
+
     def decode(self, tokens: Tensor, *, height: int, width: int) -> Tensor:
         """Images (B, 3, height, width) in [0, 1]."""
         maps = unpack_maps(tokens, height=height // self.factor, width=width // self.factor)

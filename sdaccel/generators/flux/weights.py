@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, reason
 from sdaccel.generators.files import check_manifest, open_weights
 from sdaccel.generators.flux.text import TextTower
 from sdaccel.shipped import OPEN_CLIP, resolve
@@ -57,8 +57,7 @@ def meta_clip(value: str) -> Any:
         with torch.device("meta"):
             return CLIP(**config)
     except (ValueError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise BadInput(f"{TEXT}={value}: {path.name} describes no CLIP model ({reason}); give another folder.") from None
+        raise BadInput(f"{TEXT}={value}: {path.name} describes no CLIP model ({reason(error)}); give another folder.") from None
 
 
 def check_text(value: str, *, tokens: int, width: int, pooled: int) -> None:

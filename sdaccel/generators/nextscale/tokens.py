@@ -114,18 +114,3 @@ class PhiloxRace:
 
     def smoothing(self, start: int, length: int, vocab: int) -> Tensor:
         return exponential(self.seeds, Stream.GUMBEL, (length, vocab), start=start * vocab)
-
-
-class TorchGeneratorRace:
-    """One generator consumed in upstream's order, for conformance: noise depends on the batch size and every earlier draw."""
-
-    def __init__(self, generator: torch.Generator, *, rows: int) -> None:
-        self.generator = generator
-        self.rows = rows
-
-    def tokens(self, start: int, length: int, vocab: int) -> Tensor:
-        noise = torch.empty(self.rows, length, vocab, device=self.generator.device)
-        return noise.exponential_(generator=self.generator)
-
-    def smoothing(self, start: int, length: int, vocab: int) -> Tensor:
-        return self.tokens(start, length, vocab)

@@ -4,13 +4,13 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from sdaccel.conditions import Batch, Condition
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import Cost, Generation, told, torch_dtype
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
 from sdaccel.generators.nextscale.seam import run_scales
@@ -23,9 +23,6 @@ from sdaccel.generators.var.model import PATCH_NUMS, VAR, Geometry
 from sdaccel.generators.var.sampler import VarModel, growing_guidance
 from sdaccel.registry import configurable
 from sdaccel.shipped import resolve, sha256
-
-KEEP = ("tokens", "f_hat")
-"""What `generate` can hand back: ids (B, L); the canvas after every scale (B, K, Cvae, p_K, p_K)."""
 
 
 @configurable(group="generator", name="var")
@@ -72,17 +69,10 @@ class Var:
     """eager: the reference, operator by operator; autocast: float32 weights under autocast, as the official code runs;
     fast: the same samples, up to rounding, by fewer and larger operations."""
 
-    @property
-    def takes(self) -> str:
-        return "label"
-
-    @property
-    def seam(self) -> str:
-        return "scales"
-
-    @property
-    def keeps(self) -> Sequence[str]:
-        return KEEP
+    takes: ClassVar[str] = "label"
+    seam: ClassVar[str] = "scales"
+    keeps: ClassVar[Sequence[str]] = ("tokens", "f_hat")
+    """Ids (B, L); the canvas after every scale (B, K, Cvae, p_K, p_K)."""
 
     @property
     def height(self) -> int:
@@ -159,9 +149,7 @@ class Var:
             )
 
     def _check_sizes(self) -> None:
-        for name in ("depth", "num_classes", "vocab", "Cvae", "ch"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"generator.{name}={getattr(self, name)} must be at least 1.")
+        at_least(1, self, "depth", "num_classes", "vocab", "Cvae", "ch", where="generator")
         if self.ch % 32:
             raise BadInput(f"generator.ch={self.ch} must be a multiple of 32, the number of norm groups.")
         if not self.ch_mult or min(self.ch_mult) < 1:
@@ -272,9 +260,6 @@ class VarRuntime(nn.Module):
     @torch.inference_mode()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
         scales = self.config.steps
-        unknown = sorted(set(keep) - set(KEEP))
-        if unknown:
-            raise BadInput(f"VAR keeps no array named {unknown[0]!r}; choose from {', '.join(KEEP)}.")
         device = self.var.pos_start.device
         labels = torch.tensor(batch.conditions, dtype=torch.int64, device=device)
         loop = self.start(labels, batch.seeds.to(device))

@@ -1,13 +1,14 @@
 """Real pictures through VAR's tokens and back: what a transformer on this tokenizer can reach at best."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from sdaccel.conditions import Batch, Condition
-from sdaccel.generators.base import Cost, Generation
+from sdaccel.conditions import Condition
+from sdaccel.generators.base import Cost
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var import cost, weights
@@ -46,31 +47,23 @@ class Reconstruction(World):
         vae = self._meta()
         return Cost(
             macs=[],
-            decode_macs=cost.decode_macs(vae, Layout(tuple(self.patch_nums))),
+            decode_macs=cost.decode_macs(vae, self.layout),
             weight_bytes=4 * sum(p.numel() for p in vae.parameters()),
             state_bytes=16 * self.ch * self.image_size**2,
             image_bytes=3 * self.image_size**2,
         )
 
+    @property
+    def layout(self) -> Layout:
+        return Layout(tuple(self.patch_nums))
+
     def _meta(self) -> VQVAE:
         with torch.device("meta"):
             return VQVAE(ch=self.ch, vocab=self.vocab, Cvae=self.Cvae, scales=len(self.patch_nums), mult=self.ch_mult)
 
-    def build(self, device: torch.device) -> "ReconstructionRuntime":
+    def shown(self, pictures: Tensor, vae: Any) -> Tensor:
+        return (vae.roundtrip(pictures * 2 - 1, self.layout) + 1) / 2
+
+    def build(self, device: torch.device) -> WorldRuntime:
         file = weights.vae_file(resolve(self.vae_weights))
-        vae = weights.load_vae(file, self._meta(), device=device, dtype=torch.float32)
-        return ReconstructionRuntime(self, vae)
-
-
-class ReconstructionRuntime(WorldRuntime):
-    def __init__(self, config: Reconstruction, vae: VQVAE) -> None:
-        super().__init__(config)
-        self.layout = Layout(tuple(config.patch_nums))
-        self.vae = vae
-
-    @torch.no_grad()
-    def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
-        pictures = super().generate(batch, backend=backend, strategy=strategy, keep=keep).images
-        images = pictures.to(self.vae.quantize.embedding.weight.device)
-        _, canvas = self.vae.tokenize(self.vae.encode(images * 2 - 1), self.layout)
-        return Generation((self.vae.decode(canvas.f_hat) + 1) / 2)
+        return WorldRuntime(self, weights.load_vae(file, self._meta(), device=device, dtype=torch.float32))

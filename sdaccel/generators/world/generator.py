@@ -5,14 +5,14 @@ It is what the other arms are trying to be: quality figures of a model are read 
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from sdaccel import world
 from sdaccel.conditions import Batch, Condition
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import Cost, Generation
 from sdaccel.registry import configurable
 from sdaccel.world.attributes import CLASSES, SLOTS, Scenes
@@ -36,28 +36,17 @@ class World:
     split: str = "test"
     """Where the rest of the picture is drawn from: train, val or test."""
 
+    dtype: ClassVar[str] = "float32"
+    seam: ClassVar[None] = None
+    """Nothing to accelerate."""
+    keeps: ClassVar[Sequence[str]] = ()
+    steps: ClassVar[int] = 0
+
     @property
     def takes(self) -> str:
         if self.kind not in TAKES:
             raise BadInput(f"generator.kind={self.kind} does not exist; choose {' or '.join(TAKES)}.")
         return TAKES[self.kind]
-
-    @property
-    def dtype(self) -> str:
-        return "float32"
-
-    @property
-    def seam(self) -> None:
-        """Nothing to accelerate."""
-        return
-
-    @property
-    def keeps(self) -> Sequence[str]:
-        return ()
-
-    @property
-    def steps(self) -> int:
-        return 0
 
     @property
     def height(self) -> int:
@@ -68,8 +57,7 @@ class World:
         return self.image_size
 
     def check(self, conditions: Sequence[Condition]) -> None:
-        if self.image_size < 1:
-            raise BadInput(f"generator.image_size={self.image_size} must be at least 1.")
+        at_least(1, self, "image_size", where="generator")
         world.keys(self.split, [0], world=ASKED_FOR)
         if self.takes == "label":
             for label in conditions:
@@ -91,6 +79,10 @@ class World:
             return world.of_class(torch.tensor(conditions, dtype=torch.int64), keys)
         return world.stated(_facts(conditions), keys)
 
+    def shown(self, pictures: Tensor, vae: Any) -> Tensor:
+        """What becomes of the pictures: of those drawn, or of what an autoencoder lets through."""
+        return pictures
+
     def build(self, device: torch.device) -> "WorldRuntime":
         return WorldRuntime(self)
 
@@ -102,10 +94,12 @@ def _facts(captions: Sequence[Condition]) -> Tensor:
 class WorldRuntime(nn.Module):
     """Draws on the CPU, so that a picture has the same bits wherever the models beside it run."""
 
-    def __init__(self, config: World) -> None:
+    def __init__(self, config: World, vae: nn.Module | None = None) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.vae = config, vae
 
     @torch.inference_mode()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
-        return Generation(render(self.config.scenes(batch.conditions, batch.seeds), resolution=self.config.image_size))
+        pictures = render(self.config.scenes(batch.conditions, batch.seeds), resolution=self.config.image_size)
+        place = next((p.device for p in self.parameters()), None)
+        return Generation(self.config.shown(pictures.to(device=place), self.vae))

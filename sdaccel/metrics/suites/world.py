@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.metrics import distribution
 from sdaccel.metrics.backbones import clip_extractor, clip_folder
 from sdaccel.metrics.distribution import CMMD, FID, KID, MANIFOLD, Distribution
@@ -38,8 +38,7 @@ class World:
     """Pictures of the val split, of the kind that the conditions are; None takes as many as there are samples."""
 
     def check(self, conditions: Sequence[int | str]) -> None:
-        if self.reference is not None and self.reference < 2:
-            raise BadInput(f"metrics.reference={self.reference} must be at least 2.")
+        at_least(2, self, "reference", where="metrics")
         for label in conditions:
             if not isinstance(label, str) and not 0 <= label < len(CLASSES):
                 raise BadInput(f"metrics=world knows labels 0 .. {len(CLASSES) - 1}, not {label}; use other metrics or labels.")

@@ -31,17 +31,17 @@ def neurons(options: "SparseMlp", total: int) -> int:
     return min(total, -(-kept // options.counts_multiple_of) * options.counts_multiple_of)
 
 
+def sizes(options: "ColumnSparse", generator: Any) -> tuple[list[int], list[int]]:
+    """Tokens that attention sees in each of its sparse layers, and an MLP in each of its own."""
+    joint, layers = generator.tokens + generator.text_tokens, generator.doubles + generator.singles
+    of_mlp = [generator.tokens if layer < generator.doubles else joint for layer in options.layers_of("mlp", layers)]
+    return [joint] * len(options.layers_of("attn", layers)), of_mlp
+
+
 def _forward(plan: ForwardPlan, options: "ColumnSparse", generator: Any) -> float:
-    joint, width = generator.tokens + generator.text_tokens, generator.heads * generator.head_dim
-    layers = range(generator.doubles + generator.singles)
-    total = 0.0
-    for layer in layers:
-        if options.attn.is_enabled and layer >= options.attn.first_n_dense_layers:
-            total += _attention(plan.attn, options.attn, joint) * width
-        if options.mlp.is_enabled and layer >= options.mlp.first_n_dense_layers:
-            tokens = generator.tokens if layer < generator.doubles else joint
-            total += _mlp(plan, options.mlp, tokens, 4 * width) * width
-    return total
+    width, (of_attention, of_mlp) = generator.heads * generator.head_dim, sizes(options, generator)
+    attention = sum(_attention(plan.attn, options.attn, tokens) for tokens in of_attention)
+    return width * (attention + sum(_mlp(plan, options.mlp, tokens, 4 * width) for tokens in of_mlp))
 
 
 def _attention(kind: Kind, options: "SparseAttention", tokens: int) -> float:

@@ -6,7 +6,7 @@ Indices are int64; partition functions, masses, running sums and means are float
 
 from typing import TYPE_CHECKING, Any
 
-from sdaccel.strategies.column_sparse.cost import neurons
+from sdaccel.strategies.column_sparse.cost import neurons, sizes
 
 if TYPE_CHECKING:
     from sdaccel.strategies.column_sparse.options import ColumnSparse, SparseAttention, SparseMlp
@@ -16,14 +16,10 @@ INDEX, FLAG = 8, 1
 
 def state_bytes(options: "ColumnSparse", generator: Any, itemsize: int) -> int:
     """Both halves in all of their layers, for every CFG branch."""
-    joint, total = generator.tokens + generator.text_tokens, 0
-    for layer in range(generator.doubles + generator.singles):
-        if options.attn.is_enabled and layer >= options.attn.first_n_dense_layers:
-            total += _attention(options.attn, joint, generator.heads, generator.head_dim, itemsize)
-        if options.mlp.is_enabled and layer >= options.mlp.first_n_dense_layers:
-            tokens = generator.tokens if layer < generator.doubles else joint
-            total += _mlp(options.mlp, tokens, generator.heads * generator.head_dim, itemsize)
-    return int(generator.branches * total)
+    heads, head_dim, (of_attention, of_mlp) = generator.heads, generator.head_dim, sizes(options, generator)
+    attention = sum(_attention(options.attn, tokens, heads, head_dim, itemsize) for tokens in of_attention)
+    mlp = sum(_mlp(options.mlp, tokens, heads * head_dim, itemsize) for tokens in of_mlp)
+    return int(generator.branches * (attention + mlp))
 
 
 def _attention(options: "SparseAttention", tokens: int, heads: int, head_dim: int, itemsize: int) -> int:

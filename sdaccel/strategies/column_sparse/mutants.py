@@ -1,6 +1,6 @@
 """Planted bugs of the wiring between forecasts and sparse operators: what turned a stack of both into coloured noise."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdaccel.generators.flux.operators import Operators, Weights
 from sdaccel.generators.flux.seam import FluxSeam
 from sdaccel.strategies.column_sparse.operators import SparseOperators
 from sdaccel.strategies.column_sparse.options import ColumnSparse
@@ -21,31 +20,15 @@ from sdaccel.strategies.forecast.mutants import remade
 planted = partial(mutant, of=Forecast, needs="a forecasting strategy", backend=ColumnSparse)
 
 
-class MissedTicks:
-    """Operators that are told of 76 sublayers of a step that has 114."""
+class MissedTicks(SparseOperators):
+    """Told of 76 sublayers of a step that has 114."""
 
-    def __init__(self, operators: Operators) -> None:
-        self.operators = operators
-        self.order = operators.order
-        self.forwards = 0
-
-    @property
-    def exact(self) -> bool:
-        return self.operators.exact
-
-    def layers_of(self, half: str) -> Collection[int]:
-        return self.operators.layers_of(half)
-
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return self.operators.attend(layer, q, k, v)
-
-    def feed_forward(self, layer: int, x: Tensor, weights: Weights) -> Tensor:
-        return self.operators.feed_forward(layer, x, weights)
+    forwards = 0
 
     def forward(self, step: int) -> AbstractContextManager[None]:
         counted = self.forwards * 76 // 114
         self.forwards += 1
-        return self.operators.forward(counted)
+        return super().forward(counted)
 
 
 @planted()
@@ -55,7 +38,8 @@ def missed_ticks(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
 
     class Missed(type(strategy)):  # type: ignore[misc]
         def start(self, seam: FluxSeam, *, steps: int) -> Any:
-            seam.operators = seam.operators and MissedTicks(seam.operators)
+            if isinstance(seam.operators, SparseOperators):
+                seam.operators.__class__ = MissedTicks
             return super().start(seam, steps=steps)
 
     yield remade(Missed, strategy)

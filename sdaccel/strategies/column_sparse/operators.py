@@ -79,8 +79,7 @@ class SparseOperators:
         return self.mlp[layer].step(self.plan.mlp, x, weights, select=self.plan.select, random=random)
 
     def layers_of(self, half: str) -> range:
-        options = getattr(self.options, half)
-        return range(min(options.first_n_dense_layers, self.layers), self.layers if options.is_enabled else 0)
+        return self.options.layers_of(half, self.layers)
 
     def _random(self, layer: int, x: Tensor, weights: Weights) -> Tensor:
         """(B, G, F); the two branches of true guidance share their sample's draws."""

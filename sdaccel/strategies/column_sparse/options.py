@@ -7,13 +7,13 @@ num_model_invocations_per_inference_step, generation_index and steps (they feed 
 where state belongs to a generation and branches to rows), should_profile, world_size.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import Cost
 from sdaccel.registry import configurable, name_of
 from sdaccel.strategies.base import backend
@@ -113,9 +113,7 @@ class ColumnSparse:
             raise BadInput(f"backend column_sparse needs a flow transformer, not {name_of(generator)}; use backend=dense.")
         if generator.refuses_operators:
             raise BadInput(f"{generator.refuses_operators} for backend column_sparse.")
-        for name, value, low in self._whole_numbers():
-            if value < low:
-                raise BadInput(f"backend.{name}={value} must be at least {low}.")
+        self._check_whole_numbers()
         for name, fraction in (("attn.top_keys", self.attn.top_keys), ("mlp.top_keys", self.mlp.top_keys)):
             if not 0 < fraction <= 1:
                 raise BadInput(f"backend.{name}={fraction} must lie in (0, 1], a fraction of all columns.")
@@ -129,21 +127,15 @@ class ColumnSparse:
                 raise BadInput(f"backend.attn.{name}={word} is unknown; choose one of {', '.join(known)}.")
         self._check_columns(generator.tokens + generator.text_tokens)
 
-    def _whole_numbers(self) -> Iterator[tuple[str, int, int]]:
-        """(name, value, least value)"""
-        for name in ("counts_multiple_of", "mbm", "full_step_every"):
-            yield f"attn.{name}", getattr(self.attn, name), 1
-            yield f"mlp.{name}", getattr(self.mlp, name), 1
-        for name in ("quantile_sample", "block_mask_cache"):
-            yield f"mlp.{name}", getattr(self.mlp, name), 1
-        if self.mlp.fixed_count is not None:
-            yield "mlp.fixed_count", self.mlp.fixed_count, 1
-        for step in self.attn.full_step_schedule or ():
-            yield "attn.full_step_schedule", step, 0
-        for half, options in (("attn", self.attn), ("mlp", self.mlp)):
-            yield f"{half}.first_n_dense_layers", options.first_n_dense_layers, 0
-        for name in ("chunk_size_1", "chunk_size_2"):
-            yield f"patchify.{name}", getattr(self.patchify, name), 1
+    def _check_whole_numbers(self) -> None:
+        sizes = ("counts_multiple_of", "mbm", "full_step_every")
+        at_least(1, self.attn, *sizes, where="backend.attn")
+        at_least(1, self.mlp, *sizes, "quantile_sample", "block_mask_cache", "fixed_count", where="backend.mlp")
+        at_least(1, self.patchify, "chunk_size_1", "chunk_size_2", where="backend.patchify")
+        for half in ("attn", "mlp"):
+            at_least(0, getattr(self, half), "first_n_dense_layers", where=f"backend.{half}")
+        if (first := min(self.attn.full_step_schedule or [0])) < 0:
+            raise BadInput(f"backend.attn.full_step_schedule={first} must be at least 0.")
 
     def _check_columns(self, tokens: int) -> None:
         a, p = self.attn, self.patchify
@@ -155,6 +147,11 @@ class ColumnSparse:
                 f"counts_multiple_of={a.counts_multiple_of}; "
                 f"set backend.attn.counts_multiple_of={max(1, int(a.top_keys * tokens))} or less."
             )
+
+    def layers_of(self, half: str, layers: int) -> range:
+        """Of so many layers, those whose `attn` or `mlp` is sparse."""
+        options = getattr(self, half)
+        return range(min(options.first_n_dense_layers, layers), layers if options.is_enabled else 0)
 
     def macs(self, generator: Any, cost: Cost, kinds: Sequence[str]) -> list[float]:
         beyond = macs_beyond_dense(self, generator, kinds)

@@ -19,10 +19,3 @@ def patch_order(rows: int, columns: int, *, chunk_size_1: int, chunk_size_2: int
         key = (key * (rows + 1) + row // size) * (columns + 1) + column // size
         row, column = row % size, column % size
     return key.flatten().argsort(stable=True)
-
-
-def inverse(perm: Tensor) -> Tensor:
-    """inv with original[t] = permuted[inv[t]]."""
-    inv = torch.empty_like(perm)
-    inv[perm] = torch.arange(len(perm), device=perm.device)
-    return inv

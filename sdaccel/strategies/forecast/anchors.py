@@ -100,7 +100,3 @@ class AnchorRing:
         """Weights (..., J, B) of the newest anchors, newest first, as weights of `memory`; unused slots get 0."""
         out = weights.new_zeros((*weights.shape[:-2], len(self._kept), weights.shape[-1]))
         return out.index_add_(-2, torch.tensor(self.slots[: weights.shape[-2]]), weights)
-
-    @property
-    def nbytes(self) -> int:
-        return 0 if self._memory is None else self._memory.nbytes

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, at_least
 from sdaccel.strategies.forecast.analytic import AnalyticRule
 from sdaccel.strategies.forecast.clock import CLOCKS
 from sdaccel.strategies.forecast.granularity import GRANULARITIES
@@ -19,9 +19,8 @@ ANCHOR_DTYPES = ("same", "float32", "bfloat16")
 
 def check_schedule(strategy: Any) -> None:
     """What decides the full steps, and the order."""
-    for name, low in (("interval", 1), ("max_order", 0), ("first_enhance", 1)):
-        if getattr(strategy, name) < low:
-            raise BadInput(f"strategy.{name}={getattr(strategy, name)} must be at least {low}.")
+    at_least(1, strategy, "interval", "first_enhance", where="strategy")
+    at_least(0, strategy, "max_order", where="strategy")
 
 
 def check_options(strategy: "Forecast") -> None:

@@ -11,6 +11,7 @@ from sdaccel.generators.nextscale.canvas import Canvas, PhiBank, as_map, as_toke
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums, nearest_phi
 from sdaccel.generators.var.model import PATCH_NUMS as OFFICIAL
+from tests.conformance.upstream import TorchGeneratorRace
 
 PATCH_NUMS = (1, 2, 3, 5)
 LAYOUT = Layout(PATCH_NUMS)
@@ -190,7 +191,7 @@ def test_race_never_draws_a_filtered_code_and_matches_probabilities() -> None:
 def test_race_equals_multinomial_of_the_same_generator_and_leaves_the_same_state() -> None:
     raw = logits(2, 7, 16)
     ours, theirs = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
-    drawn = tokens.race(raw, tokens.TorchGeneratorRace(ours, rows=2).tokens(0, 7, 16))
+    drawn = tokens.race(raw, TorchGeneratorRace(ours, rows=2).tokens(0, 7, 16))
     expected = torch.multinomial(raw.softmax(-1).view(14, 16), 1, replacement=True, generator=theirs)
     assert torch.equal(drawn.view(14, 1), expected)
     assert torch.equal(ours.get_state(), theirs.get_state())

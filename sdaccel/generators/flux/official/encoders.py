@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, reason
 from sdaccel.generators.files import check_shapes, shapes_of
 from sdaccel.generators.flux.official.sources import Source, opened
 from sdaccel.shipped import sha256
@@ -126,8 +126,7 @@ def _neutral(key: str) -> str:
 
 
 def _unusable(source: Source, name: str, error: Exception) -> BadInput:
-    reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-    return BadInput(f"{source.option}={source.value}: {name} cannot be used ({reason}); fetch it again.")
+    return BadInput(f"{source.option}={source.value}: {name} cannot be used ({reason(error)}); fetch it again.")
 
 
 @contextmanager

@@ -67,12 +67,9 @@ class VQVAE(nn.Module):
             found.append(idx)
         return torch.cat(found, 1), canvas
 
-    def paint(self, idx: Tensor, layout: Layout) -> tuple[Canvas, Tensor]:
-        """The canvas of idx, and the transformer's inputs for scales 1 .. K-1, (B, L - 1, Cvae)."""
-        canvas = self.canvas(layout, rows=len(idx))
-        for part in idx.split(layout.lengths(), 1):
-            canvas.add(self.quantize.embedding(part))
-        return canvas, inputs(canvas)
+    def roundtrip(self, images: Tensor, layout: Layout) -> Tensor:
+        """Images in [-1, 1] through their tokens and back."""
+        return self.decode(self.tokenize(self.encode(images), layout)[1].f_hat)
 
     def decode(self, f_hat: Tensor, *, decoder: nn.Module | None = None) -> Tensor:
         """Images in [-1, 1], at least float32; another `decoder` computes the same."""
