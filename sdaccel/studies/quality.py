@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdaccel.errors import BadInput
-from sdaccel.metrics import meaning
 from sdaccel.metrics.aggregate import Aggregate, digits
+from sdaccel.metrics.metric import of
 from sdaccel.studies.arms import Arm
 from sdaccel.studies.checks import Result, Verdict, partner
 
@@ -99,7 +99,7 @@ def validate(specs: Sequence[Any], arms: Sequence[Arm], *, metrics: Sequence[str
                 f"there are {', '.join(metrics)}" if metrics else "none is measured; choose metrics=world or metrics=files"
             )
             raise BadInput(f"{where}: metric {rule.metric} is unknown; {choices}.")
-        if rule.name in ("disjoint", "no_worse") and not meaning.has_interval(rule.metric):
+        if rule.name in ("disjoint", "no_worse") and not of(rule.metric).interval:
             raise BadInput(f"{where}: metric {rule.metric} has no interval; choose another.")
         if rule.name == "equivalent" and f"{rule.metric}_difference" not in metrics:
             raise BadInput(f"{where}: metric {rule.metric} has no difference with an interval; choose fid or kid.")
@@ -118,11 +118,11 @@ def validate(specs: Sequence[Any], arms: Sequence[Arm], *, metrics: Sequence[str
 def _check_measured(arm: Arm, metric: str, arms: Sequence[Arm], baseline: str, where: str) -> None:
     other = arm.baseline(baseline, arms)
     alone = other is None or other.name == arm.name
-    if metric in (*meaning.PAIRED, *meaning.DIFFERENCES) and alone:
+    if of(metric).beside and alone:
         raise BadInput(
             f"{where}: {metric} compares with a baseline and arm {arm.name} has none; set study.baseline or against."
         )
-    if metric in meaning.PAIRED and other is not None and not arm.shares_noise(other):
+    if of(metric).paired and other is not None and not arm.shares_noise(other):
         raise BadInput(f"{where}: {metric} compares pictures in pairs, and those of {arm.name} and {other.name} are none.")
 
 
@@ -164,7 +164,7 @@ def _disjoint(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
 
 def _no_worse(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
     """How far the estimate lies on the better side of the worse end of the reference's interval."""
-    sign = -1 if meaning.lower_is_better(rule.metric) else 1
+    sign = -1 if of(rule.metric).lower else 1
     for reference, result in _pairs(rule, results):
         own, other = (each.metrics.aggregates[rule.metric] for each in (result, reference))
         worse = other.low if sign > 0 else other.high
@@ -194,7 +194,7 @@ def _equivalent(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
 
 def _monotone(rule: Rule, results: Sequence[Result]) -> Iterator[Verdict]:
     """One verdict: the step that rises most."""
-    sign = -1 if meaning.lower_is_better(rule.metric) else 1
+    sign = -1 if of(rule.metric).lower else 1
     steps = [
         _verdict(rule, after, before, lambda own, other: sign * (own - other), _estimate)
         for before, after in itertools.pairwise(_named(rule, rule.arms, results))
