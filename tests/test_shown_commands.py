@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sdaccel.benches import runner
-from sdaccel.studies import compose
+from sdaccel.cli import run
 from tests.conftest import CONF, ROOT
 
 SHOWN = re.compile(r"^# +python experiments/(run|bench)\.py (.*)$")
@@ -53,4 +53,4 @@ def test_it_composes(script: str, line: str, tmp_path: Path, monkeypatch: pytest
     if script == "bench":
         assert runner.plan(argv, conf=CONF).benchmark is not None
     else:
-        assert compose.plan(argv, conf=CONF).arms
+        assert run.checked(argv, CONF).arms

@@ -1,30 +1,26 @@
 """What a finished study shows: the verdicts on the screen, figures beside the record, a mirror to W&B when asked for."""
 
+import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as OnScreen
 
+from sdaccel.errors import BadInput
+from sdaccel.records.outline import outline_of
 from sdaccel.records.view import Record, Sample
+from sdaccel.reporting import figures
 from sdaccel.reporting.cells import Range, Table, shown
 from sdaccel.reporting.quality import quality
-from sdaccel.reporting.tables import summary
-from sdaccel.reporting.winners import winners
+from sdaccel.reporting.tables import tables
 from sdaccel.samples import Samples
 from sdaccel.studies.compose import Plan
 
-ON_SCREEN = ("judge.class", "judge.mean", "fid", "kid", "clip_score", "clip_top1", "psnr")
 
-
-def finish(record: Record, plan: Plan, folder: Path, console: Console) -> None:
+def finish(record: Record, plan: Plan, folder: Path, console: Console) -> bool:
+    """False where a figure that the record has all it needs of could not be drawn; everything else is done."""
     show(record, console)
-    if plan.cfg.study.figures:
-        from sdaccel.reporting.figures import draw
-
-        def find(arm: str, sample: Sample) -> Path:
-            return Samples(folder.parent / "samples" / record.folders[arm]).image(sample.index)
-
-        console.print(f"figures {', '.join(str(path) for path in draw(record, folder, find=find))}")
+    drawn = _draw(record, folder, console) if record.study.figures else True
     if plan.cfg.logger.wandb:
         import wandb
 
@@ -36,12 +32,31 @@ def finish(record: Record, plan: Plan, folder: Path, console: Console) -> None:
         except wandb.Error as error:
             console.print(f"W&B mirror failed ({str(error).splitlines()[0]}); the record is on disk, run again to mirror it.")
     console.print(f"record {folder / 'record.json'} · content {record.content_hash[:12]}")
+    return drawn
+
+
+def _draw(record: Record, folder: Path, console: Console) -> bool:
+    """The figures; a line for each that was promised and for which the results do not suffice."""
+
+    def find(arm: str, sample: Sample) -> Path:
+        return Samples(folder.parent / "samples" / record.folders[arm]).image(sample.index)
+
+    for sentence in figures.lacking(record.study.figures, outline_of(record)):
+        console.print(f"left out: {sentence}")
+    try:
+        paths = figures.draw(record, folder, find=find)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return False
+    if paths:
+        console.print(f"figures {', '.join(map(str, paths))}")
+    return True
 
 
 def show(record: Record, console: Console) -> None:
     """One row per check and role, the worst arm of those it looked at; then time, quality and pixels."""
-    if record.checks:
-        _print(summary(record), record.study.question or record.id, console)
+    for found in tables(record, "summary").values():
+        _print(found, record.study.question or record.id, console)
     for reason in record.failures:
         console.print(f"FAILED: {reason}")
     for name, timed in record.timing.arms.items():
@@ -50,9 +65,10 @@ def show(record: Record, console: Console) -> None:
         limit = f" (MAC ceiling {ceiling:.2f}x)" if ceiling else ""
         memory = f", peak {timed.peak_bytes / 2**20:,.0f} MiB beside the weights" if timed.peak_bytes else ""
         console.print(f"{name}: {timed.seconds.p50:.3f} s per batch{beside} {limit}{memory}")
-    for found in (quality(record, shown=ON_SCREEN), winners(record)):
-        if found.rows:
-            _print(found, found.name, console)
+    if record.measured:
+        _print(quality(record, screen=True), "quality", console)
+    for name, found in tables(record, "winners").items():
+        _print(found, name, console)
     for name, arm in record.arms.items():
         if (paired := arm.paired) and paired.against != name and paired.psnr is not None:
             same = f", {paired.identical} of {paired.n} identical" if paired.identical else ""

@@ -23,6 +23,7 @@ from sdaccel.configuring import told_in_one_line
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
 from sdaccel.studies import compose
+from sdaccel.studies.outline import outline
 
 USAGE = "usage: run.py [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
 
@@ -32,7 +33,7 @@ HYDRAS_OWN = {"--cfg", "-c"}
 
 
 def main(conf: Path = CONF) -> int:
-    """0: every check holds, or is open for lack of samples. 1: one fails. 2: bad input, nothing was built."""
+    """0: no check fails. 1: one does, or a figure could not be drawn of a finished record. 2: bad input, nothing was built."""
     flags = [arg for arg in sys.argv[1:] if arg.startswith("-")]
     overrides = [arg for arg in sys.argv[1:] if not arg.startswith("-")]
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -76,7 +77,8 @@ def main(conf: Path = CONF) -> int:
 def checked(overrides: Sequence[str], conf: Path) -> compose.Plan:
     """The study and its figures."""
     plan = compose.plan(overrides, conf=conf)
-    figures.validate(plan.cfg.study.figures, keep=plan.cfg.study.keep)
+    if plan.cfg.study.figures:
+        figures.validate(plan.cfg.study.figures, outline(plan))
     return plan
 
 
@@ -87,8 +89,8 @@ def _run(plan: compose.Plan, console: Console) -> int:
     record = runner.run(plan, console=console)
     if record is None:
         return 0
-    outcome.finish(record, plan, runner.run_folder(plan), console)
-    return 1 if record.verdict == "fail" else 0
+    drawn = outcome.finish(record, plan, runner.run_folder(plan), console)
+    return 0 if drawn and record.verdict != "fail" else 1
 
 
 def _multirun(overrides: Sequence[str], conf: Path, describes: Console | None) -> int:

@@ -15,15 +15,12 @@ from sdaccel.metrics.extractors import FeatureExtractor, InceptionExtractor
 from sdaccel.metrics.features import features_of
 from sdaccel.metrics.frechet import fid
 from sdaccel.metrics.frechet_interval import fid_difference, fid_interval
-from sdaccel.metrics.inception_score import INCEPTION, inception_score
+from sdaccel.metrics.inception_score import INCEPTION, SPLITS, inception_score
 from sdaccel.metrics.intervals import Interval
 from sdaccel.metrics.kernel import cmmd_interval, kid_difference, kid_interval
 from sdaccel.metrics.manifold import PRECISION, RECALL, precision_recall
+from sdaccel.metrics.metric import OF_SETS
 from sdaccel.metrics.pictures import Pictures
-
-FEWEST = 4
-"""Samples without which no distance between sets means anything: an interval looks at halves."""
-
 
 Score = Callable[[Tensor, Tensor], dict[str, Aggregate]]
 
@@ -68,10 +65,6 @@ def names_of(scores: Sequence[OfSets]) -> tuple[str, ...]:
     return (*(name for score in scores for name in score.gives), *(score.named for score in scores if score.difference))
 
 
-SPLITS = 10
-"""Of the inception score."""
-
-
 class Distribution:
     """The scores `of` this network's features; features are kept on disk and found again."""
 
@@ -91,8 +84,8 @@ class Distribution:
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         x = self.features(pictures.read(), key=pictures.key)
-        if min(len(x), len(self.reference)) < FEWEST:
-            note = f"a distance between sets needs {FEWEST} or more samples in each"
+        if min(len(x), len(self.reference)) < OF_SETS:
+            note = f"a distance between sets needs {OF_SETS} or more samples in each"
             return Scores({name: Aggregate(None, len(x), note=note) for score in self.of for name in score.gives})
         found: dict[str, Aggregate] = {}
         for score in self.of:
@@ -131,4 +124,4 @@ def shuffled_score(classes: Tensor) -> Aggregate:
     if len(classes) < SPLITS:
         return Aggregate(None, len(classes), note=f"the inception score needs {SPLITS} or more samples")
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(classes)))
-    return Aggregate(inception_score(classes[order], splits=SPLITS)[0], len(classes))
+    return Aggregate(inception_score(classes[order])[0], len(classes))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sdaccel.metrics.metric import Metric, metric
+from sdaccel.metrics.metric import OF_SETS, Metric, metric
 
-FID = metric(Metric(name="fid", label="FID", direction="lower", place=30, screen=True, panel=True))
-PLUG_IN = metric(Metric(name="fid_plug_in", label="FID, plug-in", direction="lower", interval=False))
+FID = metric(Metric(name="fid", label="FID", direction="lower", fewest=OF_SETS, place=30, screen=True, panel=30))
+PLUG_IN = metric(Metric(name="fid_plug_in", label="FID, plug-in", direction="lower", fewest=OF_SETS, interval=False))
 BLOCK = 4096
 
 

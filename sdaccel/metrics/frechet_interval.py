@@ -13,9 +13,9 @@ from torch import Tensor
 from sdaccel.errors import BadInput
 from sdaccel.metrics.frechet import Moments, blocks, moments, root
 from sdaccel.metrics.intervals import Interval, Linearised, difference_interval, distance_interval
-from sdaccel.metrics.metric import Metric, metric
+from sdaccel.metrics.metric import OF_SETS, Metric, metric
 
-DIFFERENCE = metric(Metric(name="fid_difference", label="FID − baseline's", direction="lower", difference=True))
+DIFFERENCE = metric(Metric(name="fid_difference", label="FID − baseline's", direction="lower", fewest=OF_SETS, difference=True))
 
 
 def linearised_fid(x: Tensor, y: Tensor) -> Linearised:

@@ -5,10 +5,13 @@ from torch import Tensor
 
 from sdaccel.metrics.metric import Metric, metric
 
-INCEPTION = metric(Metric(name="inception_score", label="inception score", direction="higher", interval=False, place=80))
+SPLITS = 10
+INCEPTION = metric(
+    Metric(name="inception_score", label="inception score", direction="higher", fewest=SPLITS, interval=False, place=80)
+)
 
 
-def inception_score(probabilities: Tensor, *, splits: int = 10) -> tuple[float, float]:
+def inception_score(probabilities: Tensor, *, splits: int = SPLITS) -> tuple[float, float]:
     """Mean and standard deviation over splits of exp E KL(p(y|x) || p(y)); probabilities are (N, classes).
 
     Splits are runs of rows: shuffle samples that are ordered by class.

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from sdaccel.metrics.frechet import blocks
 from sdaccel.metrics.intervals import Linearised, difference_interval, distance_interval
-from sdaccel.metrics.metric import Metric, metric
+from sdaccel.metrics.metric import OF_SETS, Metric, metric
 
-KID = metric(Metric(name="kid", label="KID", direction="lower", place=40, screen=True))
-DIFFERENCE = metric(Metric(name="kid_difference", label="KID − baseline's", direction="lower", difference=True))
-CMMD = metric(Metric(name="cmmd", label="CMMD", direction="lower", place=50))
+KID = metric(Metric(name="kid", label="KID", direction="lower", fewest=OF_SETS, place=40, screen=True))
+DIFFERENCE = metric(Metric(name="kid_difference", label="KID − baseline's", direction="lower", fewest=OF_SETS, difference=True))
+CMMD = metric(Metric(name="cmmd", label="CMMD", direction="lower", fewest=OF_SETS, place=50))
 BLOCK = 2048
 CMMD_SIGMA, CMMD_SCALE = 10.0, 1000.0
 

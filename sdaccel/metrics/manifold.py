@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from sdaccel.metrics.frechet import blocks
-from sdaccel.metrics.metric import Metric, metric
+from sdaccel.metrics.metric import OF_SETS, Metric, metric
 
-PRECISION = metric(Metric(name="precision", label="precision", direction="higher", interval=False, place=60))
-RECALL = metric(Metric(name="recall", label="recall", direction="higher", interval=False, place=70))
+PRECISION = metric(Metric(name="precision", label="precision", direction="higher", fewest=OF_SETS, interval=False, place=60))
+RECALL = metric(Metric(name="recall", label="recall", direction="higher", fewest=OF_SETS, interval=False, place=70))
 BLOCK = 1024
 
 

@@ -9,6 +9,9 @@ from typing import Literal
 
 from sdaccel.registry import Named, load
 
+OF_SETS = 4
+"""Samples without which no distance between sets means anything: an interval looks at halves."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -16,6 +19,8 @@ class Metric:
     label: str
     direction: Literal["higher", "lower"]
     """Which is better."""
+    fewest: int = 1
+    """Samples without which it has no value, whatever network looks at them."""
     interval: bool = True
     """It comes with one."""
     paired: bool = False
@@ -26,8 +31,8 @@ class Metric:
     """Its rank in the table for reading; None: it stands in the table of all figures alone."""
     screen: bool = False
     """It is shown at the end of a run, too."""
-    panel: bool = False
-    """Figures and winners by cost have it, too."""
+    panel: int | None = None
+    """Its rank among the panels of quality over cost, and in the table of winners; None: it is in neither."""
 
     @property
     def lower(self) -> bool:
@@ -59,8 +64,8 @@ def of(name: str) -> Metric:
     return METRICS.get(name) or Metric(name=name, label=name, direction="higher")
 
 
-def ranked() -> list[Metric]:
-    """Those of the table for reading, from its left."""
+def ranked(by: Literal["place", "panel"] = "place") -> list[Metric]:
+    """Those of the table for reading from its left, or those that are drawn over cost from the top."""
     load("sdaccel.metrics")
-    found = [(each.place, each) for each in METRICS.values() if each.place is not None]
+    found = [(rank, each) for each in METRICS.values() if (rank := getattr(each, by)) is not None]
     return [each for _, each in sorted(found, key=lambda pair: pair[0])]

@@ -13,9 +13,7 @@ from sdaccel.metrics.ssim import ssim_batch
 
 PSNR = metric(Metric(name="psnr", label="PSNR (dB)", direction="higher", paired=True, place=110, screen=True))
 SSIM = metric(Metric(name="ssim", label="SSIM", direction="higher", paired=True))
-PERCEPTUAL = metric(
-    Metric(name="perceptual", label="perceptual distance", direction="lower", paired=True, place=120, panel=True)
-)
+PERCEPTUAL = metric(Metric(name="perceptual", label="perceptual distance", direction="lower", paired=True, place=120, panel=40))
 Distance = Callable[[Tensor, Tensor], Tensor]
 """uint8 (B, 3, H, W) twice -> (B,)"""
 

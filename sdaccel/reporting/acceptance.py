@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.metrics.intervals import mean_interval
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Arm, Record, Sample
 from sdaccel.reporting import style
 from sdaccel.reporting.cells import Cell, Range, Table
+from sdaccel.reporting.registry import figure, table
 from sdaccel.strategies.speculative.expectation import CALLS, expected, rounds_of
 
 if TYPE_CHECKING:
@@ -84,22 +85,29 @@ def interval(values: np.ndarray) -> Range:
 
 
 def sides(record: Record) -> list[int]:
-    """Side length p_k of every scale."""
-    return list(next(iter(record.arms.values())).generated.scales)
+    """Side length p_k of every scale, of the first arm that has scales."""
+    return list(next(arm.generated.scales for arm in record.arms.values() if arm.generated.scales))
 
 
+def profiled(outline: Outline) -> str | None:
+    watched = any(arm.strategy.name == "speculative_profile" for arm in outline.arms.values())
+    return None if watched else "an arm with strategy: speculative_profile."
+
+
+@table(name="acceptance", place=120, needs=profiled)
 def acceptance_table(record: Record) -> Table:
-    """Studies with a profile: a row per draft and scale."""
+    """A row per draft and scale."""
     columns = ("draft", "scale", "tokens", *MEASURES.values())
     rows: list[tuple[Cell, ...]] = []
     for draft, samples in profiles(record).items():
         found, tokens = by_scale(samples), Layout(tuple(sides(record))).lengths()
         rows += [(draft, k, tokens[k], *(interval(found[m][:, k]) for m in MEASURES)) for k in range(len(tokens) - 1)]
-    return Table("acceptance", columns, rows)
+    return Table(columns, rows)
 
 
+@table(name="target_calls", place=130, needs=profiled)
 def calls_table(record: Record) -> Table:
-    """Studies with a profile: target calls per image as foretold, and as counted where an arm ran."""
+    """Target calls per image as foretold, and as counted where an arm ran."""
     columns = ("draft", "rule", "gamma", "target calls, foretold", "target calls, counted", "accepted scales per call")
     rows: list[tuple[Cell, ...]] = []
     for draft, samples in profiles(record).items():
@@ -111,17 +119,14 @@ def calls_table(record: Record) -> Table:
                 scales = found[rule].shape[1] + 1
                 measured = interval(ran[gamma]) if gamma in ran else None
                 rows.append((draft, rule, gamma, interval(each), measured, scales / float(each.mean()) - 1))
-    return Table("target_calls", columns, rows)
+    return Table(columns, rows)
 
 
+@figure(needs=profiled)
 def acceptance_profile(record: Record) -> "Figure":
     """Agreement per token and per scale, then calls of the target over gamma: foretold as lines, counted as marks."""
-    from matplotlib.figure import Figure
-
     found = {draft: by_scale(samples) for draft, samples in profiles(record).items()}
-    if not found:
-        raise BadInput("figure acceptance_profile needs an arm with strategy: speculative_profile.")
-    figure = Figure(figsize=(style.PAGE, 4.7))
+    figure = style.blank(style.PAGE, 4.7)
     panels = figure.subplots(2, 3).flatten()
     for colour, (draft, measures) in zip(COLOURS, found.items(), strict=False):
         for axes, measure, dashes in (

@@ -3,17 +3,23 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sdaccel.errors import BadInput
+from sdaccel.records.outline import Outline
 from sdaccel.records.timing import Case
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.cells import Cell, Range, Table, spanned
+from sdaccel.reporting.registry import figure, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
+def benched(outline: Outline) -> str | None:
+    return None if outline.bench else "a benchmark, which experiments/bench.py runs."
+
+
+@table(name="bench", place=50, needs=benched)
 def bench(record: Record) -> Table:
     """Milliseconds of a call and paired speed-up over the case's first arm, medians with 10th and 90th percentile."""
     columns = ("case", "arm", "ms", "speed-up (×)", "of floor", "memory (MiB)", "J per image", "recompiled")
@@ -25,9 +31,10 @@ def bench(record: Record) -> Table:
             memory = held and held / 2**20
             rows.append((case, style.titled(record, name), times, ratio, arm.of_floor, memory, joules, arm.recompiled))
         rows.append((case, "floor", Range(1e3 * found.floor_seconds), None, 1.0, None, None, None))
-    return Table("bench", columns, rows)
+    return Table(columns, rows)
 
 
+@table(name="kernels", place=60, needs=benched)
 def kernels(record: Record) -> Table:
     """Where an arm's time goes, busiest first; of records that profiled."""
     columns = ("case", "arm", "kernel", "ms", "runs", "share")
@@ -37,9 +44,10 @@ def kernels(record: Record) -> Table:
         for name, arm in found.arms.items()
         for k in arm.kernels
     ]
-    return Table("kernels", columns, rows)
+    return Table(columns, rows)
 
 
+@table(name="agreement", place=70, needs=benched)
 def agreement(record: Record) -> Table:
     """What engines that are beside a reference drew otherwise on the same canvas."""
     columns = ("arm", "relative L2 of the logits", "tokens", "different", "not explained by rounding")
@@ -47,38 +55,26 @@ def agreement(record: Record) -> Table:
         (style.titled(record, name), a.relative_l2, a.tokens, a.different, a.unexplained)
         for name, a in record.timing.agreement.items()
     ]
-    return Table("agreement", columns, rows)
+    return Table(columns, rows)
 
 
+@figure(needs=benched)
 def bench_times(record: Record) -> "Figure":
     """A panel per case: a bar per arm, its phases stacked where they were measured, and the floor as a line."""
-    from matplotlib.figure import Figure
-
     found = record.timing.cases
-    if not found:
-        raise BadInput("figure bench_times draws records of experiments/bench.py.")
     phases = dict.fromkeys(phase for case in found.values() for arm in case.arms.values() for phase in arm.phases)
     colours = dict(zip(phases, (*style.CYCLE, style.GREY) * len(phases), strict=False))
     columns = min(3, len(found))
     rows = -(-len(found) // columns)
     bars = max(len(case.arms) for case in found.values())
-    figure = Figure(figsize=(style.PAGE if columns > 1 else style.COLUMN, 1.0 + rows * (0.6 + 0.2 * bars)))
+    figure = style.blank(style.PAGE if columns > 1 else style.COLUMN, 1.0 + rows * (0.6 + 0.2 * bars))
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, (case, measured) in zip(panels, found.items(), strict=False):
         _panel(axes, case, measured, colours)
     for axes in panels[len(found) :]:
         axes.set_visible(False)
-    handles = {label: h for axes in panels for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     split = "split as in a pass without graphs that waits at every boundary" if phases else None
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower left",
-        ncols=4,
-        title=split,
-        alignment="left",
-        handlelength=1.4,
-    )
+    style.legend(figure, style.handles(panels), columns=4, title=split, alignment="left", handlelength=1.4)
     style.question(figure, record, record.study.question)
     return figure
 

@@ -35,7 +35,6 @@ Cell = str | int | float | bool | Range | None
 
 @dataclass(frozen=True)
 class Table:
-    name: str
     columns: tuple[str, ...]
     rows: list[tuple[Cell, ...]]
     missing: str = "–"

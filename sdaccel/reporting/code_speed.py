@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sdaccel.errors import BadInput
 from sdaccel.records.view import Arm, Record
 from sdaccel.reporting import style
 from sdaccel.reporting.cells import Cell, Table, spanned
+from sdaccel.reporting.registry import figure, table, with_figure
 from sdaccel.reporting.series import labels, weighted
+from sdaccel.reporting.timing import timed_beside_another
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,13 +34,13 @@ def decoder_share(arm: Arm) -> float:
 
 
 def compared(record: Record) -> dict[str, str]:
-    """Arm -> its name for readers, of timed arms beside a baseline, in studies that ask for the figure."""
-    timed = record.timing.arms if "code_speed" in record.study.figures else {}
-    return labels({name: record.arms[name] for name, found in timed.items() if found.speedup})
+    """Arm -> its name for readers, of timed arms beside a baseline."""
+    return labels({name: record.arms[name] for name, found in record.timing.arms.items() if found.speedup})
 
 
+@table(name="code_speed", place=110, needs=with_figure("code_speed"))
 def code_speed_table(record: Record) -> Table:
-    """Studies that ask for the figure `code_speed`."""
+    """A row per timed arm: its speed-up beside the published one and beside what arithmetic allows."""
     names, batch = compared(record), record.timing.batch_size
     published = PUBLISHED.get(batch, {})
     rows: list[tuple[Cell, ...]] = []
@@ -51,17 +52,14 @@ def code_speed_table(record: Record) -> Table:
         whole = baseline.macs / (1 - base) / (arm.macs / (1 - share))
         of = said and found.speedup.p50 / said
         rows.append((weighted(shown, arm), batch, spanned(found.speedup), said, of, whole, arm.mac_ceiling, share))
-    return Table("code_speed", COLUMNS, rows, missing="not published")
+    return Table(COLUMNS, rows, missing="not published")
 
 
+@figure(needs=timed_beside_another)
 def code_speed(record: Record) -> "Figure":
     """Measured p50 with p10 and p90, the published ratio, and what arithmetic allows."""
-    from matplotlib.figure import Figure
-
     rows: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in code_speed_table(record).rows]
-    if not rows:
-        raise BadInput("figure code_speed needs timed arms beside d30; set study.timing.repeats.")
-    figure = Figure(figsize=(style.COLUMN, 1.3 + 0.2 * len(rows)))
+    figure = style.blank(style.COLUMN, 1.3 + 0.2 * len(rows))
     axes = figure.subplots()
     for place, row in enumerate(rows):
         speed = row["speed-up"]
@@ -75,7 +73,6 @@ def code_speed(record: Record) -> "Figure":
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=0)
     axes.set_xlabel(f"speed-up over {record.study.baseline} (×), B = {rows[0]['batch']}")
-    handles = {name: h for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles, loc="outside lower left", ncols=2)
+    style.legend(figure, style.handles([axes]), columns=2)
     style.question(figure, record, "Does CoDe reach the published ratios?")
     return figure

@@ -7,7 +7,8 @@ import numpy as np
 
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
-from sdaccel.reporting.forecast_errors import collected
+from sdaccel.reporting.forecast_errors import collected, collecting
+from sdaccel.reporting.registry import figure
 from sdaccel.strategies.forecast.distributions import EDGES
 
 if TYPE_CHECKING:
@@ -17,14 +18,13 @@ if TYPE_CHECKING:
 COLOURS = (style.BLUE, style.VERMILLION, style.GREEN)
 
 
+@figure(needs=collecting)
 def difference_laws(record: Record) -> "Figure":
     """Densities beside the Gaussian, then by feature: the share of directions that fail a test of normality, and kurtosis."""
-    from matplotlib.figure import Figure
-
     found = collected(record)
     interval = sorted(found)[len(found) // 2]
     some, names = found[interval], features(record)
-    figure = Figure(figsize=(style.PAGE, 2.9))
+    figure = style.blank(style.PAGE, 2.9)
     densities, tests, tails = figure.subplots(1, 3)
     middles = (EDGES[1:] + EDGES[:-1]).numpy() / 2
     densities.plot(
@@ -48,20 +48,20 @@ def difference_laws(record: Record) -> "Figure":
     tails.set_title("excess kurtosis")
     for axes in (tests, tails):
         _by_feature(axes, names)
-    _legend(figure, densities, columns=3)
+    style.legend(figure, style.handles([densities]), columns=3)
     style.question(figure, record, f"Are differences Gaussian, as HiCache's polynomials assume? Anchors {interval} steps apart")
     return figure
 
 
+@figure(needs=collecting)
 def feature_sizes(record: Record) -> "Figure":
     """By feature: size over the run, and how far it moves between two full steps relative to it."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FormatStrFormatter
 
     found = collected(record)
     names = features(record)
     sizes = np.array(next(iter(found.values()))["feature_rms"])
-    figure = Figure(figsize=(style.PAGE, 2.9))
+    figure = style.blank(style.PAGE, 2.9)
     over_time, moved = figure.subplots(1, 2, width_ratios=[1.2, 1])
     shades = [(0.1 + 0.75 * i / max(1, len(names) - 1)) for i in range(len(names))]
     for name, row, shade in zip(names, sizes, shades, strict=True):
@@ -91,22 +91,17 @@ def feature_sizes(record: Record) -> "Figure":
     over_time.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     over_time.yaxis.set_minor_formatter(FormatStrFormatter("%g"))
     over_time.legend(loc="best")
-    _legend(figure, moved, columns=3)
+    style.legend(figure, style.handles([moved]), columns=3)
     style.question(figure, record, "How large are features, and how far do they move between full steps?")
     return figure
 
 
 def features(record: Record) -> list[str]:
     """As the seam names them: attention and MLP of every double block, then the single blocks."""
-    options = next(iter(record.arms.values())).generator.options
+    options = next(arm.generator.options for arm in record.arms.values() if "products" in arm.diagnostics)
     doubles = [f"double.{i}.{part}" for i in range(options["doubles"]) for part in ("attn", "mlp")]
     return doubles + [f"single.{i}" for i in range(options["singles"])]
 
 
 def _by_feature(axes: "Axes", names: Sequence[str]) -> None:
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=5.5)
-
-
-def _legend(figure: "Figure", axes: "Axes", *, columns: int) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower left", ncols=columns)

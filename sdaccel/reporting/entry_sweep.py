@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from sdaccel.errors import BadInput
-from sdaccel.metrics import meaning
+from sdaccel.metrics.metric import of
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.quality_cost import Axis, prices
+from sdaccel.reporting.registry import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,19 +37,21 @@ def scales_of(record: Record) -> int:
     return int(max(sum(arm.kinds.values()) for arm in record.arms.values()))
 
 
+def two_entries(outline: Outline) -> str | None:
+    arms = [arm for arm in outline.honest if arm.strategy.name == "handover" and arm.metrics]
+    if len({arm.strategy.options["entry_num"] for arm in arms}) > 1 and outline.baseline and outline.baseline.priced:
+        return None
+    return "arms with strategy: handover at two or more entry_num beside study.baseline, and metrics; set metrics=world."
+
+
+@figure(needs=two_entries)
 def entry_sweep(record: Record) -> "Figure":
     """Quality with its intervals over the entry scale, then the price in MACs and in measured time."""
-    from matplotlib.figure import Figure
-
     found = record.measured
     shown = {name: point for name, point in handed_over(record).items() if name in found}
-    if len({entry for entry, _ in shown.values()}) < 2:
-        raise BadInput(
-            "figure entry_sweep needs arms with strategy: handover at two or more entry_num, and metrics; set metrics=world."
-        )
     metrics = [m for m in METRICS if all(found[name].estimate(m) is not None for name in shown)]
     metrics = [m for m in metrics if not (m == "kid" and "fid" in metrics)]
-    figure = Figure(figsize=(style.PAGE, 2.9))
+    figure = style.blank(style.PAGE, 2.9)
     panels = figure.subplots(1, len(metrics) + 1, squeeze=False)[0]
     for axes, metric in zip(panels, metrics, strict=False):
         _quality(axes, record, shown, metric)
@@ -56,8 +59,7 @@ def entry_sweep(record: Record) -> "Figure":
     for axes in panels:
         axes.set_xticks(range(scales_of(record) + 1))
         axes.set_xlabel("entry_num: draft scales")
-    handles = {name: h for axes in panels for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles, loc="outside lower left", ncols=5)
+    style.legend(figure, style.handles(panels), columns=5)
     style.question(figure, record, "How many scales may a draft make, and through which mask must the target read them?")
     return figure
 
@@ -85,7 +87,7 @@ def _quality(axes: "Axes", record: Record, shown: dict[str, tuple[int, int]], me
     for name, (entry, _) in shown.items():
         if not _inside(record, entry):
             axes.plot(entry, arms[name].known(metric), "D", color="black", markersize=3.5, label=_end(entry))
-    axes.set_ylabel(f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
+    axes.set_ylabel(of(metric).axis)
 
 
 def _inside(record: Record, entry: int) -> bool:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdaccel.errors import BadInput
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
+from sdaccel.reporting.registry import figure
 from sdaccel.strategies.forecast.collect import squared_error
 from sdaccel.strategies.forecast.weights import (
     damped_coefficients,
@@ -59,13 +60,14 @@ LOOKS = (
 )
 
 
+def collecting(outline: Outline) -> str | None:
+    return None if outline.keeping("diagnostics.products") else "arms with strategy: collect."
+
+
 def collected(record: Record) -> dict[int, Mapping[str, Any]]:
     """Interval -> what was collected."""
     arms = [arm for arm in record.arms.values() if "products" in arm.diagnostics]
-    found = {arm.strategy.options["interval"]: arm.diagnostics for arm in arms}
-    if not found:
-        raise BadInput("this figure needs arms with strategy: collect.")
-    return dict(sorted(found.items()))
+    return dict(sorted((arm.strategy.options["interval"], arm.diagnostics) for arm in arms))
 
 
 def gains(found: Mapping[str, Any], interval: int, weigh: Weigh) -> list[float]:
@@ -91,6 +93,7 @@ def overall(found: Mapping[str, Any], interval: int, weigh: Weigh) -> float:
     return (max(error, 0.0) / reuse) ** 0.5
 
 
+@figure(needs=collecting)
 def forecast_gain(record: Record) -> "Figure":
     """Error over reuse's, by steps since the last full one: below 1 a forecast pays."""
     found = collected(record)
@@ -104,10 +107,11 @@ def forecast_gain(record: Record) -> "Figure":
         axes.set_xlabel("k, steps since the last full one")
         axes.set_xlim(0.7, interval - 0.7)
     panels[0].set_ylabel("error of the features / that of reuse")
-    _legend(figure, panels)
+    style.legend(figure, style.handles(panels[:1]), columns=4, handlelength=2.6)
     return figure
 
 
+@figure(needs=collecting)
 def damping(record: Record) -> "Figure":
     """Error over all k by how much of the slope is taken: HiCache beside the control that only damps."""
     found = collected(record)
@@ -131,21 +135,14 @@ def damping(record: Record) -> "Figure":
             )
         axes.set_xlabel("share 2σ² of the slope that is taken")
     panels[0].set_ylabel("error over all k / that of reuse")
-    _legend(figure, panels)
+    style.legend(figure, style.handles(panels[:1]), columns=4, handlelength=2.6)
     return figure
 
 
 def _panels(record: Record, found: Mapping[int, Any], question: str) -> tuple["Figure", list["Axes"]]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(style.PAGE, 2.9))
+    figure = style.blank(style.PAGE, 2.9)
     panels = list(figure.subplots(1, len(found), sharey=True, squeeze=False)[0])
     for axes, interval in zip(panels, found, strict=True):
         axes.set_title(f"interval {interval}")
     style.question(figure, record, question)
     return figure, panels
-
-
-def _legend(figure: "Figure", panels: Sequence["Axes"]) -> None:
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower left", ncols=4, handlelength=2.6)

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from sdaccel.records.outline import outline_of
 from sdaccel.records.view import Git, Record
-from sdaccel.reporting import strip, tables
-from sdaccel.reporting.bench import agreement, bench
+from sdaccel.reporting import figures, strip, tables
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.models import Model
 from sdaccel.reporting.models import models as tabulated
-from sdaccel.reporting.sample_sheet import Find
+from sdaccel.reporting.registry import Find
 from sdaccel.reporting.sheet import SHEET
 from sdaccel.reporting.style import titled
 
@@ -47,25 +47,33 @@ def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path, models:
 
 def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
     links = [path.relative_to(reports).as_posix() for path in paths]
-    time = [_titled("Time", table(t)) for t in [tables.timing(record), bench(record), agreement(record)] if t.rows]
+    time = _tables(record, "Time", "timing", "bench", "agreement")
     pictures = [_titled(*found) for found in [strip.strip(record, reports / "thumbnails")] if found[1]]
-    quality = [*pictures, _titled("Quality", table(tables.quality(record), container="bleed"))] if record.measured else []
+    quality = [*pictures, *_tables(record, "Quality", "quality", container="bleed")] if record.measured else []
+    missing = figures.lacking(record.study.figures, outline_of(record))
     parts = [
         f'<section id="{escape(record.id)}">\n{_badge(record.verdict)} <span class="quiet">{escape(record.id)}</span>',
         f"<h2>{escape(_question(record))}</h2>",
         _run(record),
         *(f'<p class="badge fail">{escape(reason)}</p>' for reason in record.failures),
-        *(_titled("Verdict", table(t)) for t in [tables.summary(record)] if t.rows),
+        *_tables(record, "Verdict", "summary"),
         *(quality if quality else time),
-        *(_titled("Who wins at which cost", table(t, container="bleed")) for t in [tables.winners(record)] if t.rows),
+        *_tables(record, "Who wins at which cost", "winners", container="bleed"),
         *(_figure(link, reports) for link in links if link.endswith(".png") and Path(link).stem != "sample_sheet"),
+        *(f'<p class="quiet">{escape(sentence)}</p>' for sentence in missing),
         *(time if quality else pictures),
-        *(_details("All metrics", table(t)) for t in [tables.metrics(record)] if t.rows),
-        *(_details(f"All {len(t.rows)} arms", table(t)) for t in [tables.arms(record)] if t.rows),
+        *_tables(record, "All metrics", "metrics", folded=True),
+        *_tables(record, f"All {len(record.arms)} arms", "arms", folded=True),
         _downloads(record, links),
         "</section>\n",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _tables(record: Record, title: str, *names: str, container: str = "wide", folded: bool = False) -> list[str]:
+    """Those of these tables that have something to say, each under the title."""
+    under = _details if folded else _titled
+    return [under(title, table(found, container=container)) for found in tables.tables(record, *names).values()]
 
 
 def _models(models: Sequence[Model], reports: Path) -> str:

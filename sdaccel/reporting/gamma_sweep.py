@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdaccel.errors import BadInput
-from sdaccel.metrics import meaning
+from sdaccel.metrics.metric import of
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Arm, Record
 from sdaccel.reporting import style
 from sdaccel.reporting.cells import Cell, Table, ranged
+from sdaccel.reporting.registry import figure, table, with_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,9 +103,9 @@ def smaller(record: Record) -> list[str]:
     ]
 
 
+@table(name="gamma_sweep", place=140, needs=with_figure("gamma_sweep"))
 def gamma_table(record: Record) -> Table:
-    """Studies that ask for the figure `gamma_sweep`: a row per arm, the best setting and what it stands beside marked."""
-    asked = "gamma_sweep" in record.study.figures and ranked_by(record) is not None
+    """A row per arm, the best setting and what it stands beside marked."""
     columns = (
         "arm",
         "rule",
@@ -120,12 +121,12 @@ def gamma_table(record: Record) -> Table:
         "mark",
     )
     rows: list[tuple[Cell, ...]] = []
-    for s in settings(record) if asked else []:
+    for s in settings(record):
         paid = _paid(record.arms[s.arm])
         rows.append((s.arm, s.rule, s.draft, s.gamma, s.policy, s.calls, s.share, *paid, _mark(record, s)))
-    for name in smaller(record) if asked else []:
+    for name in smaller(record):
         rows.append((name, "draft alone", name, None, "", 0.0, None, *_paid(record.arms[name]), ""))
-    return Table("gamma_sweep", columns, rows)
+    return Table(columns, rows)
 
 
 def _mark(record: Record, setting: Setting) -> str:
@@ -142,14 +143,22 @@ def _paid(arm: Arm) -> list[Cell]:
     return [arm.cost, *(ranged(arm.metrics.get(metric)) for metric in (*DISTANCES, "judge.class"))]
 
 
+def speculating(outline: Outline) -> str | None:
+    arms = [arm for arm in outline.honest if arm.strategy.name in (*COLOURS, HANDOVER)]
+    if all(arm.strategy.name == HANDOVER for arm in arms):
+        return "arms with speculative strategies, such as strategy: speculative_coupled."
+    alone, fewest = outline.baseline, min(of(distance).fewest for distance in DISTANCES)
+    if alone and any(all(distance in arm.metrics for arm in (alone, *arms)) for distance in DISTANCES):
+        return None
+    return f"FID or KID of study.baseline and of arms with a draft; set metrics=world and data.limit={fewest} or more."
+
+
+@figure(needs=speculating)
 def gamma_sweep(record: Record) -> "Figure":
     """Quality over target calls with the budget shaded; below, what gamma does to calls and to acceptance."""
-    from matplotlib.figure import Figure
-
     metric, every = ranked_by(record), settings(record)
-    if metric is None or not any(s.rule != HANDOVER for s in every):
-        raise BadInput("figure gamma_sweep needs arms with speculative strategies, and metrics; set metrics=world.")
-    figure = Figure(figsize=(style.PAGE, 5.4))
+    assert metric is not None
+    figure = style.blank(style.PAGE, 5.4)
     panels = figure.subplots(2, 2)
     drafts = list(dict.fromkeys(s.draft for s in every))
     judged = all(arm.estimate("judge.class") is not None for arm in record.measured.values())
@@ -159,13 +168,13 @@ def gamma_sweep(record: Record) -> "Figure":
     _over_gamma(panels[1][0], every, drafts, "calls")
     _over_gamma(panels[1][1], every, drafts, "share")
     _explain(panels[1][0], record, every)
-    handles = {name: h for axes in panels.flat for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = style.handles(panels.flat)
     for draft, mark in zip(drafts, MARKS, strict=False):
         handles[draft] = panels[0][0].plot([], [], linestyle="none", marker=mark, color="black", markersize=3)[0]
     if any(s.policy not in ("", "fixed") for s in every):
         hollow: dict[str, Any] = {"linestyle": "none", "marker": "o", "fillstyle": "none", "color": "black", "markersize": 4.4}
         handles["γ by policy: seed, adaptive"] = panels[0][0].plot([], [], **hollow)[0]
-    figure.legend(handles.values(), handles, loc="outside lower left", ncols=4)
+    style.legend(figure, handles, columns=4)
     style.question(figure, record, record.study.question)
     return figure
 
@@ -200,7 +209,7 @@ def _over_calls(axes: "Axes", record: Record, every: list[Setting], drafts: list
             axes.plot(*place, "P", color="black", markersize=6, fillstyle="none", label="handover, as many draft scales")
     axes.set_xlim(left=0)
     axes.set_xlabel("target calls per image")
-    axes.set_ylabel(f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
+    axes.set_ylabel(of(metric).axis)
 
 
 def _lines(every: list[Setting]) -> dict[tuple[str, str, str], list[Setting]]:

@@ -51,7 +51,7 @@ def read(reports: Path) -> list[Model]:
 def models(found: list[Model]) -> Table:
     """One row per model."""
     columns = ("model", "reaches on test", "file (KiB)", "training (s)", "steps", "device")
-    return Table("models", columns, [_row(model) for model in found])
+    return Table(columns, [_row(model) for model in found])
 
 
 def _row(model: Model) -> tuple[Cell, ...]:
@@ -78,9 +78,7 @@ def reached(result: dict[str, Any]) -> str:
 
 def curve(model: Model) -> "Figure":
     """Loss and key figure over steps; what the run took stands in the title."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(style.COLUMN * 1.12, 1.6))
+    figure = style.blank(style.COLUMN * 1.12, 1.6)
     panels = figure.subplots(1, 2 if model.key else 1, squeeze=False)[0]
     steps = [point["step"] / 1000 for point in model.curve]
     for axes, name, colour in zip(panels, ("loss", model.key or ""), (style.BLUE, style.VERMILLION), strict=False):

@@ -6,19 +6,18 @@ A method whose line lies on the worse side of the rivals' buys nothing.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdaccel.errors import BadInput
-from sdaccel.metrics import meaning
+from sdaccel.metrics.metric import Metric, ranked
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.methods import Method, methods
 from sdaccel.reporting.quality_cost import Axis, prices
+from sdaccel.reporting.registry import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROWS = ("judge.mean", "clip_score", "fid", "perceptual")
-"""Panels: those of these that were measured on every arm beside the baseline."""
 DASHES = ("-", (0, (3, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 """Methods of one template: orders, modes of a stack."""
 PALETTE = (*style.CYCLE, "#8A6D3B", "#7F3C8D", "#7FB800")
@@ -28,18 +27,23 @@ IN_A_ROW = 4
 """Names in a row of the legend."""
 
 
-def pareto(record: Record) -> "Figure":
-    """Rows are metrics with their 95 % intervals, columns MACs and measured time."""
-    from matplotlib.figure import Figure
+def two_priced(outline: Outline) -> str | None:
+    others = [arm.metrics for arm in outline.measured if arm.priced and arm.name != outline.study.baseline]
+    if len(others) > 1 and any(all(metric.name in arm for arm in others) for metric in ranked("panel")):
+        return None
+    return "two or more arms beside the baseline with MACs and a metric that all of them have; set metrics=world."
 
+
+@figure(needs=two_priced)
+def pareto(record: Record) -> "Figure":
+    """Rows are the metrics that every arm has, with their 95 % intervals; columns MACs and measured time."""
     costs = prices(record)
-    rows = _rows(record, costs[0])
-    if not rows:
-        raise BadInput("figure pareto needs two or more arms with MACs and metrics; set metrics=world.")
+    others = [record.arms[name] for name in costs[0].of if name != record.study.baseline]
+    rows = [metric for metric in ranked("panel") if all(arm.estimate(metric.name) is not None for arm in others)]
     lines = methods(record, costs[0].of)
     legend = (-(-(len(lines) + 3) // IN_A_ROW)) * LINE + 0.1
     width, height = style.PAGE, TITLE + len(rows) * (PANEL + BELOW) + 0.3 + legend
-    figure = Figure(figsize=(width, height))
+    figure = style.blank(width, height)
     figure.set_layout_engine("none")
     column = (width - RIGHT) / len(costs)
     for i, metric in enumerate(rows):
@@ -50,8 +54,8 @@ def pareto(record: Record) -> "Figure":
             _panel(axes, record, metric, cost, lines)
             axes.tick_params(labelbottom=i == len(rows) - 1)
             axes.set_xlabel(cost.label if i == len(rows) - 1 else "")
-            axes.set_ylabel("" if j else f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
-    handles = {name: h for axes in figure.axes for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+            axes.set_ylabel("" if j else metric.axis)
+    handles = style.handles(figure.axes)
     place_legend = (0.06 / width, 0.04 / height)
     figure.legend(handles.values(), handles, loc="lower left", ncols=IN_A_ROW, bbox_to_anchor=place_legend, borderpad=0)
     title = style.titled(record, "What does each method keep of quality at its cost? Black: rivals that merely compute less")
@@ -59,13 +63,8 @@ def pareto(record: Record) -> "Figure":
     return figure
 
 
-def _rows(record: Record, cost: Axis) -> list[str]:
-    others = [record.arms[name] for name in cost.of if name != record.study.baseline]
-    return [m for m in ROWS if len(others) > 1 and all(arm.estimate(m) is not None for arm in others)]
-
-
-def _panel(axes: "Axes", record: Record, metric: str, cost: Axis, lines: Sequence[Method]) -> None:
-    arms = record.measured
+def _panel(axes: "Axes", record: Record, metric: Metric, cost: Axis, lines: Sequence[Method]) -> None:
+    arms, measure = record.measured, metric.name
     colours = dict(zip(dict.fromkeys(line.template for line in lines if not line.rival), PALETTE * 4, strict=False))
     drawn: dict[str, int] = {}
     for line in lines:
@@ -74,25 +73,25 @@ def _panel(axes: "Axes", record: Record, metric: str, cost: Axis, lines: Sequenc
         drawn[group] += 1
         own = [name for name in line.arms if name in cost.of]
         colour = "black" if line.rival else colours[line.template]
-        found = [arms[name].metrics[metric] for name in own]
-        x, y = [cost.of[name] for name in own], [arms[name].known(metric) for name in own]
+        found = [arms[name].metrics[measure] for name in own]
+        x, y = [cost.of[name] for name in own], [arms[name].known(measure) for name in own]
         thick = 1.6 if line.rival else 1.0
         axes.plot(x, y, color=colour, linestyle=dash, linewidth=thick, marker="o", markersize=2.6, label=line.name)
         for place, each in zip(x, found, strict=True):
             if each.ends:
                 axes.plot([place] * 2, each.ends, color=colour, linewidth=0.6, alpha=0.55)
-    for name in (n for n in cost.of if arms[n].template == record.study.baseline and metric in arms[n].metrics):
-        axes.plot(cost.of[name], arms[name].known(metric), "k*", markersize=6, label=name)
-    free = [name for name, arm in arms.items() if not arm.macs and metric in arm.metrics]
+    for name in (n for n in cost.of if arms[n].template == record.study.baseline and arms[n].estimate(measure) is not None):
+        axes.plot(cost.of[name], arms[name].known(measure), "k*", markersize=6, label=name)
+    free = [name for name, arm in arms.items() if not arm.macs and measure in arm.metrics]
     for name, dash in zip(free, (":", "--") * len(free), strict=False):
-        if metric not in meaning.PAIRED and (estimate := arms[name].estimate(metric)) is not None:
+        if not metric.paired and (estimate := arms[name].estimate(measure)) is not None:
             axes.axhline(estimate, color=style.GREY, linewidth=0.8, linestyle=dash, label=name, zorder=0)
-    _scale(axes, [arms[name].known(metric) for line in lines for name in line.arms if name in cost.of], cost, metric)
+    _scale(axes, [arms[name].known(measure) for line in lines for name in line.arms if name in cost.of], cost, metric)
 
 
-def _scale(axes: "Axes", values: Sequence[float], cost: Axis, metric: str) -> None:
+def _scale(axes: "Axes", values: Sequence[float], cost: Axis, metric: Metric) -> None:
     """Cost is a matter of factors. A distance that a few arms lose altogether would hide what the others do."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     ticks = [t for t in (0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 500, 1000)]
     low, high = 0.9 * min(cost.of.values()), 1.1 * max(cost.of.values())
@@ -101,8 +100,6 @@ def _scale(axes: "Axes", values: Sequence[float], cost: Axis, metric: str) -> No
     axes.set_xticks([t for t in ticks if low <= t <= high])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    if meaning.lower_is_better(metric) and min(values) > 0 and max(values) > 20 * min(values):
+    if metric.lower and min(values) > 0 and max(values) > 20 * min(values):
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        style.plain_logarithm(axes.yaxis)

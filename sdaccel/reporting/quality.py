@@ -1,27 +1,10 @@
 """What the metrics of a study say: a row per arm for reading, and every figure, or the reason why it is missing."""
 
-from collections.abc import Sequence
-
-from sdaccel.metrics import meaning
+from sdaccel.metrics.metric import ranked
 from sdaccel.records.view import Record
 from sdaccel.reporting import series
 from sdaccel.reporting.cells import Cell, Table, ranged
-
-SHOWN = (
-    "judge.class",
-    "judge.mean",
-    "fid",
-    "kid",
-    "cmmd",
-    "precision",
-    "recall",
-    "inception_score",
-    "clip_score",
-    "clip_top1",
-    "psnr",
-    "perceptual",
-)
-"""Columns of the table for reading, in this order; the class says all that the mean of two attributes does."""
+from sdaccel.reporting.registry import table
 
 
 def named(record: Record) -> dict[str, str]:
@@ -30,19 +13,22 @@ def named(record: Record) -> dict[str, str]:
     return {name: f"planted: {label}" if record.arms[name].control else label for name, label in labels.items()}
 
 
-def quality(record: Record, *, shown: Sequence[str] = SHOWN) -> Table:
-    """Arms and the metrics one looks at first, with their intervals."""
+@table(name="quality", place=80)
+def quality(record: Record, *, screen: bool = False) -> Table:
+    """Arms and the metrics for reading, or for the screen; without the judge's mean where its class says the same."""
     arms, names = record.measured, named(record)
     known = {metric for arm in arms.values() for metric in arm.metrics if arm.estimate(metric) is not None}
-    columns = [metric for metric in shown if metric in known and not (metric == "judge.mean" and "judge.class" in known)]
+    shown = [metric for metric in ranked() if metric.name in known and (metric.screen or not screen)]
+    shown = [metric for metric in shown if not (metric.name == "judge.mean" and "judge.class" in known)]
     priced = any(arm.macs for arm in arms.values())
     rows: list[tuple[Cell, ...]] = []
     for name, arm in arms.items():
         cost = (arm.cost,) if priced else ()
-        rows.append((series.weighted(names[name], arm), *cost, *(ranged(arm.metrics.get(metric)) for metric in columns)))
-    return Table("quality", ("arm", *(("MACs",) if priced else ()), *map(meaning.label, columns)), rows)
+        rows.append((series.weighted(names[name], arm), *cost, *(ranged(arm.metrics.get(metric.name)) for metric in shown)))
+    return Table(("arm", *(("MACs",) if priced else ()), *(metric.label for metric in shown)), rows)
 
 
+@table(name="metrics", place=190)
 def metrics(record: Record) -> Table:
     """Every metric of every arm."""
     rows: list[tuple[Cell, ...]] = [
@@ -50,4 +36,4 @@ def metrics(record: Record) -> Table:
         for name, arm in record.measured.items()
         for metric, found in arm.metrics.items()
     ]
-    return Table("metrics", ("arm", "metric", "estimate", "low", "high", "samples", "note"), rows)
+    return Table(("arm", "metric", "estimate", "low", "high", "samples", "note"), rows)

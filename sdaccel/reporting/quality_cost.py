@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sdaccel.errors import BadInput
-from sdaccel.metrics import meaning
+from sdaccel.metrics.metric import of
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.labels import name_points
 from sdaccel.reporting.quality import named
+from sdaccel.reporting.registry import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,29 +36,28 @@ class Axis:
     of: dict[str, float]
 
 
-def available(record: Record) -> bool:
-    """Is there more than one arm with both a quality and a price, and room for the names of all?"""
-    return bool(_metrics(record)) and 1 < len(prices(record)[0].of) <= NAMED
+def few_priced(outline: Outline) -> str | None:
+    arms = outline.measured
+    shared = [metric for choice in CHOICES for metric in choice if all(metric in arm.metrics for arm in arms)]
+    if shared and 1 < sum(arm.priced for arm in arms) <= NAMED:
+        return None
+    return (
+        f"2 to {NAMED} arms with MACs, and a metric that all arms have; set metrics=world, and for more arms figures=[pareto]."
+    )
 
 
+@figure(needs=few_priced, unasked=lambda outline: "pareto" not in outline.study.figures)
 def quality_cost(record: Record) -> "Figure":
     """Metrics with their intervals over MACs, and over measured time where there is a timing; one point per arm."""
-    from matplotlib.figure import Figure
-
     rows, columns = _metrics(record), prices(record)
-    if not available(record):
-        raise BadInput(
-            f"figure quality_cost needs 2 to {NAMED} arms with MACs and metrics; set metrics=world, and for more arms "
-            "figures=[pareto]."
-        )
-    figure = Figure(figsize=(style.PAGE if len(columns) > 1 else 0.62 * style.PAGE, TITLE + len(rows) * (PANEL + BELOW)))
+    figure = style.blank(style.PAGE if len(columns) > 1 else 0.62 * style.PAGE, TITLE + len(rows) * (PANEL + BELOW))
     figure.set_layout_engine("none")
     for i, metric in enumerate(rows):
         for j, axis in enumerate(columns):
             axes = _place(figure, i, j, columns=len(columns))
             _panel(axes, record, metric, axis)
             axes.set_xlabel(axis.label if i == len(rows) - 1 else "")
-            axes.set_ylabel("" if j else f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
+            axes.set_ylabel("" if j else of(metric).axis)
     height = figure.get_figheight()
     title = style.titled(record, "What quality does each arm reach, and at what cost?")
     figure.suptitle(title, x=0.01, y=1 - 0.06 / height, ha="left", va="top")
@@ -75,7 +75,7 @@ def _place(figure: "Figure", row: int, column: int, *, columns: int) -> "Axes":
 def _metrics(record: Record) -> list[str]:
     arms = record.measured.values()
     whole = [[m for m in choice if all(arm.estimate(m) is not None for arm in arms)] for choice in CHOICES]
-    return [found[0] for found in whole if found] if arms else []
+    return [found[0] for found in whole if found]
 
 
 def prices(record: Record) -> list[Axis]:

@@ -1,7 +1,7 @@
 """One sheet of pictures: a row per arm, a column per condition, every pixel as it is or enlarged by a whole factor."""
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,16 +10,14 @@ from PIL import Image
 
 from sdaccel.errors import BadInput
 from sdaccel.records.promote import chosen
-from sdaccel.records.view import Record, Sample
+from sdaccel.records.view import Record
 from sdaccel.reporting import series, style
 from sdaccel.reporting.quality import named
+from sdaccel.reporting.registry import Find, figure
 from sdaccel.world.attributes import CLASSES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Find = Callable[[str, Sample], Path]
-"""(arm, its sample) -> where the picture would be."""
 
 CRISP = 128
 """Pixels: a smaller picture is enlarged to about this."""
@@ -50,12 +48,17 @@ def said(record: Record, row: int) -> str:
     return CLASSES[condition] if of_world and isinstance(condition, int) and condition >= 0 else str(condition)
 
 
+@figure(
+    needs=lambda outline: None if outline.arms else "arms, which a benchmark has none of.",
+    unasked=lambda outline: bool(outline.measured),
+    pictured=True,
+)
 def sample_sheet(record: Record, find: Find) -> "Figure":
     """Arms with distinct pictures, in the order of the study; of controls only those whose pictures were measured."""
     arms = {name: arm for name, arm in record.arms.items() if not arm.control or arm.metrics}
     rows = kept(record, find)
     if not rows:
-        raise BadInput("figure sample_sheet needs the pictures of every arm; run the study again, then promote.")
+        raise BadInput("it needs the pictures of every arm; run the study again, then promote.")
     groups = series.coinciding({name: [arm.samples[i].image for i in rows] for name, arm in arms.items()})
     names = series.labels(arms) | named(record)
     lines = [
@@ -67,8 +70,6 @@ def sample_sheet(record: Record, find: Find) -> "Figure":
 
 def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], conditions: Sequence[str], *, title: str) -> "Figure":
     """(name, pictures) of every row, uint8 (H, W, 3) each; one condition per column."""
-    from matplotlib.figure import Figure
-
     pictures = [(name, [_enlarged(picture) for picture in row]) for name, row in rows]
     high, wide = pictures[0][1][0].shape[:2]
     short = max(map(len, conditions)) <= SHORT
@@ -76,7 +77,7 @@ def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], conditions: Sequence
     width = SIDE + len(conditions) * (wide + GAP) / dpi
     below = [] if short else _listed(conditions, width)
     bottom = 0.06 + 0.115 * len(below)
-    figure = Figure(figsize=(width, top + len(rows) * (high + GAP) / dpi + bottom))
+    figure = style.blank(width, top + len(rows) * (high + GAP) / dpi + bottom)
     figure.set_layout_engine("none")
     height = figure.get_figheight()
     for i, (name, line) in enumerate(pictures):

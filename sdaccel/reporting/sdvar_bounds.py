@@ -12,6 +12,9 @@ from sdaccel.generators.base import Cost
 from sdaccel.generators.var.generator import Var
 from sdaccel.records.view import Arm, Sample
 
+SCALES = 10
+"""Of the models that the documents speak of."""
+
 
 @dataclass(frozen=True)
 class Work:

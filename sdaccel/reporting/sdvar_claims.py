@@ -9,6 +9,7 @@ from sdaccel.records.view import Record
 from sdaccel.reporting import sdvar_bounds as bounds
 from sdaccel.reporting.cells import Cell, Range, Table, ranged
 from sdaccel.reporting.entry_sweep import handed_over
+from sdaccel.reporting.registry import table, with_figure
 from sdaccel.reporting.sdvar_masks import descriptions
 from sdaccel.reporting.sdvar_promises import CORRECT, HOLDS, OPEN, PROMISES, REFUTED
 from sdaccel.reporting.series import labels
@@ -19,19 +20,18 @@ PRESETS = {(2, 5): "quality first", (5, 2): "balanced", (8, 1): "speed first"}
 """entry_num and sd_mask -> what the seed recommends it for."""
 
 
-def asked(record: Record) -> bool:
-    return "sdvar_claims" in record.study.figures
-
-
 def accelerated(record: Record) -> dict[str, str]:
-    """Arm -> its name for readers, of the arms with two models."""
-    return labels({name: arm for name, arm in record.arms.items() if "target_calls" in arm.samples[0].stats})
+    """Arm -> its name for readers, of the arms with two models of as many scales as the documents'."""
+    stats = {name: arm.samples[0].stats for name, arm in record.arms.items()}
+    own = [name for name in stats if "target_calls" in stats[name] and len(stats[name]["target_runs"]) == bounds.SCALES]
+    return labels({name: record.arms[name] for name in own})
 
 
+@table(name="claims", place=100, needs=with_figure("sdvar_claims"))
 def claims(record: Record) -> Table:
-    """Studies that ask for the figure `sdvar_claims`."""
-    rows = [*_promises(record), *_presets(record), *_masks(record)] if asked(record) else []
-    return Table("claims", COLUMNS, rows, missing="not measured")
+    """Promises, presets and masks."""
+    rows = [*_promises(record), *_presets(record), *_masks(record)]
+    return Table(COLUMNS, rows, missing="not measured")
 
 
 def _promises(record: Record) -> Iterator[tuple[Cell, ...]]:

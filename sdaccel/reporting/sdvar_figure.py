@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from sdaccel.errors import BadInput
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
-from sdaccel.reporting.sdvar_bounds import compute_bound, latency_bound, official, work_of
+from sdaccel.reporting.registry import figure
+from sdaccel.reporting.sdvar_bounds import SCALES, compute_bound, latency_bound, official, work_of
 from sdaccel.reporting.sdvar_claims import accelerated
 from sdaccel.reporting.sdvar_promises import HOLDS, INFINITE, PROMISES, REFUTED, Promise
 
@@ -16,21 +17,23 @@ if TYPE_CHECKING:
 COLOURS = {HOLDS: style.GREEN, REFUTED: style.VERMILLION}
 
 
+def two_models(outline: Outline) -> str | None:
+    if any("target_calls" in arm.stats and len(arm.scales) == SCALES for arm in outline.arms.values()):
+        return None
+    return f"arms with two models of {SCALES} scales, such as strategy: handover on generator=var_mini_target."
+
+
+@figure(needs=two_models)
 def sdvar_claims(record: Record) -> "Figure":
     """Measured values with their intervals, and for the speed-up what d16 and d30 could reach."""
-    from matplotlib.figure import Figure
-
     arms = accelerated(record)
-    if not arms:
-        raise BadInput("figure sdvar_claims needs arms with two models, such as strategy: handover.")
-    figure = Figure(figsize=(style.PAGE, 1.3 + 0.2 * len(arms)))
+    figure = style.blank(style.PAGE, 1.3 + 0.2 * len(arms))
     panels = figure.subplots(1, len(PROMISES), sharey=True)
     for axes, promise in zip(panels, PROMISES, strict=True):
         _panel(axes, record, promise)
     panels[0].set_yticks(range(len(arms)), list(arms.values()))
     panels[0].set_ylim(len(arms) - 0.4, -0.6)
-    handles = {name: h for axes in panels for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles, loc="outside lower left", ncols=6)
+    style.legend(figure, style.handles(panels), columns=6)
     style.question(figure, record, "Which of the seed's promises does each run keep?")
     return figure
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sdaccel.errors import BadInput
+from sdaccel.records.outline import Outline
 from sdaccel.records.timing import Quantiles
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.cells import Cell, Table, spanned
+from sdaccel.reporting.registry import figure, table
 from sdaccel.strategies.speculative.expectation import expected, prices_of
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def break_even(rates: Sequence[float], speedups: Sequence[float]) -> float | Non
     return next((a for a, s in zip(rates, speedups, strict=True) if s >= 1), None)
 
 
+def priced_parts(outline: Outline) -> str | None:
+    return None if outline.bench == "speculation" else "the parts that experiments/bench.py +bench=speculation prices."
+
+
+@table(name="speculation_bound", place=150, needs=priced_parts)
 def bound_table(record: Record) -> Table:
     """A row per batch size and gamma."""
     columns = ("case", "gamma", "accepting nothing (×)", "half (×)", "0.9 (×)", "everything (×)", "breaks even at")
@@ -55,9 +61,10 @@ def bound_table(record: Record) -> Table:
         for gamma in gammas_of(record):
             at = [speedup(record, case, acceptance=a, gamma=gamma) for a in RATES]
             rows.append((style.titled(record, case), gamma, at[0], at[50], at[90], at[100], break_even(RATES, at)))
-    return Table("speculation_bound", columns, rows, missing="never")
+    return Table(columns, rows, missing="never")
 
 
+@table(name="speculation_parts", place=160, needs=priced_parts)
 def parts_table(record: Record) -> Table:
     """Milliseconds by scale: a proposal, the target alone, and its pass over this scale and the next gamma ones."""
     gammas = gammas_of(record)
@@ -69,9 +76,10 @@ def parts_table(record: Record) -> Table:
             names = [f"draft {k}-{k}", f"rollback {k}", *(f"verify {k}-{k + g}" for g in (0, *gammas))]
             shown = style.titled(record, case)
             rows.append((shown, k, *(spanned(found[name], times=1e3) if name in found else None for name in names)))
-    return Table("speculation_parts", columns, rows)
+    return Table(columns, rows)
 
 
+@table(name="speculation_fit", place=170, needs=priced_parts)
 def fit_table(record: Record) -> Table:
     """The sum of parts beside the clock."""
     columns = ("run of the trained pair", "sum of parts (ms)", "clock (ms)", "ratio", f"within {BAR:.0%}")
@@ -81,7 +89,7 @@ def fit_table(record: Record) -> Table:
         ratio = fit.predicted / fit.measured
         fits = "yes" if abs(ratio - 1) <= BAR else "no"
         rows.append((name, 1e3 * fit.predicted, 1e3 * fit.measured, ratio, fits))
-    return Table("speculation_fit", columns, rows)
+    return Table(columns, rows)
 
 
 def held(record: Record) -> dict[str, tuple[int, int]]:
@@ -94,22 +102,20 @@ def held(record: Record) -> dict[str, tuple[int, int]]:
     return out
 
 
+@table(name="speculation_memory", place=180, needs=priced_parts)
 def memory_table(record: Record) -> Table:
     """MiB of the target alone and of both models."""
     rows: list[tuple[Cell, ...]] = []
     for case, (one, two) in held(record).items():
         rows.append((style.titled(record, case), one / 2**20, two / 2**20, 100 * (two / one - 1)))
-    return Table("speculation_memory", ("case", "target (MiB)", "target + draft (MiB)", "more (%)"), rows)
+    return Table(("case", "target (MiB)", "target + draft (MiB)", "more (%)"), rows)
 
 
+@figure(needs=priced_parts)
 def speculation_bound(record: Record) -> "Figure":
     """A panel per batch size; the bold dot is where a line crosses 1."""
-    from matplotlib.figure import Figure
-
     found = record.timing.parts
-    if not found:
-        raise BadInput("figure speculation_bound draws records of experiments/bench.py +bench=speculation.")
-    figure = Figure(figsize=(style.PAGE if len(found) > 1 else style.COLUMN, 2.6))
+    figure = style.blank(style.PAGE if len(found) > 1 else style.COLUMN, 2.6)
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     more = {case: f", memory +{100 * (two / one - 1):.0f} %" for case, (one, two) in held(record).items()}
     for axes, case in zip(panels, found, strict=True):
@@ -124,7 +130,6 @@ def speculation_bound(record: Record) -> "Figure":
         axes.set_xlim(0, 1)
     panels[0].set_ylabel("speed-up (×)")
     panels[0].set_ylim(bottom=0)
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower left", ncols=5 if len(found) > 1 else 3)
+    style.legend(figure, style.handles(panels[:1]), columns=5 if len(found) > 1 else 3)
     style.question(figure, record, "Which acceptance would speculation need, at the prices that its parts have?")
     return figure

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdaccel.errors import BadInput
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Arm, Record
 from sdaccel.reporting import style
+from sdaccel.reporting.registry import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,15 +17,17 @@ FEATURE, FORECAST, SLOPE = range(3)
 """First axis of what a watched arm keeps."""
 
 
+def watched(outline: Outline) -> str | None:
+    arms = outline.keeping("diagnostics.sizes")
+    return None if outline.baseline in arms and len(arms) > 1 else "study.baseline and other arms with watch: true."
+
+
+@figure(needs=watched)
 def stack_sizes(record: Record) -> "Figure":
     """Sizes of features at full, sparse and forecast steps, then of the slopes forecasts are made with; over the baseline's."""
-    from matplotlib.figure import Figure
-
     arms, baseline = {name: arm for name, arm in record.arms.items() if "sizes" in arm.diagnostics}, record.study.baseline
-    if baseline not in arms or len(arms) < 2:
-        raise BadInput("figure stack_sizes needs the baseline and other arms with watch: true.")
     normal = _numbers(arms[baseline])
-    figure = Figure(figsize=(style.PAGE, 3.3))
+    figure = style.blank(style.PAGE, 3.3)
     features, slopes = figure.subplots(1, 2)
     others = {name: arm for name, arm in arms.items() if name != baseline}
     for (name, arm), colour in zip(others.items(), style.CYCLE * 2, strict=False):
@@ -33,13 +36,13 @@ def stack_sizes(record: Record) -> "Figure":
         axes.axhline(1, color=style.GREY, linewidth=0.8, zorder=0)
         axes.set_xlabel("step")
     slopes.set_yscale("log")
-    _plain(slopes)
+    style.plain_logarithm(slopes.yaxis)
     features.set_title("size of features / the baseline's at the same step")
     slopes.set_title("size of slopes between anchors / the baseline's")
-    handles = dict(zip(*reversed(features.get_legend_handles_labels()), strict=True))
+    handles = style.handles([features])
     for label, filled in (("full", True), ("sparse", False)):
         handles[f"anchor, {label}"] = _marker(filled)
-    figure.legend(handles.values(), handles, loc="outside lower left", ncols=4)
+    style.legend(figure, handles, columns=4)
     style.question(figure, record, "Where do features and slopes leave those of the unaccelerated run?")
     return figure
 
@@ -80,11 +83,3 @@ def _marker(filled: bool) -> Any:
 
     face = style.GREY if filled else "white"
     return Line2D([], [], linestyle="none", marker="o", color=style.GREY, markerfacecolor=face, markersize=3.2)
-
-
-def _plain(axes: "Axes") -> None:
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
-
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,15 +1,16 @@
 """One look for every figure: readable at a paper's column width, safe for colour-blind readers, the same bytes every time."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdaccel.records.view import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 COLUMN, PAGE = 3.3, 7.0
@@ -57,6 +58,13 @@ def styled() -> Iterator[None]:
         yield
 
 
+def blank(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches. matplotlib loads here and not with the modules, so that names are cheap to check."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
+
+
 def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
     """The figure as PDF for papers and PNG for screens."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +85,25 @@ def question(figure: "Figure", record: Record, text: str) -> None:
     """The title of a figure is what it answers, flush left, broken where the figure ends."""
     wrapped = textwrap.fill(titled(record, text), int(13 * figure.get_figwidth()))
     figure.suptitle(wrapped, x=0.01, ha="left")
+
+
+def handles(panels: "Iterable[Axes]") -> dict[str, Any]:
+    """Label -> handle; a label that several lines or panels have is there once."""
+    return {name: h for axes in panels for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+
+
+def legend(figure: "Figure", handles: Mapping[str, Any], *, columns: int, **options: Any) -> None:
+    """One for all panels, under them."""
+    figure.legend(list(handles.values()), list(handles), loc="outside lower left", ncols=columns, **options)
+
+
+def plain_logarithm(axis: "Axis", *, subs: tuple[int, ...] = (1, 2, 5)) -> None:
+    """Ticks of a logarithmic axis at these multiples of powers of ten, as plain numbers."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def legends_below(figure: "Figure", panels: "Iterable[Axes]") -> None:

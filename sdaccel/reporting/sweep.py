@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sdaccel.errors import BadInput
-from sdaccel.metrics import meaning
+from sdaccel.metrics.metric import of
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.methods import rivals
+from sdaccel.reporting.registry import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,17 +22,21 @@ ORDER = {1: 1.3, 2: 0.8, 3: 0.5}
 """Width of a line by max_order."""
 
 
+def over_sigma(outline: Outline) -> str | None:
+    arms = [arm for arm in outline.measured if X in arm.point]
+    if arms and any(all(metric in arm.metrics for arm in arms) for metric in METRICS):
+        return None
+    return f"arms with a list of {X}, and metrics; set metrics=world."
+
+
+@figure(needs=over_sigma)
 def sweep(record: Record) -> "Figure":
     """Lines over sigma: colour is granularity, dashes are the clock, the thin line is the higher order."""
-    from matplotlib.figure import Figure
-
     arms = record.measured
     swept = [name for name, arm in arms.items() if X in arm.point]
-    rows = [m for m in METRICS if swept and all(arms[name].estimate(m) is not None for name in swept)]
-    if not rows:
-        raise BadInput("figure sweep needs arms with a list of hicache_scale and metrics; set metrics=world.")
+    rows = [m for m in METRICS if all(arms[name].estimate(m) is not None for name in swept)]
     columns = sorted({arms[name].point.get(PANEL, 0) for name in swept})
-    figure = Figure(figsize=(style.PAGE, 0.9 + 1.9 * len(rows)))
+    figure = style.blank(style.PAGE, 0.9 + 1.9 * len(rows))
     panels = figure.subplots(len(rows), len(columns), sharey="row", sharex=True, squeeze=False)
     for i, metric in enumerate(rows):
         for axes, interval in zip(panels[i], columns, strict=True):
@@ -40,11 +45,12 @@ def sweep(record: Record) -> "Figure":
             _references(axes, record, metric, own)
             axes.set_title(f"interval {interval}" if i == 0 and interval else "")
             axes.set_xlabel("σ" if i == len(rows) - 1 else "")
-        panels[i][0].set_ylabel(f"{meaning.label(metric)}  ({'↓' if meaning.lower_is_better(metric) else '↑'} better)")
-        if meaning.lower_is_better(metric):
-            _logarithmic(panels[i])
-    handles = {name: h for axes in panels.flat for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles, loc="outside lower left", ncols=3, handlelength=2.6)
+        panels[i][0].set_ylabel(of(metric).axis)
+        if of(metric).lower:
+            for axes in panels[i]:
+                axes.set_yscale("log")
+                style.plain_logarithm(axes.yaxis, subs=(1, 2, 3, 5))
+    style.legend(figure, style.handles(panels.flat), columns=3, handlelength=2.6)
     style.question(figure, record, "Which σ, order, clock and granularity keep pictures closest to the unaccelerated ones?")
     return figure
 
@@ -82,13 +88,3 @@ def _references(axes: "Axes", record: Record, metric: str, names: Sequence[str])
         axes.axhline(arm.known(metric), color=colour, linewidth=0.9, linestyle=dash, label=arm.template, zorder=0)
         if found.ends:
             axes.axhspan(*found.ends, color=colour, alpha=0.08, linewidth=0)
-
-
-def _logarithmic(panels: Sequence["Axes"]) -> None:
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
-
-    for axes in panels:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-        axes.yaxis.set_minor_formatter(NullFormatter())

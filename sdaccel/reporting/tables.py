@@ -3,21 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sdaccel.records.outline import outline_of
 from sdaccel.records.view import Check, Record
-from sdaccel.reporting.acceptance import acceptance_table, calls_table
-from sdaccel.reporting.bench import agreement, bench, kernels
+from sdaccel.reporting import registry
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
-from sdaccel.reporting.code_speed import code_speed_table
-from sdaccel.reporting.gamma_sweep import gamma_table
-from sdaccel.reporting.quality import metrics, quality
-from sdaccel.reporting.sdvar_claims import claims
+from sdaccel.reporting.registry import table
 from sdaccel.reporting.series import marked, weighted
-from sdaccel.reporting.speculation_bound import bound_table, fit_table, memory_table, parts_table
-from sdaccel.reporting.winners import winners
 
 LONG = 40
 """Rows from which a LaTeX table may break over pages."""
@@ -26,6 +20,7 @@ UNICODE = {"≥": r"$\geq$", "×": r"$\times$", "·": r"$\cdot$", "−": "$-$", 
 """Brackets are braced: after \\\\ LaTeX would read one as an optional length."""
 
 
+@table(name="summary", place=10)
 def summary(record: Record) -> Table:
     """Per check the worst honest arm, then each control at the check that must fail it."""
     rows: list[tuple[Cell, ...]] = []
@@ -46,7 +41,7 @@ def summary(record: Record) -> Table:
             (found,) = [v for v in record.checks if v.arm == name and v.check == arm.control.fails]
             verdict = "NOT CAUGHT" if found.passed else "caught"
             rows.append((found.check, f"control {name}", found.measured, found.bound, verdict))
-    return Table("summary", ("check", "arms", "worst", "bound", "verdict"), rows, missing="not finite")
+    return Table(("check", "arms", "worst", "bound", "verdict"), rows, missing="not finite")
 
 
 def _badness(check: Check) -> float:
@@ -65,6 +60,7 @@ def _bound(check: Check) -> Cell:
     return f"≥ {check.bound:g}" if check.relation == ">=" else check.bound
 
 
+@table(name="verdicts", place=20)
 def verdicts(record: Record) -> Table:
     """Every verdict; a control must fail one check and may do as it likes at the others."""
     rows: list[tuple[Cell, ...]] = []
@@ -74,9 +70,10 @@ def verdicts(record: Record) -> Table:
         verdict = {True: "pass", False: "fail", None: "open"}[v.passed]
         rows.append((v.check, v.arm, v.against, _measured(v), _bound(v), verdict, role))
     columns = ("check", "arm", "against", "measured", "bound", "verdict", "control")
-    return Table("verdicts", columns, rows, missing="not finite")
+    return Table(columns, rows, missing="not finite")
 
 
+@table(name="arms", place=30)
 def arms(record: Record) -> Table:
     """What every arm computed, what that allows at best, and how its images compare."""
     kinds = list(dict.fromkeys(kind for arm in record.arms.values() for kind in arm.kinds))
@@ -89,49 +86,14 @@ def arms(record: Record) -> Table:
         if paired:
             pixels = paired.against, paired.psnr, paired.identical, paired.n
         rows.append((weighted(marked(name, arm), arm), arm.strategy.name, mutant, *counts, arm.mac_ceiling, *pixels))
-    return Table("arms", columns, rows)
+    return Table(columns, rows)
 
 
-def timing(record: Record) -> Table:
-    """Seconds per batch and speed-up over the baseline at the same point, beside the analytic ceiling."""
-    quantiles = ("p10", "p50", "p90")
-    columns = ("arm", "baseline", *(f"{q} (s)" for q in quantiles), *(f"{q} (×)" for q in quantiles), "MAC ceiling")
-    columns += ("peak memory (bytes)", "rounds")
-    rows: list[tuple[Cell, ...]] = []
-    for name, timed in record.timing.arms.items():
-        arm, s, speed = record.arms[name], timed.seconds, timed.speedup
-        speeds = (speed.p10, speed.p50, speed.p90) if speed else (None,) * 3
-        shown = weighted(marked(name, arm), arm)
-        rows.append((shown, timed.baseline, s.p10, s.p50, s.p90, *speeds, arm.mac_ceiling, timed.peak_bytes, s.n))
-    return Table("timing", columns, rows)
-
-
-TABLES: tuple[Callable[[Record], Table], ...] = (
-    summary,
-    verdicts,
-    arms,
-    timing,
-    bench,
-    kernels,
-    agreement,
-    quality,
-    winners,
-    claims,
-    code_speed_table,
-    acceptance_table,
-    calls_table,
-    gamma_table,
-    bound_table,
-    parts_table,
-    fit_table,
-    memory_table,
-    metrics,
-)
-
-
-def tables(record: Record) -> list[Table]:
-    """All tables that have something to say of this record."""
-    return [table for make in TABLES if (table := make(record)).rows]
+def tables(record: Record, *names: str) -> dict[str, Table]:
+    """All tables, or those of these names, that have something to say of this record."""
+    known, outline = registry.tables(), outline_of(record)
+    made = {name: known[name].make(record) for name in names or known if known[name].needs(outline) is None}
+    return {name: found for name, found in made.items() if found.rows}
 
 
 def to_csv(table: Table) -> str:
@@ -188,9 +150,9 @@ def write(record: Record, folder: Path) -> list[Path]:
     """Every table as CSV and LaTeX."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for table in tables(record):
-        for suffix, text in (("csv", to_csv(table)), ("tex", to_latex(table))):
-            path = folder / f"{table.name}.{suffix}"
+    for name, found in tables(record).items():
+        for suffix, text in (("csv", to_csv(found)), ("tex", to_latex(found))):
+            path = folder / f"{name}.{suffix}"
             path.write_bytes(text.encode())
             paths.append(path)
     return paths

@@ -7,9 +7,11 @@ import numpy as np
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.records.outline import Outline
 from sdaccel.records.view import Record
 from sdaccel.reporting import series, style
 from sdaccel.reporting.acceptance import sides
+from sdaccel.reporting.registry import figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,17 +28,23 @@ def differing(record: Record) -> dict[str, np.ndarray]:
     }
 
 
+def equal_on_tokens(outline: Outline) -> str | None:
+    looked = [outline.arms[name] for name in outline.checks.get("equal", ())]
+    if sum("tokens" in arm.arrays and bool(arm.scales) for arm in looked) > 1:
+        return None
+    return "the check `equal` on tokens of a next-scale model; set study.keep=[tokens]."
+
+
+@figure(needs=equal_on_tokens)
 def token_equality(record: Record) -> "Figure":
     """Honest arms above the line, planted bugs, which must show, below."""
-    from matplotlib.figure import Figure
-
     shares, arms = differing(record), record.arms
     if not shares:
-        raise BadInput("figure token_equality needs the check `equal` on tokens; set study.keep=[tokens].")
+        raise BadInput("no arm and the one it is compared with keep the same tokens.")
     honest = series.labels({name: arms[name] for name in shares if not arms[name].control})
     names = [honest.get(name, f"planted: {arms[name].template}") for name in shares]
     against = {v.arm: v.against for v in record.checks}
-    figure = Figure(figsize=(style.PAGE, 1.2 + 0.17 * len(shares)))
+    figure = style.blank(style.PAGE, 1.2 + 0.17 * len(shares))
     axes = figure.subplots()
     values = np.stack(list(shares.values()))
     image = axes.imshow(values, cmap="Oranges", vmin=0, vmax=1, aspect="auto")

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtrit
 
-from sdaccel.metrics import meaning
+from sdaccel.metrics.metric import of, ranked
 from sdaccel.records.view import Record
 from sdaccel.reporting.cells import Cell, Range, Table, ranged
 from sdaccel.reporting.methods import rivals, within
 from sdaccel.reporting.quality import named
 from sdaccel.reporting.quality_cost import Axis, prices
+from sdaccel.reporting.registry import table, with_figure
 
 BUDGETS = (0.6, 0.37, 0.25, 0.19, 0.15)
 """Shares of the baseline's cost: just above 28, 18, 12, 9 and 7 steps of 50, and a forecast's own price."""
-METRICS = ("judge.mean", "clip_score", "fid", "perceptual")
 COLUMNS = (
     "cost at most",
     "metric",
@@ -35,18 +35,18 @@ COLUMNS = (
 """`better by` is positive where the accelerated arm is better; `level`: accelerated arms that cannot be told from the best."""
 
 
+@table(name="winners", place=90, needs=with_figure("pareto"))
 def winners(record: Record) -> Table:
-    """Studies that ask for the figure `pareto`: a row per cost, budget and metric."""
+    """A row per cost, budget and metric."""
     rows: list[tuple[Cell, ...]] = []
-    if "pareto" in record.study.figures:
-        for cost, unit in zip(relative(record), ("MACs", "time"), strict=False):
-            for budget in BUDGETS:
-                rows += [
-                    (f"{100 * budget:g} % of {unit}", meaning.label(metric), *row)
-                    for metric in METRICS
-                    if (row := _row(record, metric, cost, budget))
-                ]
-    return Table("winners", COLUMNS, rows)
+    for cost, unit in zip(relative(record), ("MACs", "time"), strict=False):
+        for budget in BUDGETS:
+            rows += [
+                (f"{100 * budget:g} % of {unit}", metric.label, *row)
+                for metric in ranked("panel")
+                if (row := _row(record, metric.name, cost, budget))
+            ]
+    return Table(COLUMNS, rows)
 
 
 def relative(record: Record) -> list[Axis]:
@@ -84,13 +84,13 @@ def _row(record: Record, metric: str, cost: Axis, budget: float) -> tuple[Cell, 
 
 def best_of(record: Record, metric: str, names: Sequence[str]) -> str:
     """The arm with the best point estimate."""
-    sign = -1 if meaning.lower_is_better(metric) else 1
+    sign = -1 if of(metric).lower else 1
     return max(names, key=lambda name: sign * record.arms[name].known(metric))
 
 
 def difference(record: Record, metric: str, a: str, b: str) -> Range:
     """How much better a is than b, whichever way is better."""
-    sign = -1 if meaning.lower_is_better(metric) else 1
+    sign = -1 if of(metric).lower else 1
     x, y = (record.arms[name].values.get(metric) for name in (a, b))
     if x and y:
         return student(sign * (_numbers(x) - _numbers(y)))
@@ -112,7 +112,7 @@ def student(values: np.ndarray, *, confidence: float = 0.95) -> Range:
 
 
 def _level(gap: Range) -> bool:
-    """Not told apart."""
+    """The interval of a difference holds 0, or there is none: the two arms cannot be told apart."""
     return gap.low is None or gap.high is None or gap.low <= 0 <= gap.high
 
 

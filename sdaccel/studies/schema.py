@@ -75,7 +75,7 @@ class Study:
     keep: list[str] = field(default_factory=list)
     """Arrays stored with every sample: latents, tokens, ..."""
     figures: list[str] = field(default_factory=list)
-    """Figures of sdaccel.reporting.figures that the report draws."""
+    """Names of figures that are drawn of the record; a study that could not give them what they need is refused."""
     timing: Timing = field(default_factory=Timing)
 
 

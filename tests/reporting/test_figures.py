@@ -11,9 +11,10 @@ import pytest
 from matplotlib.lines import Line2D
 
 from sdaccel.errors import BadInput
+from sdaccel.records.outline import outline_of
 from sdaccel.records.timing import Timing
 from sdaccel.records.view import Arm, Part, Record
-from sdaccel.reporting import figures, series, style
+from sdaccel.reporting import figures, per_step, series, style, timing
 from sdaccel.reporting.build import read
 
 
@@ -36,8 +37,8 @@ def y_of(line: Line2D) -> list[float]:
 
 
 def test_an_unknown_figure_is_refused_and_the_known_ones_are_named(headline: Record, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="step_diff is unknown; choose from step_differences, would_be_forecasts, timing"):
-        figures.validate(["step_diff"], keep=[])
+    with pytest.raises(BadInput, match="step_diff is unknown; choose from acceptance_profile, bench_times, code_speed"):
+        figures.validate(["step_diff"], outline_of(headline))
     wrong = replace(headline, study=replace(headline.study, figures=["would_be_forecasts", "nonsense"]))
     with pytest.raises(BadInput, match="nonsense is unknown"):
         figures.draw(wrong, tmp_path)
@@ -45,10 +46,7 @@ def test_an_unknown_figure_is_refused_and_the_known_ones_are_named(headline: Rec
 
 
 def test_names_are_checked_without_loading_matplotlib() -> None:
-    code = (
-        "import sys; from sdaccel.reporting import figures; figures.validate(['timing'], keep=[]); "
-        "sys.exit('matplotlib' in sys.modules)"
-    )
+    code = "import sys; from sdaccel.reporting import registry; registry.figures(); sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -58,18 +56,12 @@ def test_a_study_gets_the_figures_it_names_and_timing_only_where_there_is_any(
     drawn = [path.name for path in figures.draw(headline, tmp_path)]
     assert drawn == ["step_differences.pdf", "step_differences.png", "would_be_forecasts.pdf", "would_be_forecasts.png"]
     assert [path.name for path in figures.draw(timed, tmp_path)] == ["timing.pdf", "timing.png"]
-    assert figures.names_of(replace(timed, timing=Timing())) == []
-
-
-@pytest.mark.parametrize("name", ["step_differences", "would_be_forecasts"])
-def test_a_figure_says_what_it_lacks(name: str, timed: Record) -> None:
-    with pytest.raises(BadInput, match=f"figure {name} needs"):
-        figures.FIGURES[name](timed)
+    assert figures.names_of(outline_of(replace(timed, timing=Timing()))) == []
 
 
 def test_exact_zeros_are_drawn_in_their_band_and_no_other_value_is(headline: Record) -> None:
     with style.styled():
-        panel = figures.step_differences(headline).axes[0]
+        panel = per_step.step_differences(headline).axes[0]
     ticks = {text.get_text(): place for place, text in zip(panel.get_yticks(), panel.get_yticklabels(), strict=True)}
     zero = ticks["exactly 0"]
     honest, caught = [[line for line in panel.lines if line.get_color() == c] for c in (style.BLUE, style.VERMILLION)]
@@ -84,7 +76,8 @@ def test_an_honest_arm_that_fails_gets_a_line_of_its_own(headline: Record) -> No
     broken = next(v for v in headline.checks if v.check == "equal" and not v.control)
     off = replace(broken, passed=False, series=[0.0, 1.0, None, 1.0, 1.0, 1.0, 1.0])
     with style.styled():
-        panel = figures.step_differences(replace(headline, checks=[off if v is broken else v for v in headline.checks])).axes[0]
+        checks = [off if v is broken else v for v in headline.checks]
+        panel = per_step.step_differences(replace(headline, checks=checks)).axes[0]
     legend = panel.get_legend()
     assert legend is not None
     assert "1 failing honest arm: worst per step" in [text.get_text() for text in legend.get_texts()]
@@ -93,7 +86,7 @@ def test_an_honest_arm_that_fails_gets_a_line_of_its_own(headline: Record) -> No
 
 def test_arms_that_coincide_share_one_line(headline: Record) -> None:
     with style.styled():
-        figure = figures.would_be_forecasts(headline)
+        figure = per_step.would_be_forecasts(headline)
     arms = [a for a in headline.arms.values() if not a.control and a.per_step]
     distinct = {(a.point["generator.dtype"], a.strategy.name, tuple(a.per_step["forecast_error"])) for a in arms}
     reuse = {(a.point["generator.dtype"], tuple(a.per_step["reuse_error"])) for a in arms}
@@ -104,7 +97,7 @@ def test_arms_that_coincide_share_one_line(headline: Record) -> None:
 
 def test_timing_shows_the_measured_quantiles_and_the_ceiling(timed: Record) -> None:
     with style.styled():
-        figure = figures.timing(timed)
+        figure = timing.timing(timed)
     bar, middle, ceiling, _one = figure.axes[0].lines
     speed = timed.timing.arms["run"].speedup
     assert speed and x_of(bar) == [speed.p10, speed.p90]

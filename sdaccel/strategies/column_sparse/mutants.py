@@ -1,7 +1,7 @@
 """Planted bugs of the wiring between forecasts and sparse operators: what turned a stack of both into coloured noise."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -25,10 +25,12 @@ class MissedTicks(SparseOperators):
 
     forwards = 0
 
-    def forward(self, step: int) -> AbstractContextManager[None]:
+    @contextmanager
+    def forward(self, step: int) -> Iterator[None]:
         counted = self.forwards * 76 // 114
         self.forwards += 1
-        return super().forward(counted)
+        with super().forward(counted):
+            yield
 
 
 @planted()

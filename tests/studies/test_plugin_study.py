@@ -1,0 +1,113 @@
+"""A metric takes its module and a line of a suite, a study with a figure of its own one YAML and one module: done in a package."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sdaccel.records.read import load
+from tests.conftest import ROOT
+
+METRIC = '''
+"""Mean brightness of a picture."""
+
+import numpy as np
+
+from sdaccel.metrics.aggregate import of_samples
+from sdaccel.metrics.metric import Metric, metric
+
+NAME = metric(Metric(name="brightness", label="brightness", direction="higher", place=5, screen=True))
+
+
+def brightness(pictures, baseline):
+    return of_samples({NAME: np.array([picture.mean() / 255 for picture in pictures.read()])})
+'''
+SUITE = '''
+"""Brightness alone."""
+
+from dataclasses import dataclass
+
+from bright.metric import NAME, brightness
+from sdaccel.metrics.suites.none import Nothing
+from sdaccel.registry import configurable
+
+
+@configurable(group="metrics", name="bright")
+@dataclass(frozen=True)
+class Bright(Nothing):
+    def names(self, conditions):
+        return (NAME,)
+
+    def scorers(self, conditions, *, size, device, cache):
+        return (brightness,)
+'''
+FIGURES = '''
+"""Bars of brightness, and a figure that breaks."""
+
+from sdaccel.reporting import style
+from sdaccel.reporting.registry import figure
+
+
+def measured(outline):
+    return None if all("brightness" in arm.metrics for arm in outline.arms.values()) else "brightness; set metrics=bright."
+
+
+@figure(needs=measured)
+def bars(record):
+    drawn = style.blank(3, 2)
+    found = {name: arm.metrics["brightness"].estimate for name, arm in record.arms.items()}
+    drawn.subplots().bar(list(found), list(found.values()))
+    return drawn
+
+
+@figure(needs=measured)
+def fragile(record):
+    return 1 / 0
+'''
+STUDY = """# @package _global_
+defaults:
+  - override /metrics: bright
+study:
+  name: bright
+  baseline: few
+  arms: {few: {generator.num_steps: 3}, more: {generator.num_steps: 4}}
+  checks: [{at_least: [more], metric: brightness, bound: 0.01}]
+  timing: {repeats: 0}
+  figures: [bars]
+"""
+ENTRY_POINTS = "[sdaccel.metrics]\nsuite = bright.suite\n[sdaccel.reporting]\nfigures = bright.figures\n"
+
+
+def test_a_metric_and_a_study_with_its_figure_come_from_another_package(tmp_path: Path) -> None:
+    for path, text in {
+        "bright/__init__.py": "",
+        "bright/metric.py": METRIC,
+        "bright/suite.py": SUITE,
+        "bright/figures.py": FIGURES,
+        "bright/conf/__init__.py": "",
+        "bright/conf/metrics/bright.yaml": "defaults: [/schema/metrics/bright@_here_, _self_]\n",
+        "bright/conf/exp/bright.yaml": STUDY,
+        "bright-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: bright\nVersion: 1.0\n",
+        "bright-1.0.dist-info/entry_points.txt": ENTRY_POINTS,
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    def command(*overrides: str) -> "subprocess.CompletedProcess[str]":
+        argv = [sys.executable, str(ROOT / "experiments" / "run.py"), "hydra.searchpath=[pkg://bright.conf]", "+exp=bright"]
+        argv += ["data.limit=2", f"output={tmp_path}/runs", *overrides]
+        environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+    refused = command("metrics=none", "study.checks=[]")
+    assert refused.returncode == 2 and not (tmp_path / "runs").exists()
+    assert "study.figures: figure bars needs brightness; set metrics=bright." in refused.stderr
+
+    done = command("study.figures=[fragile,bars]")
+    assert done.returncode == 1, "a figure that breaks is told"
+    assert "figure fragile cannot be drawn: ZeroDivisionError('division by zero')" in done.stderr
+    (folder,) = (tmp_path / "runs").glob("bright-*")
+    assert (folder / "bars.png").exists(), "and takes neither the other figure"
+    record = load(folder / "record.json")
+    assert record.verdict == "pass" and "brightness" in done.stdout, "nor the record with it"
+    assert len(record.arms["more"].values["brightness"]) == 2
