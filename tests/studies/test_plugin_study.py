@@ -1,4 +1,4 @@
-"""A metric takes its module and a line of a suite, a study with a figure of its own one YAML and one module: done in a package."""
+"""A metric takes its module and a line of a suite, a study with its own figure one YAML and one module: in a package here."""
 
 import os
 import subprocess
