@@ -22,7 +22,7 @@ lint: setup
 	$(BIN)/mypy
 
 test: setup lint
-	$(BIN)/pytest -n 2 -m "not verify"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not verify"
 
 # The long laws: statistics, and a kill at every kind of moment.
 verify: setup

@@ -42,7 +42,7 @@ class Outline:
     checks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Check -> arms that it looks at."""
     bench: str | None = None
-    """The benchmark, of what is none of a study."""
+    """The benchmark's name, in the record of one; None in the record of a study."""
 
     @property
     def honest(self) -> list[ArmOutline]:

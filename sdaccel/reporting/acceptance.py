@@ -25,7 +25,7 @@ RULES = {COUPLED: "-", REJECTION: (0, (3, 1.2))}
 """The exact rules, and how their lines are drawn."""
 MARKS = {COUPLED: "o", REJECTION: "s"}
 COLOURS = (style.BLUE, style.VERMILLION, style.GREEN)
-"""By draft."""
+"""Line colours, one per draft."""
 MEASURES = {
     "match": "draft = argmax of the target",
     "same": "draft = target's draw, same noise",

@@ -1,4 +1,4 @@
-"""What the clock said of the arms of a study, beside the ceiling that skipped multiply-accumulates allow."""
+"""Measured times of the arms of a study, beside the speed-up that their skipped multiply-accumulates would allow."""
 
 from typing import TYPE_CHECKING
 

@@ -18,6 +18,7 @@ from sdaccel import registry
 from sdaccel.conditions import Condition
 from sdaccel.configuring import told_in_one_line, within
 from sdaccel.errors import BadInput, at_least
+from sdaccel.registry import name_of
 from sdaccel.strategies.base import check_declared
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 from sdaccel.studies import schema
@@ -97,7 +98,7 @@ def _check_keep(keep: Sequence[str], arms: Sequence[Arm]) -> None:
     known = dict.fromkeys(name for arm in arms for name in arm.generator.keeps)
     for name in keep:
         if name not in known:
-            generators = ", ".join(dict.fromkeys(type(arm.generator).__name__ for arm in arms))
+            generators = ", ".join(dict.fromkeys(name_of(arm.generator) for arm in arms))
             raise BadInput(f"study.keep: {generators} keeps no array named {name}; choose from {', '.join(known) or 'none'}.")
 
 
