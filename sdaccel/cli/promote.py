@@ -1,10 +1,15 @@
 """`experiments/promote.py RECORD...`: copy finished records to reports/, to be committed."""
 
 import argparse
+import tempfile
 from pathlib import Path
 
 from sdaccel.cli import REPORTS, told
+from sdaccel.records import read
 from sdaccel.records.promote import find, promote
+from sdaccel.records.view import Record
+from sdaccel.reporting import figures, tables
+from sdaccel.samples import Samples
 
 
 def main() -> int:
@@ -17,5 +22,14 @@ def main() -> int:
 
 def _promote(args: argparse.Namespace) -> int:
     for name in args.records:
-        print(promote(find(name, [args.runs, args.runs / "bench"]), samples=args.runs / "samples", reports=args.reports))
+        path, samples = find(name, [args.runs, args.runs / "bench"]), args.runs / "samples"
+        _drawable(read.load(path), samples)
+        print(promote(path, samples=samples, reports=args.reports))
     return 0
+
+
+def _drawable(record: Record, samples: Path) -> None:
+    """Raise BadInput for what no report could be made of."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures.draw(record, Path(folder), find=lambda arm, of: Samples(samples / record.folders[arm]).image(of.index))
+        tables.write(record, Path(folder))

@@ -1,6 +1,7 @@
 """`experiments/report.py`: figures, tables and index.html of the committed records."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from sdaccel.cli import REPORTS, told
@@ -14,6 +15,8 @@ def main() -> int:
 
 
 def _report(reports: Path) -> int:
-    written = build(reports)
+    written, skipped = build(reports)
     print(f"{len(written)} files written; open {written[-1]}")
-    return 0
+    for sentence in skipped:
+        print(sentence, file=sys.stderr)
+    return 1 if skipped else 0

@@ -23,6 +23,7 @@ from sdaccel.configuring import told_in_one_line
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
 from sdaccel.studies import compose
+from sdaccel.studies.content import has_random_weights
 from sdaccel.studies.outline import outline
 
 USAGE = "usage: run.py [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
@@ -53,8 +54,8 @@ def main(conf: Path = CONF) -> int:
         if {"-m", "--multirun"} & names:
             return _multirun(overrides, conf, console if "--dry-run" in flags else None)
         plan = checked(overrides, conf)
-        if unproven := [arm.name for arm in plan.arms if arm.experimental]:
-            console.print(f"experimental, the gate of its calibration has not passed: {', '.join(unproven)}")
+        for note in notes(plan):
+            console.print(note)
         if "--dry-run" in flags:
             from sdaccel.studies.estimate import describe
 
@@ -80,6 +81,19 @@ def checked(overrides: Sequence[str], conf: Path) -> compose.Plan:
     if plan.cfg.study.figures:
         figures.validate(plan.cfg.study.figures, outline(plan))
     return plan
+
+
+def notes(plan: compose.Plan) -> list[str]:
+    """What a reader must know before the numbers."""
+    random = [arm.name for arm in plan.arms if has_random_weights(arm)]
+    unproven = [arm.name for arm in plan.arms if arm.experimental]
+    found = [*plan.notes]
+    if random:
+        some = "" if len(random) == len(plan.arms) else f" in {len(random)} of {len(plan.arms)} arms"
+        found.append(f"random weights{some}: good for laws and speed, the pictures mean nothing")
+    if unproven:
+        found.append(f"experimental, no calibration that has passed its gate has these settings: {', '.join(unproven)}")
+    return found
 
 
 def _run(plan: compose.Plan, console: Console) -> int:

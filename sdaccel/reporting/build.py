@@ -1,6 +1,7 @@
 """From reports/results to everything else in reports/: the same records give the same bytes."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from sdaccel.errors import BadInput
 from sdaccel.records.read import load
@@ -13,29 +14,46 @@ OWNED = {"figures": (".pdf", ".png"), "tables": (".csv", ".tex")}
 
 
 def read(reports: Path) -> list[Record]:
-    """All promoted records, by study and id. One that is damaged or misplaced is refused, not skipped."""
-    found = []
-    for path in sorted(reports.glob("results/*/*.json")):
-        record = load(path)
-        if (path.parent.name, path.stem) != (record.study.name, record.id):
-            raise BadInput(f"record {path} is {record.id} of study {record.study.name}; promote puts it where it belongs.")
-        found.append(record)
-    return found
+    """All promoted records, by study and id."""
+    return [_read(path) for path in _paths(reports)]
 
 
-def build(reports: Path) -> list[Path]:
+def _paths(reports: Path) -> list[Path]:
+    return sorted(reports.glob("results/*/*.json"))
+
+
+def _read(path: Path) -> Record:
+    """One that is damaged or misplaced is refused."""
+    record = load(path)
+    if (path.parent.name, path.stem) != (record.study.name, record.id):
+        raise BadInput(f"record {path} is {record.id} of study {record.study.name}; promote puts it where it belongs.")
+    return record
+
+
+class Built(NamedTuple):
+    written: list[Path]
+    skipped: list[str]
+    """A sentence for every record that could not be read or drawn; what earlier reports made of it stays."""
+
+
+def build(reports: Path) -> Built:
     """Everything of all records and trained models; what an earlier report left and this one does not write is removed."""
-    made = []
-    for record in read(reports):
-        place = Path(record.study.name) / record.id
-        figures = draw(record, reports / "figures" / place, find=gallery.finder(reports))
-        made.append((record, figures + tables.write(record, reports / "tables" / place)))
-    _remove_stale(reports, {path for _, paths in made for path in paths})
+    made, skipped = [], []
+    for path in _paths(reports):
+        place = Path(path.parent.name) / path.stem
+        try:
+            record = _read(path)
+            figures = draw(record, reports / "figures" / place, find=gallery.finder(reports))
+            made.append((record, figures + tables.write(record, reports / "tables" / place)))
+        except BadInput as error:
+            skipped.append(f"{path} is left out: {error}")
+    if not skipped:
+        _remove_stale(reports, {path for _, paths in made for path in paths})
     trained = models.read(reports)
     curves = models.draw(trained, reports)
     index = reports / "index.html"
     index.write_bytes(gallery.page(made, reports=reports, models=trained).encode())
-    return [*(path for _, paths in made for path in paths), *curves, index]
+    return Built([*(path for _, paths in made for path in paths), *curves, index], skipped)
 
 
 def _remove_stale(reports: Path, written: set[Path]) -> None:

@@ -47,6 +47,8 @@ class Arm:
     strategy: Any
     config: dict[str, Any]
     """The resolved options: what the samples are a function of, beside data and code."""
+    own: frozenset[str] = frozenset()
+    """Groups that it chooses and options that it sets, by full names: what is said of the whole study does not reach them."""
     observers: tuple[str, ...] = ()
     """Names of those that watch its strategy."""
     experimental: bool = False
@@ -198,9 +200,9 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
         raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(MUTANTS)}.")
     observers = tuple(name for name in OBSERVERS if options.get(name))
     config = {
-        "generator": _content(generator),
-        "backend": _content(backend),
-        "strategy": _content(strategy),
+        "generator": content_of(generator),
+        "backend": content_of(backend),
+        "strategy": content_of(strategy),
         "images_before": options.get("images_before", 0),
         "mutant": mutant,
         "observers": list(observers),
@@ -212,6 +214,7 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
         backend=_instantiate(backend),
         strategy=_instantiate(strategy),
         config=config,
+        own=_own(options),
         observers=observers,
         experimental=options.get("experimental", chosen.experimental and not {"strategy", "backend"} & set(options)),
         images_before=config["images_before"],
@@ -220,6 +223,11 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
         stands_for=options.get("for"),
         fails=options.get("fails"),
     )
+
+
+def _own(options: dict[str, Any]) -> frozenset[str]:
+    calibrated = {"backend", "strategy", "experimental"} if "calibration" in options else set()
+    return frozenset(calibrated | {k if k in OWN_TYPES or short(k) != k else f"strategy.{k}" for k in options})
 
 
 def _calibrated(cfg: DictConfig, load: Load, options: dict[str, Any], where: str) -> DictConfig:
@@ -274,7 +282,7 @@ def _instantiate(node: DictConfig) -> Any:
     return instantiate(node, _convert_="all")
 
 
-def _content(node: DictConfig) -> dict[str, Any]:
+def content_of(node: DictConfig) -> dict[str, Any]:
     """Options under registered names, without paths to weights, whose hash stands in their place."""
     options: dict[str, Any] = named(_without_paths(plain(node)), name_at)
     return options

@@ -23,8 +23,10 @@ from sdaccel.strategies.base import check_declared
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 from sdaccel.studies import schema
 from sdaccel.studies.arms import Arm, expand, plain, renamed
+from sdaccel.studies.calibrations import labelled
 from sdaccel.studies.checks.base import Check, Scope, parse, validate
 from sdaccel.studies.data import conditions_of
+from sdaccel.studies.effect import check_reach
 from sdaccel.studies.schema import Study
 
 GROUPS = ("exp", "generator", "backend", "strategy", "calibration", "metrics", "data", "trainer", "logger")
@@ -42,6 +44,8 @@ class Plan:
     checks: list[Check]
     overrides: list[str]
     """The command, for the record."""
+    notes: list[str]
+    """What was made of it, where that is more than it says."""
 
 
 def register() -> None:
@@ -54,18 +58,23 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     with told_in_one_line(), within(conf):
         cfg = compose("config", overrides=list(overrides))
         renamed(cfg)
-        arms = expand(cfg, _loader(overrides))
+        load = _loader(overrides)
+        arms = expand(cfg, load)
         metrics = instantiate(cfg.metrics, _convert_="all")
         OmegaConf.resolve(cfg)
-    conditions = conditions_of(cfg.data, arms)
+    checks = [parse(spec) for spec in plain(cfg.study.checks)]
+    check_reach(overrides, arms, checks, baseline=cfg.study.baseline)
+    conditions = conditions_of(cfg.data, arms, of_world=getattr(metrics, "of_world", False))
+    notes = _whole_batches(cfg, len(conditions))
     _check_arms(arms, conditions)
+    with within(conf):
+        arms = labelled(arms, load)
     _check_keep(cfg.study.keep, arms)
     _check_pairs(cfg, arms)
     metrics.check(conditions)
-    checks = [parse(spec) for spec in plain(cfg.study.checks)]
     validate(checks, Scope(arms, metrics.names(conditions), cfg.study.baseline))
     _check_run(cfg)
-    return Plan(cfg, arms, metrics, conditions, checks, list(overrides))
+    return Plan(cfg, arms, metrics, conditions, checks, list(overrides), notes)
 
 
 def choices(overrides: Sequence[str], *, conf: Path) -> dict[str, list[str]]:
@@ -91,6 +100,15 @@ def _loader(overrides: Sequence[str]) -> Any:
             raise BadInput(f"{group} {name} does not exist; there are: {', '.join(known)}.") from None
 
     return load
+
+
+def _whole_batches(cfg: DictConfig, samples: int) -> list[str]:
+    """A batch holds no more rows than there are samples: the others would be computed and dropped."""
+    asked = cfg.data.batch_size
+    if asked <= samples:
+        return []
+    cfg.data.batch_size = samples
+    return [f"data.batch_size={asked} is lowered to {samples}, the number of samples; bits depend on it, so it is on record."]
 
 
 def _check_keep(keep: Sequence[str], arms: Sequence[Arm]) -> None:

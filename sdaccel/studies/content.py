@@ -111,14 +111,19 @@ def _price(result: Result) -> Price:
     return result.price
 
 
-def facts(arm: Arm, price: Price) -> dict[str, Any]:
-    """What reports need to know of an arm and could not tell from its options once code has changed."""
+def has_random_weights(arm: Arm) -> bool:
+    """Of any of its models."""
     identities = arm.identities()
     known = {"generator": identities["identity"], **identities.get("beside", {})}
+    return any(random_weights(vars(model), known[name]) for name, model in {"generator": arm.generator, **arm.beside}.items())
+
+
+def facts(arm: Arm, price: Price) -> dict[str, Any]:
+    """What reports need to know of an arm and could not tell from its options once code has changed."""
     models, costs = {"generator": arm.generator, **arm.beside}, {"generator": price.generator, **price.beside}
     return {
         "exact": arm.strategy.declares.exact,
-        "random_weights": any(random_weights(vars(model), known[name]) for name, model in models.items()),
+        "random_weights": has_random_weights(arm),
         "models": {
             name: {
                 "depth": getattr(model, "depth", None),

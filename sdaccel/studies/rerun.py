@@ -25,6 +25,7 @@ def verify(record: Record, *, samples: int, conf: Path, console: Console) -> lis
     with tempfile.TemporaryDirectory() as output:
         overrides = [*command, f"data.limit={limit}", "trainer.processes=1", "study.timing.repeats=0", f"output={output}"]
         plan = replace(compose.plan(overrides, conf=conf), conditions=conditions[:limit])
+        plan.cfg.data.batch_size = size  # of a record that had fewer samples, the rows that it computed and dropped
         here = runner.numerics_of(plan)
         if there := {key: said for key in here if (said := getattr(record.provenance, key)) != here[key]}:
             raise BadInput(

@@ -126,7 +126,7 @@ def test_a_promoted_benchmark_has_its_table_and_its_figure_in_the_report(output:
     (path,) = output.glob("*/record.json")
     target = promote(path, samples=output / "samples", reports=tmp_path)
     assert target.parent == tmp_path / "results" / "bench_var_engine"
-    written = {made.name for made in build(tmp_path)}
+    written = {made.name for made in build(tmp_path).written}
     assert written == {
         "agreement.csv",
         "agreement.tex",

@@ -43,11 +43,11 @@ def test_the_curve_shows_loss_and_the_key_figure(zoo: Path) -> None:
 
 
 def test_a_report_links_every_curve_and_makes_the_same_bytes_again(zoo: Path) -> None:
-    first = {path: path.read_bytes() for path in build(zoo)}
+    first = {path: path.read_bytes() for path in build(zoo).written}
     assert {path.name for path in first} == {"curve.pdf", "curve.png", "index.html"}
     text = (zoo / "index.html").read_text()
     assert "Models that ship" in text and 'src="zoo/judge_mini/curve.png"' in text
-    assert {path: path.read_bytes() for path in build(zoo)} == first
+    assert {path: path.read_bytes() for path in build(zoo).written} == first
 
 
 def test_a_damaged_model_is_named(zoo: Path) -> None:

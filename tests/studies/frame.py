@@ -16,7 +16,7 @@ from sdaccel.records.view import Record
 from sdaccel.studies import compose, rerun, runner
 from tests.conftest import CONF
 
-SMALL = ("generator.num_steps=6", "generator.height=16", "generator.width=16", "study.timing.repeats=0")
+SMALL = ("generator=flux_tiny", "generator.num_steps=6", "generator.height=16", "generator.width=16", "study.timing.repeats=0")
 
 MINI = [f"study.arms.mini{steps}_{arm}" for steps in ("", "50") for arm in "ABCD"]
 INTERVAL1 = (

@@ -71,7 +71,7 @@ def test_the_label_stands_in_every_table_of_the_arm_and_in_one_line_of_the_run(
     assert rows == ["dense (random weights)", "stack (experimental) (random weights)"]
     assert run_argv([*SMALL, *STACK, "data.limit=1", f"output={tmp_path}"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("experimental")]
-    assert lines == ["experimental, the gate of its calibration has not passed: stack"]
+    assert lines == ["experimental, no calibration that has passed its gate has these settings: stack"]
 
 
 def test_a_run_without_one_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,11 @@ class Flux:
         )
 
     @property
+    def of_world(self) -> bool:
+        """It reads the words of the small world alone."""
+        return self.text_weights is not None
+
+    @property
     def steps(self) -> int:
         return self.num_steps
 

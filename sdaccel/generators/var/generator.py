@@ -83,6 +83,11 @@ class Var:
         return self.image_size
 
     @property
+    def of_world(self) -> bool:
+        """Its weights ship with the project, and so know the labels of the small world."""
+        return (self.weights or "").startswith("shipped:")
+
+    @property
     def steps(self) -> int:
         return len(self.scales)
 

@@ -41,6 +41,7 @@ class World:
     """Nothing to accelerate."""
     keeps: ClassVar[Sequence[str]] = ()
     steps: ClassVar[int] = 0
+    of_world: ClassVar[bool] = True
 
     @property
     def takes(self) -> str:

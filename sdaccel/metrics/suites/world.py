@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -36,6 +36,8 @@ class World:
     """A folder that open_clip reads as `local-dir:`, or `shipped:NAME`."""
     reference: int | None = None
     """Pictures of the val split, of the kind that the conditions are; None takes as many as there are samples."""
+
+    of_world: ClassVar[bool] = True
 
     def check(self, conditions: Sequence[int | str]) -> None:
         at_least(2, self, "reference", where="metrics")

@@ -66,6 +66,10 @@ class OfficialFlux(Flux):
     norm_groups: ClassVar[int] = GROUPS
 
     @property
+    def of_world(self) -> bool:
+        return False
+
+    @property
     def times(self) -> list[float]:
         return times(self.num_steps, tokens=self.tokens, shifted=self.shifted)
 

@@ -1,0 +1,77 @@
+"""An option of the command line has an effect or is refused: what reaches no arm, or one side of a comparison alone."""
+
+from collections.abc import Sequence
+
+from sdaccel.errors import BadInput
+from sdaccel.studies.arms import GROUPS, Arm
+from sdaccel.studies.checks.base import Check, partner
+
+NAMED = 6
+"""Arms that a sentence names."""
+
+
+def check_reach(overrides: Sequence[str], arms: Sequence[Arm], checks: Sequence[Check], *, baseline: str) -> None:
+    """Raise BadInput for the first override of generator, backend, strategy or calibration that does not do what it says."""
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        package = key.partition("@")[2]  # generator@strategy.draft chooses a part of the strategy
+        key = package or key
+        if key.split(".")[0] in (*GROUPS, "calibration"):
+            reached = {arm.name for arm in arms if reaches(key, arm)}
+            if not reached:
+                raise BadInput(_idle(override, key, arms))
+            _check_sides(override, key, reached, arms, checks, baseline)
+
+
+def reaches(key: str, arm: Arm) -> bool:
+    """The arm takes this option, or the choice of this group, from the whole study."""
+    group, _, option = key.partition(".")
+    if group == "calibration":
+        return not {"strategy", "backend"} <= arm.own
+    if group in arm.own:
+        return False
+    return not option or not any(key == own or key.startswith(f"{own}.") for own in arm.own)
+
+
+def _idle(override: str, key: str, arms: Sequence[Arm]) -> str:
+    group, _, option = key.partition(".")
+    value = override.partition("=")[2]
+    templates = list(dict.fromkeys(arm.template for arm in arms if not arm.mutant))
+    some = ", ".join(templates[:NAMED]) + (", ..." if len(templates) > NAMED else "")
+    inside = option if group == "strategy" and option else key
+    what = f"set {option}" if option and all(group not in arm.own for arm in arms) else f"name a {group} of their own"
+    return (
+        f"{override} has no effect, since all arms of this study {what}; write study.arms.NAME.{inside}={value} "
+        f"with one of {some}."
+    )
+
+
+def _check_sides(
+    override: str, key: str, reached: set[str], arms: Sequence[Arm], checks: Sequence[Check], baseline: str
+) -> None:
+    """What is compared gets it on both sides or on none; an arm that is the study's own choice alone may differ by it."""
+    group = key.split(".")[0]
+    honest = [arm for arm in arms if not arm.mutant]
+    for control in (arm for arm in arms if arm.mutant):
+        models = [arm for arm in honest if arm.template == control.stands_for]
+        if models and (control.name in reached) != any(arm.name in reached for arm in models):
+            _refuse(override, control, models[0], reached)
+    if group == "generator":  # a comparison of models, which name their own
+        return
+    for check in checks:
+        for arm in check.judged(honest) if check.compares else ():
+            other = partner(arm, check.arms[0], arms)
+            if arm.name in reached and other.name not in reached and arm.own:
+                _refuse(override, arm, other, reached)
+    for arm in honest:
+        measured = arm.baseline(baseline, arms)
+        if measured and arm.own and arm.name in reached and measured.name not in reached:
+            _refuse(override, arm, measured, reached)
+
+
+def _refuse(override: str, arm: Arm, other: Arm, reached: set[str]) -> None:
+    got, without = (arm, other) if arm.name in reached else (other, arm)
+    raise BadInput(
+        f"{override} reaches arm {got.name} and not {without.name}, which it is compared with; "
+        f"set it in study.arms of the arms that are meant."
+    )
