@@ -7,8 +7,21 @@ from pathlib import Path
 import sdaccel
 from sdaccel.errors import BadInput
 
-ROOT = Path(sdaccel.__file__).resolve().parent.parent
-CONF, REPORTS = ROOT / "conf", ROOT / "reports"
+
+def places(package: Path) -> tuple[Path, Path]:
+    """conf/ and reports/: of the checkout that the package lies in, or the wheel's own and the one in the working directory."""
+    root = package.parent
+    if (root / "pyproject.toml").is_file():
+        return root / "conf", root / "reports"
+    return package / "conf", Path("reports")
+
+
+CONF, REPORTS = places(Path(sdaccel.__file__).resolve().parent)
+
+RUN = (sys.executable, "-m", "sdaccel.cli", "run")
+"""A study in a process of its own, in a checkout and in a wheel."""
+SAFE = {"PYTHONSAFEPATH": "1"}
+"""Its environment: what `-m` imports must not come from the working directory, for it nor for the processes it starts."""
 
 
 def told(body: Callable[[], int]) -> int:

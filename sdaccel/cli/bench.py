@@ -1,5 +1,6 @@
-"""`experiments/bench.py +bench=NAME`: measure, write the record, show a line per case and arm."""
+"""`sdaccel bench +bench=NAME`: measure, write the record, show a line per case and arm."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,11 +15,11 @@ from sdaccel.records.view import Record
 MIB = 2**20
 
 
-def main(overrides: list[str], *, conf: Path = CONF) -> int:
-    return told(lambda: _bench(overrides, conf))
+def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
+    return told(lambda: _bench(argv, conf))
 
 
-def _bench(overrides: list[str], conf: Path) -> int:
+def _bench(overrides: Sequence[str], conf: Path) -> int:
     plan = runner.plan(overrides, conf=conf)
     made = runner.run(plan)
     path = plan.output / made["id"] / "record.json"

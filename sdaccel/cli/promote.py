@@ -1,7 +1,8 @@
-"""`experiments/promote.py RECORD...`: copy finished records to reports/, to be committed."""
+"""`sdaccel promote RECORD...`: copy finished records to reports/, to be committed."""
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from sdaccel.cli import REPORTS, told
@@ -12,12 +13,12 @@ from sdaccel.reporting import figures, tables
 from sdaccel.samples import Samples
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="sdaccel promote", description=__doc__)
     parser.add_argument("records", nargs="+", help="path of a record.json, or the id of a run (its beginning is enough)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the `output` of the run")
     parser.add_argument("--reports", type=Path, default=REPORTS)
-    return told(lambda: _promote(parser.parse_args()))
+    return told(lambda: _promote(parser.parse_args(argv)))
 
 
 def _promote(args: argparse.Namespace) -> int:

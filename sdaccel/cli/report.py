@@ -1,20 +1,24 @@
-"""`experiments/report.py`: figures, tables and index.html of the committed records."""
+"""`sdaccel report`: figures, tables and index.html of the committed records."""
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sdaccel.cli import REPORTS, told
+from sdaccel.errors import BadInput
 from sdaccel.reporting.build import build
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="sdaccel report", description=__doc__)
     parser.add_argument("--reports", type=Path, default=REPORTS, help="the folder that holds results/")
-    return told(lambda: _report(parser.parse_args().reports))
+    return told(lambda: _report(parser.parse_args(argv).reports))
 
 
 def _report(reports: Path) -> int:
+    if not any(reports.glob("results/*/*.json")):
+        raise BadInput(f"{reports} holds no record to report; copy one there with sdaccel promote, or give --reports FOLDER.")
     written, skipped = build(reports)
     print(f"{len(written)} files written; open {written[-1]}")
     for sentence in skipped:

@@ -5,6 +5,7 @@ goes through Hydra's sweeper and launcher, each job as this same command in a pr
 """
 
 import errno
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 from rich.console import Console
 
-from sdaccel.cli import CONF
+from sdaccel.cli import CONF, RUN, SAFE
 from sdaccel.configuring import told_in_one_line
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
@@ -26,17 +27,17 @@ from sdaccel.studies import compose
 from sdaccel.studies.content import has_random_weights
 from sdaccel.studies.outline import outline
 
-USAGE = "usage: run.py [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
+USAGE = "usage: sdaccel run [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
 
 FLAGS = {"--dry-run", "-m", "--multirun"}
 HELP = {"-h", "--help"}
 HYDRAS_OWN = {"--cfg", "-c"}
 
 
-def main(conf: Path = CONF) -> int:
+def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
     """0: no check fails. 1: one does, or a figure could not be drawn of a finished record. 2: bad input, nothing was built."""
-    flags = [arg for arg in sys.argv[1:] if arg.startswith("-")]
-    overrides = [arg for arg in sys.argv[1:] if not arg.startswith("-")]
+    flags = [arg for arg in argv if arg.startswith("-")]
+    overrides = [arg for arg in argv if not arg.startswith("-")]
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
         compose.register()
@@ -49,10 +50,10 @@ def main(conf: Path = CONF) -> int:
                 console.print(f"{group}: {', '.join(options)}")
             return 0
         if names & HYDRAS_OWN:
-            _hydra_main(conf, lambda cfg: None)
+            _hydra_main(argv, conf, lambda cfg: None)
             return 0
         if {"-m", "--multirun"} & names:
-            return _multirun(overrides, conf, console if "--dry-run" in flags else None)
+            return _multirun(argv, overrides, conf, console if "--dry-run" in flags else None)
         plan = checked(overrides, conf)
         for note in notes(plan):
             console.print(note)
@@ -107,7 +108,7 @@ def _run(plan: compose.Plan, console: Console) -> int:
     return 0 if drawn and record.verdict != "fail" else 1
 
 
-def _multirun(overrides: Sequence[str], conf: Path, describes: Console | None) -> int:
+def _multirun(argv: Sequence[str], overrides: Sequence[str], conf: Path, describes: Console | None) -> int:
     """Every job is checked before the first one starts; with a console, described instead of run."""
     with told_in_one_line():
         parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -123,13 +124,17 @@ def _multirun(overrides: Sequence[str], conf: Path, describes: Console | None) -
     def task(cfg: DictConfig) -> None:
         of = HydraConfig.get().overrides
         search = [o for o in of.hydra if o.startswith("hydra.searchpath")]
-        done = subprocess.run([sys.executable, sys.argv[0], *of.task, *search], check=False)
+        done = subprocess.run([*RUN, *of.task, *search], env=os.environ | SAFE, check=False)
         if done.returncode:
             raise RuntimeError(f"the study ended with exit code {done.returncode}: {' '.join(of.task)}")
 
-    _hydra_main(conf, task)
+    _hydra_main(argv, conf, task)
     return 0
 
 
-def _hydra_main(conf: Path, task: Any) -> None:
-    hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(task)()
+def _hydra_main(argv: Sequence[str], conf: Path, task: Any) -> None:
+    kept, sys.argv = sys.argv, ["sdaccel run", *argv]  # the only arguments that Hydra reads
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(task)()
+    finally:
+        sys.argv = kept

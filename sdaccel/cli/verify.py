@@ -1,10 +1,11 @@
-"""`verify-record ID`: run a committed record's command again on two samples; their hashes must be the record's.
+"""`sdaccel verify ID`: run a committed record's command again on two samples; their hashes must be the record's.
 
 Of a benchmark nothing is run: its clocks would say something else. Its command must still mean the configuration and the work
-that the record says.
+that the record says. `verify-record ID` is the same.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -16,11 +17,11 @@ from sdaccel.records.promote import find
 SAMPLES = 2
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="sdaccel verify", description=__doc__)
     parser.add_argument("record", help="path or id of a record in reports/results or runs")
     parser.add_argument("--samples", type=int, default=SAMPLES)
-    return told(lambda: _verify(parser.parse_args()))
+    return told(lambda: _verify(parser.parse_args(argv)))
 
 
 def _verify(args: argparse.Namespace) -> int:

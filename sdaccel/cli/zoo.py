@@ -1,7 +1,7 @@
-"""`experiments/zoo.py model=NAME`: train one model, measure it on the test split, write weights, curve, sheet and result."""
+"""`sdaccel zoo model=NAME`: train one model, measure it on the test split, write weights, curve, sheet and result."""
 
 import json
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,15 +41,15 @@ class Zoo:
     """False: only draw the sheet of the weights that ship."""
 
 
-def main(conf: Path = CONF) -> int:
+def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
     """0: trained and measured; 2: bad input."""
     ConfigStore.instance().store(name="zoo_schema", node=Zoo)
     ConfigStore.instance().store(group="schema/model", name="base", node=Model)
-    return told(lambda: _train(conf))
+    return told(lambda: _train(argv, conf))
 
 
-def _train(conf: Path) -> int:
-    cfg = composed("zoo", sys.argv[1:], conf=conf)
+def _train(overrides: Sequence[str], conf: Path) -> int:
+    cfg = composed("zoo", overrides, conf=conf)
     if cfg.device == "cuda" and not torch.cuda.is_available():
         raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu, slowly.")
     try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from sdaccel.cli import RUN, SAFE
 from sdaccel.errors import BadInput
 
 FLAGS = {
@@ -41,11 +42,10 @@ MODES = {
     "HiCache-Analytic": "hicache_analytic",
     "Delta": "delta",
 }
-RUN = Path(__file__).resolve().parents[2] / "experiments" / "run.py"
 
 
 def overrides(argv: Sequence[str]) -> list[str]:
-    """What the launcher's arguments mean here, in their order; `key=value` and flags of run.py stay as they are."""
+    """What the launcher's arguments mean here, in their order; `key=value` and flags of `sdaccel run` stay as they are."""
     given, own = {}, []
     for flag, value in _pairs(argv):
         if value is None:
@@ -93,7 +93,7 @@ def _written(value: Any) -> str:
 
 
 def _pairs(argv: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """(flag, value), and (argument, None) for what is run.py's own."""
+    """(flag, value), and (argument, None) for what is `sdaccel run`'s own."""
     known = [*FLAGS, "--backend", "--mode", "--chipmunk_config"]
     rest = iter(argv)
     for argument in rest:
@@ -121,14 +121,14 @@ def _choice(flag: str, value: str, known: dict[str, str]) -> str:
 
 
 def main() -> int:
-    """Exit codes of run.py; 2 for arguments that mean nothing."""
+    """Exit codes of `sdaccel run`; 2 for arguments that mean nothing."""
     try:
-        command = [str(RUN), *overrides(sys.argv[1:])]
+        means = overrides(sys.argv[1:])
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    print("python", os.path.relpath(command[0]), *command[1:], flush=True)
-    return os.execv(sys.executable, [sys.executable, *command])
+    print("sdaccel run", *means, flush=True)
+    return os.execve(RUN[0], [*RUN, *means], os.environ | SAFE)
 
 
 if __name__ == "__main__":

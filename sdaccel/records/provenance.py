@@ -56,6 +56,8 @@ def _version(name: str) -> str | None:
 def _git() -> dict[str, Any] | None:
     """Commit, and a hash of what differs from it; None outside a checkout."""
     root = Path(sdaccel.__file__).parent.parent
+    if not (root / ".git").exists():  # an installed package may lie inside a repository that is about something else
+        return None
     try:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout
         diff = subprocess.run(["git", "diff", "HEAD"], cwd=root, capture_output=True, check=True).stdout

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -53,11 +52,7 @@ def run_argv(argv: list[str]) -> int:
     """The command line's exit code, in this process."""
     from sdaccel.cli.run import main
 
-    kept, sys.argv = sys.argv, ["run.py", *argv]
-    try:
-        return main(CONF)
-    finally:
-        sys.argv = kept
+    return main(argv, conf=CONF)
 
 
 def forked(body: Callable[[], None], *, kill_after: float | None = None) -> int:

@@ -1,6 +1,5 @@
 """Sheets of trained models: real pictures beside what the model makes of them, from the weights that ship."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,16 +35,12 @@ def test_rows_are_pictures_and_the_first_is_real(name: str) -> None:
     assert (real - again.roll(1, 0)).square().mean() > 0.01  # each beside its own
 
 
-def test_the_command_draws_a_sheet_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["zoo.py", "model=flux_vae", "train=false", "device=cpu", f"output={tmp_path}"])
-    assert main(CONF) == 0
+def test_the_command_draws_a_sheet_without_training(tmp_path: Path) -> None:
+    assert main(["model=flux_vae", "train=false", "device=cpu", f"output={tmp_path}"], conf=CONF) == 0
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"sheet.png", "sheet.pdf"}
 
 
-def test_what_has_not_shipped_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    argv = ["zoo.py", "model=flux_vae", "train=false", "device=cpu", f"output={tmp_path}", f"weights={tmp_path}"]
-    monkeypatch.setattr(sys, "argv", argv)
-    assert main(CONF) == 2
+def test_what_has_not_shipped_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["model=flux_vae", "train=false", "device=cpu", f"output={tmp_path}", f"weights={tmp_path}"]
+    assert main(argv, conf=CONF) == 2
     assert "no weights of flux_vae ship" in capsys.readouterr().err

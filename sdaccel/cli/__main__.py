@@ -1,0 +1,43 @@
+"""`sdaccel COMMAND ...`: every command under one name."""
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+
+from sdaccel.cli import told
+from sdaccel.errors import BadInput
+
+COMMANDS = {
+    "run": "run a study: sdaccel run +exp=interval1_equivalence",
+    "bench": "time arms beside a floor: sdaccel bench +bench=var_engine",
+    "report": "make figures, tables and index.html of the records in reports/",
+    "promote": "copy finished records to reports/: sdaccel promote interval1_equivalence",
+    "zoo": "train a small model: sdaccel zoo model=judge_mini",
+    "verify": "run a record's command again and compare: sdaccel verify interval1_equivalence",
+}
+"""Module of this package -> what it does."""
+USAGE = f"usage: sdaccel {{{','.join(COMMANDS)}}} ..."
+
+
+def main() -> int:
+    return told(lambda: dispatch(sys.argv[1:]))
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """The exit code of the command. `sys.argv` stays as it is: Lightning starts further processes by it."""
+    if not argv:
+        raise BadInput(USAGE)
+    name, *rest = argv
+    if name in ("-h", "--help"):
+        print(USAGE, *(f"  {command:8} {what}" for command, what in COMMANDS.items()), sep="\n")
+        return 0
+    if name not in COMMANDS:
+        (near,) = get_close_matches(name, COMMANDS, n=1, cutoff=0)
+        raise BadInput(f"{name} is not a command of sdaccel; the nearest is {near}, and sdaccel --help shows all.")
+    code: int = import_module(f"sdaccel.cli.{name}").main(rest)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
