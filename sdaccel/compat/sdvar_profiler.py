@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+from sdaccel.compat.sdvar_arguments import device_of
 from sdaccel.measure.floor import synchronize
 from sdaccel.measure.timing import summary
 
@@ -28,6 +29,9 @@ class SDVARProfiler:
     peaks: dict[str, list[int]] = field(default_factory=dict)
     """Bytes at the worst moment beside those held when the stage began. On a GPU by its allocator; on a CPU the tensors that
     operators made, without what an operator needs inside."""
+
+    def __post_init__(self) -> None:
+        self.device = device_of(self.device)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

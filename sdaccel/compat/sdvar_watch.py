@@ -4,6 +4,7 @@ B pictures · K scales · p_k side of scale k · V codes
 """
 
 import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, reason
 
 if TYPE_CHECKING:
     from sdaccel.compat.sdvar import SDVARInferenceState
@@ -31,8 +32,14 @@ class Watch:
     """A folder that gets a .safetensors file per call, numbered behind those that are there."""
 
     def __post_init__(self) -> None:
-        if self.save_to is not None and Path(self.save_to).exists() and not Path(self.save_to).is_dir():
-            raise BadInput(f"save_to={self.save_to} is a file; name a folder.")
+        if self.save_to is None:
+            return
+        try:
+            Path(self.save_to).mkdir(parents=True, exist_ok=True)
+        except (OSError, TypeError) as error:
+            raise BadInput(f"save_to={self.save_to} cannot be a folder ({reason(error)}); name another one.") from None
+        if not os.access(self.save_to, os.W_OK):
+            raise BadInput(f"save_to={self.save_to} cannot be written to; name another folder.")
 
     def seen(self, name: str, state: "SDVARInferenceState", images: Tensor, target: "VarRuntime") -> None:
         """One call has ended."""
@@ -45,9 +52,9 @@ class Watch:
     def save(self, name: str, tensors: dict[str, Tensor]) -> None:
         if self.save_to is None:
             return
-        folder = Path(self.save_to)
-        folder.mkdir(parents=True, exist_ok=True)
-        free = next(path for n in itertools.count() if not (path := folder / f"{name}-{n:04d}.safetensors").exists())
+        free = next(
+            path for n in itertools.count() if not (path := Path(self.save_to) / f"{name}-{n:04d}.safetensors").exists()
+        )
         save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, free)
 
 

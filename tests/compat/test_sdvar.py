@@ -153,7 +153,14 @@ def test_the_default_mask_is_the_correct_one(sdvar: SDVAR) -> None:
         (lambda s: SDVAR(TARGET, s.draft_model), "draft is a VarRuntime"),
         (lambda s: SDVAR(TARGET, DRAFT, device="tpu"), "device='tpu' is no device"),
         (lambda s: SDVAR(TARGET, DRAFT, device="meta"), "device=meta is not supported"),
-        (lambda s: Watch(save_to=__file__), "is a file; name a folder"),
+        (lambda s: Watch(save_to=__file__), "cannot be a folder"),
+        (lambda s: Watch(save_to=5), "save_to=5 cannot be a folder"),  # type: ignore[arg-type]
+        (lambda s: SDVARProfiler("gpu"), "device='gpu' is no device"),  # type: ignore[arg-type]
+        (lambda s: SDVARProfiler(torch.device("cuda", 99)), "device=cuda:99 is not there"),
+        (
+            lambda s: verified(SDVAR(replace(TARGET, engine="autocast", dtype="bfloat16"), DRAFT), 1, 2),
+            "rows of a batch part ways",
+        ),
         (lambda s: SDVAR(TARGET, replace(DRAFT, patch_nums=[1, 2, 4])), "both must paint the same scales"),
         (lambda s: SDVAR(TARGET, replace(DRAFT, init_seed=1)), "two tokenizers"),
     ],
