@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.studies.frame import run_argv
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = "\n".join(re.findall(r"```\n(.*?)```", README, flags=re.DOTALL))
+BLOCKS = "\n".join(re.findall(r"^```\w*\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE))
 LINES = [line.split("#")[0].strip() for line in BLOCKS.splitlines()]
 COMMANDS = [line for line in LINES if line.startswith(("python ", "verify-record", "make "))]
 RUNS = [shlex.split(c)[2:] for c in COMMANDS if c.startswith("python experiments/run.py")]

@@ -1,39 +1,55 @@
 """The public names of SDVAR's documents, for scripts that use them; each is a line or two over what this project does.
 
-    sdvar = SDVAR(target, draft)          # generator configs: Var(...), or instantiated from conf/generator
-    sdvar.sdvar_autoregressive_infer_cfg_parallel_v1(B=1, label_B=281, gamma=2, cfg=1.5)
+    from sdaccel.compat.sdvar import SDVAR, SDVARHelpers, Watch
 
-`sd_test3` hands over from draft to target (strategy: handover), `parallel_v1` verifies drafts (strategy: speculative_top1 with
-policy: seed). Both return images (B, 3, H, W) in [0, 1] and leave what happened in `sdvar.state`. Noise follows from g_seed and
-the row alone.
+    sdvar = SDVAR("var_mini_target", "var_mini_draft", watch=Watch(verbose=True))
+    images = sdvar.sdvar_autoregressive_infer_cfg_parallel_v1(B=1, label_B=3, gamma=2, cfg=1.5)
+    print(sdvar.state.target_calls, SDVARHelpers(sdvar).compare_quality(B=1, label_B=3, entry_num=5))
+
+A model is a generator config, `Var(...)`, or the name of one in conf/generator. `sd_test3` hands over from draft to target
+(strategy: handover), `parallel_v1` verifies drafts (strategy: speculative_top1 with policy: seed). Both return images
+(B, 3, H, W) in [0, 1] and leave what happened in `sdvar.state`. Noise follows from g_seed and the row alone.
 """
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from hydra.utils import instantiate
 from torch import Tensor
 
-from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.cli import CONF
+from sdaccel.compat.sdvar_arguments import SEEDS, device_of, labels_of, number, sampling_of, whole
+from sdaccel.compat.sdvar_helpers import SDVARHelpers
+from sdaccel.compat.sdvar_masks import create_experimental_masks, visualize_mask_pattern
+from sdaccel.compat.sdvar_profiler import SDVARProfiler
+from sdaccel.compat.sdvar_watch import Watch
+from sdaccel.configuring import composed
+from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.seam import ScaleSeam
 from sdaccel.generators.nextscale.tokens import Sampling
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.generators.var.model import PATCH_NUMS
 from sdaccel.generators.var.sampler import upstream_labels
-from sdaccel.measure.floor import synchronize
-from sdaccel.measure.timing import summary
-from sdaccel.metrics.paired import paired_psnr
 from sdaccel.noise import sample_seeds
 from sdaccel.strategies.speculative.handover import Handover
-from sdaccel.strategies.speculative.masks import CORRECT, first_fed, visibility
+from sdaccel.strategies.speculative.masks import CORRECT, MASKS
 from sdaccel.strategies.speculative.top1 import Top1
 from sdaccel.strategies.two_models import check_beside
+from sdaccel.studies import compose
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+__all__ = [
+    "SDVAR",
+    "SDVARHelpers",
+    "SDVARInferenceState",
+    "SDVARProfiler",
+    "Watch",
+    "create_experimental_masks",
+    "visualize_mask_pattern",
+]
+
+Labels = int | Sequence[int] | Tensor | None
+"""One for all pictures, one for each, or None: drawn from g_seed. A negative one is the null class."""
 
 
 @dataclass
@@ -77,19 +93,36 @@ class _Sampled:
         return self.runtime.engine.start(condition, seeds, sampling=self.sampling)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """One call whose arguments were checked, before its first scale."""
+
+    target: ScaleSeam
+    draft: _Sampled
+    rows: int
+    sampling: dict[str, float]
+
+
 class SDVAR:
     """A target and a draft that share scales and tokenizer."""
 
-    def __init__(self, target: Var, draft: Var, *, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, target: Var | str, draft: Var | str, *, device: torch.device | str = "cpu", watch: Watch | None = None
+    ) -> None:
+        where = device_of(device)
+        target, draft = (_config(name, model) for name, model in (("target", target), ("draft", draft)))
         check_beside("draft", draft, target)
-        self.target_model = target.build(torch.device(device))
-        self.draft_model = draft.beside(target).build(torch.device(device))
+        for model in (target, draft.beside(target)):
+            model.check([])
+        self.target_model = target.build(where)
+        self.draft_model = draft.beside(target).build(where)
+        self.watch = watch or Watch()
         self.state: SDVARInferenceState | None = None
 
     def sdvar_autoregressive_infer_cfg_sd_test3(
         self,
         B: int,
-        label_B: int | Sequence[int] | None,
+        label_B: Labels,
         g_seed: int | None = None,
         cfg: float = 1.5,
         top_k: int = 0,
@@ -99,13 +132,16 @@ class SDVAR:
         sd_mask: int = CORRECT,
     ) -> Tensor:
         """The draft makes the first entry_num scales, the target the others; the mask is the correct one unless asked for."""
-        sampling = {"cfg": cfg, "top_k": top_k, "top_p": top_p, "more_smooth": more_smooth}
-        return self._run(Handover(entry_num=entry_num, sd_mask=sd_mask), B, label_B, g_seed, sampling)
+        sampling = sampling_of(cfg=cfg, top_k=top_k, top_p=top_p, more_smooth=more_smooth)
+        scales = self.target_model.config.steps
+        entry = whole("entry_num", entry_num, low=0, high=scales, why=f"0 is the target alone, {scales} the draft")
+        sd_mask = whole("sd_mask", sd_mask, low=MASKS[0], high=MASKS[-1], why=f"{CORRECT} is the correct one")
+        return self._run("test3", Handover(entry_num=entry, sd_mask=sd_mask), self.begin(B, label_B, g_seed, sampling))
 
     def sdvar_autoregressive_infer_cfg_parallel_v1(
         self,
         B: int,
-        label_B: int | Sequence[int] | None,
+        label_B: Labels,
         g_seed: int | None = None,
         cfg: float = 1.5,
         top_k: int = 0,
@@ -115,118 +151,62 @@ class SDVAR:
         threshold: float = 0.5,
     ) -> Tensor:
         """The draft proposes gamma scales, the target judges them in one pass by the seed's rule."""
-        sampling = {"cfg": cfg, "top_k": top_k, "top_p": top_p, "more_smooth": more_smooth}
-        return self._run(Top1(gamma=gamma, policy="seed", threshold=threshold), B, label_B, g_seed, sampling)
+        sampling = sampling_of(cfg=cfg, top_k=top_k, top_p=top_p, more_smooth=more_smooth)
+        rule = Top1(
+            draft=self.draft_model.config,
+            gamma=whole("gamma", gamma, low=1, high=self.target_model.config.steps - 1, why="the last scale is never drafted"),
+            policy="seed",
+            threshold=number("threshold", threshold),
+        )
+        rule.fits(self.target_model.config, [])
+        return self._run("parallel_v1", rule, self.begin(B, label_B, g_seed, sampling))
+
+    def begin(self, B: int, label_B: Labels, g_seed: int | None, sampling: dict[str, float]) -> Begun:
+        """Check what every call takes, and start the target."""
+        config: Var = replace(self.target_model.config, **sampling)  # type: ignore[arg-type]
+        rows = whole("B", B, low=1)
+        given = labels_of(label_B, rows=rows)
+        config.check([max(label, -1) for label in ([given] if isinstance(given, int) else given or [])])
+        seed = int(torch.randint(2**62, ())) if g_seed is None else whole("g_seed", g_seed, low=-SEEDS, high=SEEDS)
+        generator = torch.Generator().manual_seed(seed)
+        labels = upstream_labels(given, rows=rows, num_classes=config.num_classes, generator=generator)
+        device = self.target_model.var.pos_start.device
+        target, draft = (_Sampled(model, config.sampling) for model in (self.target_model, self.draft_model))
+        return Begun(target.start(labels.to(device), sample_seeds(seed, range(rows)).to(device)), draft, rows, sampling)
 
     @torch.no_grad()
-    def _run(
-        self,
-        strategy: Handover | Top1,
-        B: int,
-        label_B: int | Sequence[int] | None,
-        g_seed: int | None,
-        sampling: dict[str, float],
-    ) -> Tensor:
-        config: Var = replace(self.target_model.config, **sampling)  # type: ignore[arg-type]
-        device = self.target_model.var.pos_start.device
-        seed = int(torch.randint(2**62, ())) if g_seed is None else g_seed
-        generator = torch.Generator().manual_seed(seed)
-        labels = upstream_labels(label_B, rows=B, num_classes=config.num_classes, generator=generator)
-        config.check([-1 if label == config.num_classes else int(label) for label in labels])
+    def _run(self, name: str, strategy: Handover | Top1, begun: Begun) -> Tensor:
+        config = self.target_model.config
         strategy.check(config.steps)
-        seeds = sample_seeds(seed, range(B)).to(device)
-        target, draft = (_Sampled(model, config.sampling) for model in (self.target_model, self.draft_model))
-        seam: Any = target.start(labels.to(device), seeds)
-        rule = strategy.start(seam, steps=config.steps, models={"draft": draft})
+        seam: Any = begun.target
+        rule = strategy.start(seam, steps=config.steps, models={"draft": begun.draft})
         rule.decode()
         made, stats = seam.finish(), rule.stats()
-        nothing = torch.zeros(B, dtype=torch.int64)
+        nothing = torch.zeros(begun.rows, dtype=torch.int64)
         self.state = SDVARInferenceState(
             patch_nums=config.scales,
             gamma=getattr(strategy, "gamma", 0),
-            sampling=sampling,
+            sampling=begun.sampling,
             accepted_tokens=list(made.tokens.split(config.layout.lengths(), 1)),
             target_f_hat=made.f_hats,
             target_calls=stats["target_calls"],
             accept_count=stats.get("accepted", nothing),
             reject_count=stats.get("wasted", nothing),
         )
+        self.watch.seen(name, self.state, made.images, self.target_model)
         return made.images
 
 
-class SDVARHelpers:
-    """What SDVAR's documents call helpers: the same image three ways, and what the ways differ in."""
-
-    def __init__(self, sdvar: SDVAR) -> None:
-        self.sdvar = sdvar
-
-    def compare_quality(
-        self,
-        B: int,
-        label_B: int | Sequence[int] | None,
-        *,
-        g_seed: int = 0,
-        entry_num: int = 5,
-        sd_mask: int = CORRECT,
-        **sampling: Any,
-    ) -> dict[str, Any]:
-        """A handover beside the target alone on the same noise: paired PSNR, and the share of equal tokens at every scale."""
-        from sdaccel.predict.writer import to_uint8
-
-        scales = self.sdvar.target_model.config.steps
-        made = {}
-        for name, entry in (("target", 0), ("draft", scales), ("handover", entry_num)):
-            images = self.sdvar.sdvar_autoregressive_infer_cfg_sd_test3(
-                B, label_B, g_seed, **sampling, entry_num=entry, sd_mask=sd_mask
-            )
-            assert self.sdvar.state is not None
-            made[name] = images, self.sdvar.state.accepted_tokens
-        (theirs, target), (_, draft), (ours, tokens) = made.values()
-        return paired_psnr(to_uint8(theirs), to_uint8(ours)) | {
-            "equal_to_target": [_share(a, b) for a, b in zip(tokens, target, strict=True)],
-            "equal_to_draft": [_share(a, b) for a, b in zip(tokens, draft, strict=True)],
-        }
-
-
-def _share(a: Tensor, b: Tensor) -> float:
-    return float((a == b).double().mean())
-
-
-@dataclass
-class SDVARProfiler:
-    """Seconds of named stages. The device is waited for at both ends: a GPU returns before its work is done."""
-
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        synchronize(self.device)
-        start = time.perf_counter()
-        yield
-        synchronize(self.device)
-        self.seconds.setdefault(name, []).append(time.perf_counter() - start)
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """p10, p50, p90 and count of every stage."""
-        return {name: summary(seconds) for name, seconds in self.seconds.items()}
-
-
-def visualize_mask_pattern(sd_mask: int, entry_num: int, *, patch_nums: Sequence[int] = PATCH_NUMS[256]) -> "Figure":
-    """Who sees whom in the target's first pass: rows are queries, columns keys, white lines part the scales."""
-    from matplotlib.figure import Figure
-
-    layout = Layout(tuple(patch_nums))
-    seen = visibility(layout, entry=entry_num, sd_mask=sd_mask).numpy()
-    first = first_fed(entry=entry_num, sd_mask=sd_mask)
-    figure = Figure(figsize=(3.3, 3.3))
-    axes = figure.subplots()
-    axes.imshow(seen, cmap="Blues", vmin=0, vmax=1.4, interpolation="nearest")
-    for scale in range(first + 1, entry_num + 1):
-        edge = layout.row_start(scale) - layout.row_start(first) - 0.5
-        axes.axhline(edge, color="white", linewidth=0.8)
-        axes.axvline(edge, color="white", linewidth=0.8)
-    axes.set_title(f"sd_mask {sd_mask}, scales {first} to {entry_num}")
-    axes.set_xlabel("key")
-    axes.set_ylabel("query")
-    return figure
+def _config(name: str, model: Any) -> Var:
+    """The configuration, or the one of this name in conf/generator."""
+    if isinstance(model, str):
+        known = sorted(path.stem for path in (CONF / "generator").glob("var_*.yaml"))
+        if model not in known:
+            raise BadInput(f"{name}={model} is no VAR of conf/generator; choose one of {', '.join(known)}.")
+        compose.register()
+        model = instantiate(composed(f"generator/{model}", [], conf=CONF).generator, _convert_="all")
+    if not isinstance(model, Var):
+        raise BadInput(
+            f"{name} is a {type(model).__name__}; give Var(...) or a name of conf/generator, such as var_mini_target."
+        )
+    return model

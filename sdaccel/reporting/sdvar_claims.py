@@ -1,6 +1,6 @@
 """What SDVAR's documents claim, a row per claim and arm: measured, bounded by formula at d16 beside d30, verdict and reason.
 
-Four numbers, three presets of entry scale and mask, and what each mask is said to do.
+Five promised numbers, three presets of entry scale and mask, and what each mask is said to do.
 """
 
 from collections.abc import Iterator

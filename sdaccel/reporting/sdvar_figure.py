@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+PANELS = [p for i, p in enumerate(PROMISES) if p.measure not in [earlier.measure for earlier in PROMISES[:i]]]
+"""The first promise of every number that was measured."""
 COLOURS = {HOLDS: style.GREEN, REFUTED: style.VERMILLION}
 
 
@@ -28,8 +30,8 @@ def sdvar_claims(record: Record) -> "Figure":
     """Measured values with their intervals, and for the speed-up what d16 and d30 could reach."""
     arms = accelerated(record)
     figure = style.blank(style.PAGE, 1.3 + 0.2 * len(arms))
-    panels = figure.subplots(1, len(PROMISES), sharey=True)
-    for axes, promise in zip(panels, PROMISES, strict=True):
+    panels = figure.subplots(1, len(PANELS), sharey=True)
+    for axes, promise in zip(panels, PANELS, strict=True):
         _panel(axes, record, promise)
     panels[0].set_yticks(range(len(arms)), list(arms.values()))
     panels[0].set_ylim(len(arms) - 0.4, -0.6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sdaccel.compat.sdvar import SDVAR, SDVARHelpers, SDVARProfiler, visualize_mask_pattern
+from sdaccel.compat.sdvar import SDVAR, SDVARHelpers, SDVARProfiler, Watch, visualize_mask_pattern
 from sdaccel.errors import BadInput
 from sdaccel.noise import sample_seeds
 from sdaccel.strategies.base import Equipped
@@ -17,6 +17,8 @@ from tests.strategies.pair import DRAFT, SCALES, SIDES, TARGET
 
 SAMPLING: dict[str, Any] = {"cfg": TARGET.cfg, "top_k": TARGET.top_k, "top_p": TARGET.top_p}
 LABELS = [1, 3, 4]
+handed: Any = SDVAR.sdvar_autoregressive_infer_cfg_sd_test3
+verified: Any = SDVAR.sdvar_autoregressive_infer_cfg_parallel_v1
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,13 @@ def test_the_profiler_keeps_every_stage_and_waits_for_the_device() -> None:
     assert 0 <= found["draft"]["p10"] <= found["draft"]["p90"]
 
 
+@pytest.mark.parametrize("of", [torch.tensor, np.array, tuple])
+def test_labels_may_come_in_a_tensor_an_array_or_a_tuple(sdvar: SDVAR, of: Any) -> None:
+    assert torch.equal(handed(sdvar, 3, of(LABELS), 3, entry_num=2), handed(sdvar, 3, LABELS, 3, entry_num=2))
+    one = 2 if of is tuple else of(2)
+    assert torch.equal(handed(sdvar, 3, one, 3, entry_num=2), handed(sdvar, 3, 2, 3, entry_num=2))
+
+
 @pytest.mark.parametrize("sd_mask", MASKS)
 def test_a_mask_is_drawn_as_it_is(sd_mask: int) -> None:
     (axes,) = visualize_mask_pattern(sd_mask, 3, patch_nums=SIDES).axes
@@ -120,6 +129,38 @@ def test_the_default_mask_is_the_correct_one(sdvar: SDVAR) -> None:
         (lambda s: s.sdvar_autoregressive_infer_cfg_parallel_v1(1, 2, threshold=2), "threshold=2 must lie"),
         (lambda s: s.sdvar_autoregressive_infer_cfg_parallel_v1(1, 2, top_k=257), "top_k=257 is outside"),
         (lambda s: s.sdvar_autoregressive_infer_cfg_parallel_v1(1, 9), "label 9 is no class"),
+        (lambda s: handed(s, 1, 2, entry_num=2.0), r"entry_num=2.0 is no integer"),
+        (lambda s: handed(s, 1, 2, entry_num=-1), "entry_num=-1 is outside"),
+        (lambda s: handed(s, 1, 2, sd_mask=-1, entry_num=1), "sd_mask=-1 is outside"),
+        (lambda s: handed(s, 0, 2, entry_num=1), "B=0 is less than 1"),
+        (lambda s: handed(s, "3", 2, entry_num=1), "B='3' is no integer"),
+        (lambda s: handed(s, True, 2, entry_num=1), "B=True is no integer"),
+        (lambda s: verified(s, 1, [1, 2]), "label_B holds 2 labels for B=1 pictures"),
+        (lambda s: verified(s, 3, torch.tensor([1, 2])), "label_B holds 2 labels for B=3"),
+        (lambda s: verified(s, 1, torch.tensor([1.0])), r"label_B\[0\]=1.0 is no integer"),
+        (lambda s: verified(s, 1, torch.tensor([[1]])), r"label_B\[0\]=\[1\] is no integer"),
+        (lambda s: verified(s, 1, "cat"), "label_B='cat' is no integer"),
+        (lambda s: verified(s, 2, [1, 5]), "label 5 is no class"),
+        (lambda s: verified(s, 1, 2, g_seed=2**64), "g_seed=18446744073709551616 is outside"),
+        (lambda s: verified(s, 1, 2, g_seed=0.5), "g_seed=0.5 is no integer"),
+        (lambda s: verified(s, 1, 2, cfg="1.5"), "cfg='1.5' is no finite number"),
+        (lambda s: verified(s, 1, 2, cfg=float("nan")), "cfg=nan is no finite number"),
+        (lambda s: verified(s, 1, 2, top_p=1.5), "top_p=1.5 is no probability"),
+        (lambda s: verified(s, 1, 2, more_smooth=1), "more_smooth=1 is neither True nor"),
+        (lambda s: verified(s, 1, 2, gamma=1.5), "gamma=1.5 is no integer"),
+        (lambda s: verified(s, 1, 2, threshold=None), "threshold=None is no finite"),
+        (lambda s: SDVAR("var_mini_taget", DRAFT), "target=var_mini_taget is no VAR of conf/generator"),
+        (lambda s: SDVAR(TARGET, s.draft_model), "draft is a VarRuntime"),
+        (lambda s: SDVAR(TARGET, DRAFT, device="tpu"), "device='tpu' is no device"),
+        (lambda s: SDVAR(TARGET, DRAFT, device="meta"), "device=meta is not supported"),
+        (lambda s: Watch(save_to=__file__), "cannot be a folder"),
+        (lambda s: Watch(save_to=5), "save_to=5 cannot be a folder"),  # type: ignore[arg-type]
+        (lambda s: SDVARProfiler("gpu"), "device='gpu' is no device"),  # type: ignore[arg-type]
+        (lambda s: SDVARProfiler(torch.device("cuda", 99)), "device=cuda:99 is not there"),
+        (
+            lambda s: verified(SDVAR(replace(TARGET, engine="autocast", dtype="bfloat16"), DRAFT), 1, 2),
+            "rows of a batch part ways",
+        ),
         (lambda s: SDVAR(TARGET, replace(DRAFT, patch_nums=[1, 2, 4])), "both must paint the same scales"),
         (lambda s: SDVAR(TARGET, replace(DRAFT, init_seed=1)), "two tokenizers"),
     ],

@@ -10,6 +10,7 @@ from sdaccel.generators.base import Cost
 from sdaccel.records.timing import Quantiles, Timed, Timing
 from sdaccel.records.view import Arm, Each, Facts, Metric, Model, Part, Record, Sample, Study
 from sdaccel.reporting import style, tables
+from sdaccel.reporting.cells import Range
 from sdaccel.reporting.entry_sweep import entry_sweep, handed_over
 from sdaccel.reporting.sdvar_bounds import Work, compute_bound, latency_bound, memory, official, work_of
 from sdaccel.reporting.sdvar_claims import claims
@@ -87,6 +88,26 @@ def test_a_promise_holds_only_where_the_whole_interval_keeps_it() -> None:
     assert set(verdicts(found, "memory").values()) == {"open"}, "a CPU measures no memory"
     together = verdicts(found, "all of these at once")
     assert together == {name: "refuted" if name.endswith("=2") else "open" for name in together}
+
+
+def test_both_documents_are_held_to_their_own_rise_of_fid() -> None:
+    found = record(e5m3=1.085)
+    assert list(verdicts(found, "FID").values()) == ["refuted"] and list(verdicts(found, "FID loss").values()) == ["holds"]
+
+
+def test_memory_is_measured_where_a_peak_holds_all_of_it_and_by_formula_elsewhere() -> None:
+    found = record(e5m3=1.0)
+    models = {"generator": Model(weight_bytes=100), "strategy.draft": Model(weight_bytes=40, shared_bytes=20)}
+    peaks = {"target": 50, name_of(5, 3): 55}
+    timed = {name: replace(arm, peak_bytes=peaks[name]) for name, arm in found.timing.arms.items()}
+    on_gpu = changed(replace(found, timing=Timing(1, timed)), name_of(5, 3), facts=Facts(models=models))
+    fast = changed(on_gpu, name_of(5, 3), generator=Part("var", {"engine": "fast"}))
+    rows = [next(row for row in claims(each).rows if row[0] == "memory") for each in (on_gpu, fast, found)]
+    assert rows[0][3] == Range((100 + 20 + 55) / (100 + 50)) and [row[5] for row in rows] == ["holds", "open", "open"]
+    assert [str(row[6]).partition(";")[0] for row in rows] == [
+        "The GPU's peak, weights included",
+        *["By formula alone: this record has no peak of all that is held"] * 2,
+    ]
 
 
 def test_without_an_interval_a_rise_of_fid_stays_open() -> None:
