@@ -1,6 +1,7 @@
 """What every command line has of Hydra: a configuration composed from conf/, and a mistake in it told in one line."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
@@ -13,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, choices
 
 
 def composed(name: str, overrides: Sequence[str], *, conf: Path) -> DictConfig:
@@ -45,12 +46,17 @@ def one_line(error: BaseException) -> str:
         root = root.__cause__
     first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(root, ConfigAttributeError | ConfigKeyError) and is_dataclass(root.object_type):
-        options = ", ".join(f.name for f in fields(root.object_type) if not f.name.startswith("_"))
-        name = root.object_type.__name__ if isinstance(root.object_type, type) else "this node"
-        return f"{first} {name} has no key {root.key!r}; it has: {options}."
+        options = [f.name for f in fields(root.object_type) if not f.name.startswith("_")]
+        name = (
+            getattr(root.object_type, "registered_as", None) or str(getattr(root.object_type, "__name__", "this node")).lower()
+        )
+        return f"{first} {name} has no key {root.key!r}; {choices(root.key, options, there='it has')}"
     if rest and rest[0].startswith("Available options"):
-        choices = itertools.takewhile(lambda line: not line.endswith(":"), rest[1:])
-        return f"{first}; there are: {', '.join(choices)}."
+        known = list(itertools.takewhile(lambda line: not line.endswith(":"), rest[1:]))
+        asked = re.search(r"'(?:.*/)?([^'/]+)'", first)
+        return f"{first.rstrip('.')}; {choices(asked[1] if asked else '', known)}"
+    if appended := re.search(r"Could not override '(\w+)'.*No match in the defaults list", " ".join([first, *rest])):
+        return f"{appended[1]} is no group of every run; write +{appended[1]}=NAME to add one."
     if first.endswith(":") and rest:
         first = f"{first} {rest[0]}"
     detail = str(root).splitlines()[0]

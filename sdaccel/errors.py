@@ -1,6 +1,11 @@
 """The one exception a user is meant to read."""
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Any
+
+SHORT = 12
+"""Choices that a sentence lists."""
 
 
 class BadInput(ValueError):
@@ -10,6 +15,14 @@ class BadInput(ValueError):
 def reason(error: BaseException) -> str:
     """What a library says of an error, short enough for a sentence."""
     return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+
+
+def choices(name: Any, known: Collection[str], *, there: str = "there are") -> str:
+    """What to write in place of an unknown name: the nearest one, or all where they are few."""
+    near = get_close_matches(str(name), known, n=1, cutoff=0.6)
+    few = len(known) <= SHORT or not near
+    listed = f"{there}: {', '.join(known) or 'none'}." if few else ""
+    return " ".join(part for part in (f"did you mean {near[0]}?" if near else "", listed) if part)
 
 
 def at_least(low: int, options: Any, *names: str, where: str) -> None:

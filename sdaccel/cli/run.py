@@ -25,6 +25,7 @@ from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
 from sdaccel.studies import compose
 from sdaccel.studies.content import has_random_weights
+from sdaccel.studies.estimate import check_fits, describe
 from sdaccel.studies.outline import outline
 
 USAGE = "usage: sdaccel run [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
@@ -55,13 +56,13 @@ def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
         if {"-m", "--multirun"} & names:
             return _multirun(argv, overrides, conf, console if "--dry-run" in flags else None)
         plan = checked(overrides, conf)
-        for note in notes(plan):
-            console.print(note)
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            for note in notes(plan):
+                console.print(note)
         if "--dry-run" in flags:
-            from sdaccel.studies.estimate import describe
-
-            describe(plan, console)
+            _described(plan, console)
             return 0
+        check_fits(plan)
         return _run(plan, console)
     except BadInput as error:
         print(error, file=sys.stderr)
@@ -97,6 +98,11 @@ def notes(plan: compose.Plan) -> list[str]:
     return found
 
 
+def _described(plan: compose.Plan, console: Console) -> None:
+    describe(plan, console)
+    check_fits(plan)
+
+
 def _run(plan: compose.Plan, console: Console) -> int:
     from sdaccel.cli import outcome
     from sdaccel.studies import runner
@@ -115,15 +121,17 @@ def _multirun(argv: Sequence[str], overrides: Sequence[str], conf: Path, describ
         jobs = [job for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
     plans = [checked(job, conf) for job in jobs]
     if describes:
-        from sdaccel.studies.estimate import describe
-
-        for plan in plans:
-            describe(plan, describes)
+        for job, plan in zip(jobs, plans, strict=True):
+            describes.print(f"job {' '.join(job)}")
+            _described(plan, describes)
         return 0
+    for plan in plans:
+        check_fits(plan)
 
     def task(cfg: DictConfig) -> None:
         of = HydraConfig.get().overrides
         search = [o for o in of.hydra if o.startswith("hydra.searchpath")]
+        print(f"job {' '.join(of.task)}", flush=True)
         done = subprocess.run([*RUN, *of.task, *search], env=os.environ | SAFE, check=False)
         if done.returncode:
             raise RuntimeError(f"the study ended with exit code {done.returncode}: {' '.join(of.task)}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, choices
 from sdaccel.records.outline import Outline, outline_of
 from sdaccel.records.view import Record
 from sdaccel.reporting import registry, style
@@ -22,7 +22,7 @@ def lacking(names: Sequence[str], outline: Outline) -> Iterator[str]:
     known = registry.figures()
     for name in dict.fromkeys(names):
         if name not in known:
-            raise BadInput(f"study.figures: {name} is unknown; choose from {', '.join(known)}.")
+            raise BadInput(f"study.figures: {name} is unknown; {choices(name, known)}")
         if needs := known[name].needs(outline):
             yield f"figure {name} needs {needs}"
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from sdaccel.configuring import plain
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, choices
 from sdaccel.generators.base import Cost
 from sdaccel.records.migrate import current
 from sdaccel.records.names import arm_name, named, short
@@ -197,7 +197,7 @@ def _arm(cfg: DictConfig, load: Load, name: str, options: dict[str, Any], point:
     of_strategy = {k: v for k, v in of_strategy.items() if k not in models}
     strategy = _updated(strategy, of_strategy, where, _called("strategy", options))
     if (mutant := options.get("mutant")) is not None and mutant not in MUTANTS:
-        raise BadInput(f"{where}.mutant={mutant} is unknown; choose one of {', '.join(MUTANTS)}.")
+        raise BadInput(f"{where}.mutant={mutant} is unknown; {choices(mutant, MUTANTS)}")
     observers = tuple(name for name in OBSERVERS if options.get(name))
     config = {
         "generator": content_of(generator),
@@ -271,8 +271,9 @@ def _updated(node: DictConfig, options: dict[str, Any], where: str, what: str) -
         except (ConfigAttributeError, ConfigKeyError):
             parent, _, _ = key.rpartition(".")
             inner = OmegaConf.select(node, parent) if parent else node
-            known = ", ".join(str(k) for k in (inner if isinstance(inner, DictConfig) else node) if k != "_target_") or "none"
-            raise BadInput(f"{where}.{key}={value}: {what} has no such option; it has: {known}.") from None
+            known = [str(k) for k in (inner if isinstance(inner, DictConfig) else node) if k != "_target_"]
+            said = choices(key.rpartition(".")[2], known, there="it has")
+            raise BadInput(f"{where}.{key}={value}: {what} has no such option; {said}") from None
         except OmegaConfBaseException as error:
             raise BadInput(f"{where}.{key}={value}: {str(error).splitlines()[0]}.") from None
     return node

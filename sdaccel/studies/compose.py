@@ -2,7 +2,8 @@
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from sdaccel import registry
 from sdaccel.conditions import Condition
 from sdaccel.configuring import told_in_one_line, within
 from sdaccel.errors import BadInput, at_least
+from sdaccel.errors import choices as choices_of
 from sdaccel.registry import name_of
 from sdaccel.strategies.base import check_declared
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
@@ -55,7 +57,7 @@ def register() -> None:
 
 def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     """Compose, expand and check. Every mistake is a BadInput of one line."""
-    with told_in_one_line(), within(conf):
+    with _pointing_to_arms(overrides), told_in_one_line(), within(conf):
         cfg = compose("config", overrides=list(overrides))
         renamed(cfg)
         load = _loader(overrides)
@@ -75,6 +77,19 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     validate(checks, Scope(arms, metrics.names(conditions), cfg.study.baseline))
     _check_run(cfg)
     return Plan(cfg, arms, metrics, conditions, checks, list(overrides), notes)
+
+
+@contextmanager
+def _pointing_to_arms(overrides: Sequence[str]) -> Iterator[None]:
+    """An option that the default strategy lacks is often meant for an arm of the study."""
+    try:
+        yield
+    except BadInput as error:
+        lost = re.search(r"Could not override '(?:strategy|(backend))\.(\S+)'", str(error))
+        if lost and any(override.startswith("+exp=") for override in overrides):
+            option = f"backend.{lost[2]}" if lost[1] else lost[2]
+            raise BadInput(f"{error} The arms of a study have options of their own: study.arms.NAME.{option}=...") from None
+        raise
 
 
 def choices(overrides: Sequence[str], *, conf: Path) -> dict[str, list[str]]:
@@ -97,7 +112,7 @@ def _loader(overrides: Sequence[str]) -> Any:
                 return compose("config", overrides=[*search, f"+calibration={name}"])
             return compose(f"{group}/{name}", overrides=search)[group]
         except MissingConfigException:
-            raise BadInput(f"{group} {name} does not exist; there are: {', '.join(known)}.") from None
+            raise BadInput(f"{group} {name} does not exist; {choices_of(name, known)}") from None
 
     return load
 

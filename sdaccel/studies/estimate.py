@@ -1,12 +1,17 @@
 """What a study would do and need, before anything heavy starts."""
 
+import os
 import time
+from bisect import bisect_right
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
 from sdaccel.conditions import batches
+from sdaccel.errors import BadInput
 from sdaccel.generators.base import torch_dtype
 from sdaccel.studies.arms import Arm, Price, prices
 from sdaccel.studies.compose import Plan
@@ -25,7 +30,7 @@ def describe(plan: Plan, console: Console) -> None:
     rate, overhead = machine_rate(device)
     priced = prices(plan.arms)
     processes = plan.cfg.trainer.processes or torch.cuda.device_count() or 2
-    total = {"todo": 0, "seconds": 0.0, "bytes": 0.0, "memory": 0.0}
+    total = {"todo": 0, "seconds": 0.0, "bytes": 0.0}
     for arm in plan.arms:
         missing = batches(
             plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=folders[arm.name].done(plan.conditions)
@@ -43,21 +48,60 @@ def describe(plan: Plan, console: Console) -> None:
         timed = timing.warmup + timing.repeats if arm.timed and timing.repeats else 0
         total["seconds"] += needs["seconds"] * len(missing) / processes + needs["seconds"] * timed
         total["bytes"] += needs["disk"] * todo
-        total["memory"] = max(total["memory"], needs["memory"])
-        console.print(f"{arm.name}: {draw_plan(arm)}, {todo} images, {needs['memory'] / MIB:,.0f} MiB")
-    if timing.repeats:  # the timing pass holds every model at once
-        models: dict[str, int] = {}
-        for arm in plan.arms:
-            configs = [arm.generator, *arm.beside.values()]
-            models |= {repr(config): cost.weight_bytes for config, cost in zip(configs, priced[arm.name].models, strict=True)}
-        total["memory"] += sum(models.values()) - max(models.values())
+        memory = arm_memory(arm, priced[arm.name], batch_size=plan.cfg.data.batch_size)
+        console.print(f"{arm.name}: {draw_plan(arm)}, {todo} images, {memory / MIB:,.0f} MiB")
+    memory = peak_memory(plan, priced, batch_size=plan.cfg.data.batch_size)
     console.print(f"study {run_id(plan)} -> {run_folder(plan)}")
     console.print(
         f"{len(plan.arms)} arms · {total['todo']:,.0f} images to generate on {device}, {plan.cfg.data.batch_size} a batch · "
-        f"peak memory about {total['memory'] / MIB:,.0f} MiB a process beside libraries · "
+        f"peak memory about {memory / MIB:,.0f} MiB a process beside libraries · "
         f"disk about {total['bytes'] / MIB:,.1f} MiB · "
         f"time about {total['seconds']:,.0f} s beside imports and the making of weights"
     )
+
+
+def check_fits(plan: Plan) -> None:
+    """Raise BadInput for a study that this machine has not the memory for, with the largest batch that it has."""
+    device, asked, priced = device_of(plan.cfg), plan.cfg.data.batch_size, prices(plan.arms)
+    processes = 1 if device.type == "cuda" else plan.cfg.trainer.processes or 2
+    there = machine_bytes(device) / processes
+    if (needs := peak_memory(plan, priced, batch_size=asked)) <= there:
+        return
+    fits = bisect_right(range(1, asked), there, key=lambda size: peak_memory(plan, priced, batch_size=size))
+    way = f"data.batch_size={fits} is the largest that fits" if fits else "not even one sample fits; choose a smaller model"
+    raise BadInput(
+        f"data.batch_size={asked} needs about {needs / MIB:,.0f} MiB a process and there are {there / MIB:,.0f} MiB; {way}."
+    )
+
+
+def machine_bytes(device: torch.device) -> float:
+    """Memory of the device, or of this machine as far as it may be used."""
+    if device.type == "cuda":
+        return float(torch.cuda.get_device_properties(device).total_memory)
+    bound = Path("/sys/fs/cgroup/memory.max")
+    limit = bound.read_text().strip() if bound.is_file() else "max"
+    return min(float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")), float("inf" if limit == "max" else limit))
+
+
+def peak_memory(plan: Plan, priced: Mapping[str, Price], *, batch_size: int) -> float:
+    """Bytes of a process, at the arm that needs most; the timing pass holds every model at once."""
+    peak = max(arm_memory(arm, priced[arm.name], batch_size=batch_size) for arm in plan.arms)
+    if not plan.cfg.study.timing.repeats:
+        return peak
+    models: dict[str, int] = {}
+    for arm in plan.arms:
+        configs = [arm.generator, *arm.beside.values()]
+        models |= {repr(config): cost.weight_bytes for config, cost in zip(configs, priced[arm.name].models, strict=True)}
+    return peak + sum(models.values()) - max(models.values())
+
+
+def arm_memory(arm: Arm, price: Price, *, batch_size: int) -> float:
+    """Bytes of its models and of a batch: a rough upper figure."""
+    cost, itemsize = price.generator, torch_dtype(arm.generator.dtype).itemsize
+    state = cost.state_bytes + arm.strategy.state_bytes(cost.features, itemsize)
+    state += arm.backend.state_bytes(arm.generator, itemsize)
+    beside = sum(other.state_bytes for other in price.beside.values())
+    return sum(c.weight_bytes for c in price.models) + batch_size * (state + beside)
 
 
 def draw_plan(arm: Arm) -> str:
@@ -67,21 +111,18 @@ def draw_plan(arm: Arm) -> str:
         return "no steps"
     full = kinds.count("full")
     drawn = "".join({"full": "F", "partial": "p"}.get(kind, ".") for kind in kinds)
-    return f"{drawn} {full}/{len(kinds)} full"
+    at_most = " at most; what is accepted of a draft leaves some out" if "accepted" in arm.strategy.declares.stats else ""
+    return f"{drawn} {full}/{len(kinds)} full{at_most}"
 
 
 def arm_needs(arm: Arm, price: Price, *, batch_size: int, keep: list[str], rate: float, overhead: float) -> dict[str, float]:
-    """Bytes of memory and of disk per image, seconds per batch; rough on purpose, within a small factor."""
+    """Bytes of disk per image, seconds per batch; rough on purpose, within a small factor."""
     cost, others = price.generator, list(price.beside.values())
     kinds = arm.strategy.plan(arm.generator.steps)
     run = [macs for macs in cost.macs_of(kinds) if macs]
-    itemsize = torch_dtype(arm.generator.dtype).itemsize
-    state = cost.state_bytes + arm.strategy.state_bytes(cost.features, itemsize)
-    state += arm.backend.state_bytes(arm.generator, itemsize)
     run += [macs for other in others for macs in other.macs]  # a second model may run every scale, too
     images = (1 + arm.images_before) * (2 if arm.observers else 1)  # a watched step is about twice as dear
     return {
-        "memory": sum(c.weight_bytes for c in price.models) + batch_size * (state + sum(c.state_bytes for c in others)),
         "disk": cost.image_bytes + (4 * cost.image_bytes * (arm.generator.steps + 1) if keep else 0),
         "seconds": images * (batch_size * (sum(run) + cost.decode_macs) / rate + len(run) * cost.calls * overhead),
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, choices
 from sdaccel.registry import Named, home_of, load
 from sdaccel.studies.arms import Arm
 from sdaccel.studies.results import Result
@@ -145,7 +145,7 @@ def parse(spec: Any) -> Check:
         raise BadInput(f"study.checks: {spec} must read {{check: [arms]}}.")
     names = sorted((key for key in spec if key in CHECKS), key=lambda key: not isinstance(spec[key], list))
     if not names:
-        raise BadInput(f"study.checks: {next(iter(spec))} is unknown; choose one of {', '.join(CHECKS)}.")
+        raise BadInput(f"study.checks: {next(iter(spec))} is unknown; {choices(next(iter(spec)), CHECKS)}")
     cls, where = CHECKS[names[0]], f"study.checks.{names[0]}"
     options = {key: value for key, value in spec.items() if key != names[0]}
     known = [field.name for field in dataclasses.fields(cls) if field.name != "arms"]
