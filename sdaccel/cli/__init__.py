@@ -1,14 +1,26 @@
 """Command lines: what brings studies, benchmarks and trained models together with records and reports."""
 
+import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import sdaccel
 from sdaccel.errors import BadInput
 
 ROOT = Path(sdaccel.__file__).resolve().parent.parent
 CONF, REPORTS = ROOT / "conf", ROOT / "reports"
+HELP = {"-h", "--help"}
+
+
+def wants_help(argv: Sequence[str], usage: str, *, group: str, conf: Path) -> bool:
+    """True after the usage and the options of the group that has to be chosen were shown."""
+    if not HELP & set(argv):
+        return False
+    print(usage)
+    print(f"{group}: {', '.join(sorted(path.stem for path in (conf / group).glob('*.yaml')))}")
+    return True
 
 
 def told(body: Callable[[], int]) -> int:
@@ -18,3 +30,10 @@ def told(body: Callable[[], int]) -> int:
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Arguments whose mistakes are told like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message}; {self.format_usage()}")

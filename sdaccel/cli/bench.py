@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sdaccel.benches import runner
-from sdaccel.cli import CONF, told
+from sdaccel.cli import CONF, told, wants_help
 from sdaccel.records import read, store
 from sdaccel.records.timing import Benched
 from sdaccel.records.view import Record
@@ -14,11 +14,16 @@ from sdaccel.records.view import Record
 MIB = 2**20
 
 
+USAGE = "usage: bench.py +bench=NAME [group=option] [key=value ...]"
+
+
 def main(overrides: list[str], *, conf: Path = CONF) -> int:
     return told(lambda: _bench(overrides, conf))
 
 
 def _bench(overrides: list[str], conf: Path) -> int:
+    if wants_help(overrides, USAGE, group="bench", conf=conf):
+        return 0
     plan = runner.plan(overrides, conf=conf)
     made = runner.run(plan)
     path = plan.output / made["id"] / "record.json"

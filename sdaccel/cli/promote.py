@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from sdaccel.cli import REPORTS, told
+from sdaccel.cli import REPORTS, Parser, told
 from sdaccel.records.promote import find, promote
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("records", nargs="+", help="path of a record.json, or the id of a run (its beginning is enough)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the `output` of the run")
     parser.add_argument("--reports", type=Path, default=REPORTS)

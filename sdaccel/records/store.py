@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, reason
 from sdaccel.samples import atomic_write, canonical, digest
 
 FORMAT = 2
@@ -84,8 +84,8 @@ def load(path: Path) -> dict[str, Any]:
         said = {name: record[name] for name in found if name in record or name in needed}
     except FileNotFoundError:
         raise BadInput(f"record {path} does not exist; run the study first, or give another id.") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"record {path} is not a record ({error}); run its study again.") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInput(f"record {path} is not a record ({reason(error)}); run its study again.") from None
     for name, value in said.items():
         if value != found[name]:
             raise BadInput(

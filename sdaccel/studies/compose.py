@@ -1,5 +1,6 @@
 """From command-line overrides to a checked study. All of it runs before anything heavy is imported or built."""
 
+import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -158,7 +159,7 @@ def _check_run(cfg: DictConfig) -> None:
         raise BadInput("output is empty; name the folder for samples and records, such as output=runs.")
     output = Path(cfg.output)
     nearest = output
-    while not nearest.exists() and not nearest.is_symlink():  # a dangling link cannot become a folder
+    while not os.path.lexists(nearest):  # a dangling link cannot become a folder
         nearest = nearest.parent
     try:
         tempfile.TemporaryFile(dir=nearest).close()

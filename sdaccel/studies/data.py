@@ -1,5 +1,6 @@
 """The condition of every sample: labels or prompts from the configuration, a file, or the small world itself."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from sdaccel.world.captions import captions
 GIVES = {"classes": "label", "captions": "prompt"}
 """What each kind of `data.world` is."""
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What bytes that are not UTF-8 become on a command line, and a broken escape in JSON."""
+
 
 def conditions_of(data: Any, arms: Sequence[Arm]) -> list[Condition]:
     """The condition of every sample; all arms of a study share them."""
@@ -25,6 +29,8 @@ def conditions_of(data: Any, arms: Sequence[Arm]) -> list[Condition]:
     source = _of_world(data, kind) if data.world is not None else _given(data, kind)
     if any(isinstance(condition, str) and not condition.strip() for condition in source):
         raise BadInput("data.prompts holds an empty prompt; give every prompt some words.")
+    if any(isinstance(condition, str) and SURROGATE.search(condition) for condition in source):
+        raise BadInput("data.prompts holds half a character (a lone surrogate), which is no text; write the prompt in UTF-8.")
     if not source:
         raise BadInput(f"data.{kind}s is empty; give at least one.")
     everything = [condition for condition in source for _ in range(data.per_condition)]
