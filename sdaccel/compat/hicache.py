@@ -48,7 +48,7 @@ MODES = {
 }
 HALVES = ("attn", "mlp", "patchify")
 FIX = "give a file like Chipmunk's chipmunk-config.yml, with options under attn, mlp, patchify"
-USAGE = f"""usage: python -m sdaccel.compat.hicache [--backend NAME] [--mode NAME] [--FLAG VALUE ...] [--dry-run] [key=value ...]
+USAGE = f"""usage: python -m sdaccel.compat.hicache [--backend NAME] [--mode NAME] [--FLAG VALUE] [--dry-run] [key=value ...]
 --backend: {", ".join(BACKENDS)}
 --mode: {", ".join(MODES)}
 flags: {", ".join([*FLAGS, "--chipmunk_config"])}

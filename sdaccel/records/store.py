@@ -20,6 +20,7 @@ from typing import Any
 
 from sdaccel.errors import BadInput, reason
 from sdaccel.samples import atomic_write, canonical, digest
+from sdaccel.user_files import LARGEST
 
 FORMAT = 2
 """Of the content. Records of the first have no such entry, hold samples and values in their arms, and only `content_hash`."""
@@ -78,6 +79,8 @@ def _compact(value: Any) -> str:
 def load(path: Path) -> dict[str, Any]:
     """A record whose parts still have the hashes it was written with."""
     try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError("it is too large")
         record: dict[str, Any] = json.loads(path.read_bytes())
         found = hashes(record)
         needed = found if record["content"].get("format") else ["content_hash"]

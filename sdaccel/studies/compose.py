@@ -4,6 +4,7 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -162,6 +163,8 @@ def _check_run(cfg: DictConfig) -> None:
     while not os.path.lexists(nearest):  # a dangling link cannot become a folder
         nearest = nearest.parent
     try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            output.stat()  # raises for a name that is too long
         tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
         raise BadInput(f"output={output} cannot be written ({nearest}: {error.strerror}); choose another folder.") from None

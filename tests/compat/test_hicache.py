@@ -1,5 +1,6 @@
 """The launcher's commands, as its documentation writes them, and what they mean here."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,13 +80,48 @@ def test_what_arguments_mean(line: str, means: str) -> None:
         ("--backend flux --mode chipmunk", "--mode chipmunk is dense on --backend flux; write --backend chipmunk"),
         ("--interval", "--interval needs a value."),
         ("--interval --limit 3", "--interval needs a value."),
-        ("--backend chipmunk --mode chipmunk --chipmunk_config nowhere.yml", "nowhere.yml cannot be read"),
+        ("--backend chipmunk --mode chipmunk --chipmunk_config nowhere.yml", "nowhere.yml does not exist"),
+        ("--chipmunk_config nowhere.yml", "nowhere.yml does not exist"),
+        ("--limit 3 --limit 4", "--limit is given twice, as 3 and as 4; give it once."),
+        (
+            "--mode original --interval 5",
+            "--interval 5 has no effect in --mode original; leave it out, or choose one of --mode Taylor",
+        ),
+        ("--mode Taylor --hicache_scale 0.5", "--hicache_scale 0.5 has no effect in --mode Taylor"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(line: str, says: str) -> None:
     with pytest.raises(BadInput) as caught:
         overrides(line.split())
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[1, 2]", "holds list and not options by name"),
+        ("5", "holds int and not"),
+        ("", "holds NoneType and not"),
+        ("attn: 5", "attn is '5' and holds no options by name"),
+        ("attn: {top_keys: {a: 1}}", "attn.top_keys is"),
+        ("a: !!timestamp x", "is not YAML"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_config_that_is_no_config_is_one_line(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text(text)
+    with pytest.raises(BadInput, match=re.escape(says)):
+        overrides(["--backend", "chipmunk", "--mode", "chipmunk", "--chipmunk_config", str(tmp_path / "config.yml")])
+
+
+def test_a_config_without_effect_is_refused_and_sets_options_alone(tmp_path: Path) -> None:
+    config = tmp_path / "config.yml"
+    config.write_text("attn: {top_keys: 0.1, _target_: os.system, count: 3}")
+    with pytest.raises(BadInput, match="has no effect on --backend flux --mode original"):
+        overrides(["--chipmunk_config", str(config)])
+    assert overrides(["--backend", "chipmunk", "--mode", "HiCache", "--chipmunk_config", str(config)])[2:] == [
+        "backend.attn.top_keys=0.1"
+    ]
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "chipmunk"])

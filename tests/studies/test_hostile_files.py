@@ -1,8 +1,10 @@
 """Every option that takes a path, given files that nobody wrote for it: one line, exit 2, nothing built, nothing read whole."""
 
+import copy
 import json
 import os
 import pickle
+import shutil
 import struct
 import tempfile
 import warnings
@@ -10,18 +12,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from omegaconf import DictConfig
 from PIL import Image
 from safetensors.torch import save
 
 import sdaccel.torchvision_guard  # noqa: F401
-from sdaccel.cli import promote, report, verify
+from sdaccel.cli import bench, promote, report, verify, zoo
 from sdaccel.compat import hicache
 from sdaccel.generators.flux.generator import Flux
 from sdaccel.generators.var.generator import Var
+from sdaccel.studies import compose
 from sdaccel.user_files import LARGEST
 from sdaccel.weight_files import OLD_FORM
 from tests.conftest import CONF
@@ -52,7 +57,6 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "metrics.clip={folder}/clip": (*FILES, "metrics.reference={good}/pictures"),
     "metrics.clip={folder}/weights": ("generator=world_classes", "metrics=world", "data=world_classes", "data.limit=2"),
     "metrics.reference={folder}/pictures": (*FILES, "metrics.inception={good}/none"),
-    "output={file}/below": (),
     "hydra.searchpath=[file://{folder}/conf]": ("+exp=given",),
 }
 """The option that takes a path, and what the study needs beside it."""
@@ -85,7 +89,9 @@ def cut(data: bytes) -> st.SearchStrategy[bytes]:
 
 
 SENSELESS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=9))
-TREES = st.recursive(SENSELESS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3))
+TREES = st.recursive(
+    SENSELESS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+)
 HEADERS = TREES.map(lambda tree: json.dumps(tree).encode()).map(lambda text: struct.pack("<Q", len(text)) + text)
 FOREIGN = (
     save(OTHER),
@@ -104,7 +110,9 @@ CONTENTS = st.one_of(
     HEADERS.map(lambda data: data + b"\xff"),
     st.sampled_from(FOREIGN),
     *(cut(data) for data in FOREIGN),
-    st.sampled_from([b"", b"\0" * 100, b"[" * 10**5 + b"\xff", b"PK\x03\x04" + b"\xff" * 40, b"\x89PNG\r\n\x1a\n" + b"\xff" * 40]),
+    st.sampled_from(
+        [b"", b"\0" * 100, b"[" * 10**5 + b"\xff", b"PK\x03\x04" + b"\xff" * 40, b"\x89PNG\r\n\x1a\n" + b"\xff" * 40]
+    ),
 )
 KINDS = ("file", "file", "file", "file", "file", "missing", "folder", "pipe", "closed", "huge", "long")
 """What stands at the place; mostly a file with bytes."""
@@ -134,6 +142,19 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+COMPOSED: dict[tuple[str, ...], DictConfig] = {}
+
+
+def remembered(name: str, overrides: list[str]) -> DictConfig:
+    """Hydra's composition, which does not read the hostile files and takes most of a case's time, once per command."""
+    key = (name, *overrides)
+    if any("searchpath" in override for override in overrides):
+        return hydra.compose(name, overrides=overrides)
+    if key not in COMPOSED:
+        COMPOSED[key] = hydra.compose(name, overrides=overrides)
+    return copy.deepcopy(COMPOSED[key]) if name == "config" else COMPOSED[key]
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def refuse(*args: object) -> None:
@@ -141,6 +162,7 @@ def _nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(Flux, "build", refuse)
     monkeypatch.setattr(Var, "build", refuse)
+    monkeypatch.setattr(compose, "compose", remembered)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -155,12 +177,20 @@ def refused(argv: list[str], capfd: pytest.CaptureFixture[str], command: Callabl
     return said
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=200,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],  # a case says what it is without being made smaller, which takes minutes
+    suppress_health_check=list(HealthCheck),
+)
 @given(option=st.sampled_from(sorted(OPTIONS)), kind=st.sampled_from(KINDS), content=CONTENTS)
 def test_a_hostile_file_is_one_line_and_exit_2(
     option: str, kind: str, content: bytes, good: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    folder = str(good / "given")
+    try:
         names = {"file": f"{folder}/given", "folder": folder, "good": str(good)}
         for place in PLACES:
             put(kind, content, Path(place.format(**names)))
@@ -169,6 +199,73 @@ def test_a_hostile_file_is_one_line_and_exit_2(
             (SHIPPED / "clip_mini" / "open_clip_config.json").read_bytes()
         )
         argv = [argument.format(**names) for argument in (*OPTIONS[option], option)]
-        if kind == "long" and option.startswith(("data", "gen", "metrics", "output")):
+        if kind == "long" and option.startswith(("data", "generator", "metrics")):
             argv[-1] += "x" * 5000
-        refused([*argv, *(() if option.startswith("output") else (f"output={folder}/runs",))], capfd)
+        refused([*argv, f"output={folder}/runs"], capfd)
+    finally:
+        shutil.rmtree(folder)
+
+
+@settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(script=st.sampled_from(["launcher", "promote", "verify"]), kind=st.sampled_from(KINDS[:-1]), content=CONTENTS)
+def test_a_hostile_file_of_another_script_is_one_line_and_exit_2(
+    script: str, kind: str, content: bytes, good: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = good / "other"
+    put(kind, content, file)
+    try:
+        with monkeypatch.context() as patched:
+            main = {"launcher": hicache.main, "promote": promote.main, "verify": verify.main}[script]
+            before = ["--backend", "chipmunk", "--mode", "chipmunk", "--chipmunk_config"] if script == "launcher" else []
+            patched.setattr("sys.argv", [script, *before, str(file)])
+            refused([], capfd, lambda _: main())
+    finally:
+        shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("main", "argv", "says"),
+    [
+        (promote.main, [], "usage: "),
+        (verify.main, [], "usage: "),
+        (report.main, ["nope"], "usage: "),
+        (report.main, ["--reports", "/nonexistent"], "--reports=/nonexistent has no folder results/"),
+        (promote.main, ["**x"], "matches nothing"),
+        (verify.main, ["--samples", "0", "x"], "samples=0 must be at least 1"),
+    ],
+)
+def test_wrong_arguments_are_one_line_with_usage(
+    main: Callable[[], int], argv: list[str], says: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["script", *argv])
+    assert says in refused(argv, capfd, lambda _: main())
+
+
+def test_help_shows_usage_and_choices(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["script", "--help"])
+    for main, word in ((lambda: bench.main(["--help"]), "var_engine"), (zoo.main, "judge_mini"), (hicache.main, "HiCache")):
+        assert main() == 0
+        said = capsys.readouterr().out
+        assert said.startswith("usage: ") and word in said
+
+
+def test_a_prompt_file_of_some_gigabytes_is_not_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    put("huge", b"a cat", tmp_path / "prompts.txt")
+    said = refused([f"data.prompt_file={tmp_path / 'prompts.txt'}", f"output={tmp_path}"], capfd)
+    assert f"{LARGEST / 2**20:.0f} are read at most" in said
+
+
+def test_half_a_character_is_no_prompt(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "\\ud800"}')
+    assert "half a character" in refused([f"data.prompt_file={tmp_path / 'prompts.jsonl'}", f"output={tmp_path}"], capfd)
+
+
+def test_an_output_whose_name_is_too_long_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "cannot be written" in refused([f"output={'x' * 5000}"], capfd)
