@@ -36,6 +36,7 @@ SHIPPED = CONF.parent / "sdaccel" / "weights"
 VAR = ("generator=var_mini",)
 FLUX = ("generator=flux_mini", "data=world_captions", "data.limit=1")
 FILES = ("generator=var_mini", "metrics=files")
+SHALLOW = ("generator.doubles=1", "generator.singles=1")
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "data.prompt_file={file}": (),
@@ -50,8 +51,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "generator.vae_weights={file}.pth": FLUX,
     "generator.text_weights={folder}/clip": FLUX,
     "generator.text_weights={file}": FLUX,
-    "generator.weights={file}.sft": ("generator=flux_dev",),
-    "generator.weights={folder}/flux": ("generator=flux_schnell",),
+    "generator.weights={file}.sft": ("generator=flux_dev", *SHALLOW),
+    "generator.weights={folder}/flux": ("generator=flux_schnell", *SHALLOW),
     "metrics.inception={file}": (*FILES, "metrics.reference={good}/pictures"),
     "metrics.lpips={file}": FILES,
     "metrics.clip={folder}/clip": (*FILES, "metrics.reference={good}/pictures"),
@@ -178,7 +179,7 @@ def refused(argv: list[str], capfd: pytest.CaptureFixture[str], command: Callabl
 
 
 @settings(
-    max_examples=200,
+    max_examples=140,  # with the 60 of the other scripts, 200
     derandomize=True,
     deadline=None,
     database=None,
