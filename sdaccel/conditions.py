@@ -12,8 +12,9 @@ from pathlib import Path
 from torch import Tensor
 
 from sdaccel import prompt_table
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, reason
 from sdaccel.noise import sample_seeds
+from sdaccel.user_files import text_of
 
 Condition = int | str
 
@@ -48,30 +49,13 @@ def batches(conditions: Sequence[Condition], *, seed: int, size: int, done: Coll
 
 def read_prompts(path: Path) -> list[str]:
     """One prompt per line, or the column `prompt` of a .csv, .tsv or .jsonl, UTF-8; blank ones do not count."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(
-            f"data.prompt_file={path} does not exist; give the path of a text file with one prompt per line."
-        ) from None
-    except IsADirectoryError:
-        raise BadInput(f"data.prompt_file={path} is a folder; give a text file with one prompt per line.") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"data.prompt_file={path} is not UTF-8 text (byte {error.start}); save it as plain text, one prompt per line."
-        ) from None
-    except OSError as error:
-        raise BadInput(
-            f"data.prompt_file={path} cannot be read ({error.strerror}); check the path and its permissions."
-        ) from None
-    if "\0" in text:
-        raise BadInput(
-            f"data.prompt_file={path} holds NUL bytes, so it is a binary file; give plain text, one prompt per line."
-        )
+    text = text_of(path, option="data.prompt_file", fix="give a text file in UTF-8 with one prompt per line")
     try:
         found = prompt_table.READERS.get(path.suffix.lower(), prompt_table.lines)(text)
     except ValueError as error:
-        raise BadInput(f"data.prompt_file={path}: {error}; give a column `prompt`, or plain text with one per line.") from None
+        raise BadInput(
+            f"data.prompt_file={path}: {reason(error)}; give a column `prompt`, or plain text with one per line."
+        ) from None
     prompts = [prompt.strip() for prompt in found if prompt.strip()]
     if not prompts:
         raise BadInput(f"data.prompt_file={path} holds no prompt; write one prompt per line.")

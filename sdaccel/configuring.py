@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from sdaccel.errors import BadInput, choices
 
@@ -37,6 +38,8 @@ def told_in_one_line() -> Iterator[None]:
         yield
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(one_line(error)) from error
+    except (YAMLError, UnicodeDecodeError, RecursionError, OSError) as error:
+        raise BadInput(f"a configuration file cannot be read as YAML ({' '.join(str(error).split())}); correct it.") from error
 
 
 def one_line(error: BaseException) -> str:

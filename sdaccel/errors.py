@@ -11,10 +11,15 @@ SHORT = 12
 class BadInput(ValueError):
     """Input that cannot be run: the value, the reason and the fix, in one sentence. Entry points exit with 2."""
 
+    def __str__(self) -> str:
+        """On one line, whatever line breaks the names and texts have that it quotes."""
+        return " ".join(super().__str__().split())
+
 
 def reason(error: BaseException) -> str:
     """What a library says of an error, short enough for a sentence."""
-    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    said = str(error).strip()
+    return said.splitlines()[0][:120] if said else type(error).__name__
 
 
 def choices(name: Any, known: Collection[str], *, there: str = "there are") -> str:

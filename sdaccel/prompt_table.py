@@ -32,7 +32,7 @@ def objects(text: str) -> list[str]:
             try:
                 row = json.loads(line)
                 prompt = row[column(row)]
-            except (TypeError, AttributeError, json.JSONDecodeError):
+            except (TypeError, AttributeError, json.JSONDecodeError, RecursionError):
                 raise ValueError(f"line {number} is not a JSON object") from None
             if not isinstance(prompt, str):
                 raise ValueError(f"line {number} has a prompt that is no text")

@@ -24,6 +24,8 @@ GROUND = [
     "registry",
     "closure",
     "configuring",
+    "user_files",
+    "weight_files",
 ]
 """Modules that everything may stand on."""
 BELOW: dict[str, list[str]] = {

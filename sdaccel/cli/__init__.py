@@ -1,8 +1,10 @@
 """Command lines: what brings studies, benchmarks and trained models together with records and reports."""
 
+import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import sdaccel
 from sdaccel.errors import BadInput
@@ -22,6 +24,16 @@ RUN = (sys.executable, "-m", "sdaccel.cli", "run")
 """A study in a process of its own, in a checkout and in a wheel."""
 SAFE = {"PYTHONSAFEPATH": "1"}
 """Its environment: what `-m` imports must not come from the working directory, for it nor for the processes it starts."""
+HELP = {"-h", "--help"}
+
+
+def wants_help(argv: Sequence[str], usage: str, *, group: str, conf: Path) -> bool:
+    """True after the usage and the options of the group that has to be chosen were shown."""
+    if not HELP & set(argv):
+        return False
+    print(usage)
+    print(f"{group}: {', '.join(sorted(path.stem for path in (conf / group).glob('*.yaml')))}")
+    return True
 
 
 def told(body: Callable[[], int]) -> int:
@@ -31,3 +43,10 @@ def told(body: Callable[[], int]) -> int:
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Arguments whose mistakes are told like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message}; {self.format_usage()}")

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sdaccel.benches import runner
-from sdaccel.cli import CONF, told
+from sdaccel.cli import CONF, told, wants_help
 from sdaccel.records import read, store
 from sdaccel.records.timing import Benched
 from sdaccel.records.view import Record
@@ -15,11 +15,16 @@ from sdaccel.records.view import Record
 MIB = 2**20
 
 
+USAGE = "usage: sdaccel bench +bench=NAME [group=option] [key=value ...]"
+
+
 def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
     return told(lambda: _bench(argv, conf))
 
 
 def _bench(overrides: Sequence[str], conf: Path) -> int:
+    if wants_help(overrides, USAGE, group="bench", conf=conf):
+        return 0
     plan = runner.plan(overrides, conf=conf)
     made = runner.run(plan)
     path = plan.output / made["id"] / "record.json"

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sdaccel.cli import REPORTS, told
+from sdaccel.cli import REPORTS, Parser, told
 from sdaccel.records import read
 from sdaccel.records.promote import find, promote
 from sdaccel.records.view import Record
@@ -14,7 +14,7 @@ from sdaccel.samples import Samples
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="sdaccel promote", description=__doc__)
+    parser = Parser(prog="sdaccel promote", description=__doc__)
     parser.add_argument("records", nargs="+", help="path of a record.json, or the id of a run (its beginning is enough)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the `output` of the run")
     parser.add_argument("--reports", type=Path, default=REPORTS)

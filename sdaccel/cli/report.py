@@ -1,17 +1,16 @@
 """`sdaccel report`: figures, tables and index.html of the committed records."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sdaccel.cli import REPORTS, told
+from sdaccel.cli import REPORTS, Parser, told
 from sdaccel.errors import BadInput
 from sdaccel.reporting.build import build
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="sdaccel report", description=__doc__)
+    parser = Parser(prog="sdaccel report", description=__doc__)
     parser.add_argument("--reports", type=Path, default=REPORTS, help="the folder that holds results/")
     return told(lambda: _report(parser.parse_args(argv).reports))
 

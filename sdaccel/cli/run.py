@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 from rich.console import Console
 
-from sdaccel.cli import CONF, RUN, SAFE
+from sdaccel.cli import CONF, HELP, RUN, SAFE
 from sdaccel.configuring import told_in_one_line
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
@@ -31,7 +31,6 @@ from sdaccel.studies.outline import outline
 USAGE = "usage: sdaccel run [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
 
 FLAGS = {"--dry-run", "-m", "--multirun"}
-HELP = {"-h", "--help"}
 HYDRAS_OWN = {"--cfg", "-c"}
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sdaccel.cli import CONF, REPORTS, told
+from sdaccel.cli import CONF, REPORTS, Parser, told
+from sdaccel.errors import at_least
 from sdaccel.records import read
 from sdaccel.records.promote import find
 
@@ -18,7 +19,7 @@ SAMPLES = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="sdaccel verify", description=__doc__)
+    parser = Parser(prog="sdaccel verify", description=__doc__)
     parser.add_argument("record", help="path or id of a record in reports/results or runs")
     parser.add_argument("--samples", type=int, default=SAMPLES)
     return told(lambda: _verify(parser.parse_args(argv)))
@@ -28,6 +29,7 @@ def _verify(args: argparse.Namespace) -> int:
     from sdaccel.benches import runner
     from sdaccel.studies import rerun
 
+    at_least(1, args, "samples", where="verify-record")
     record = read.load(find(args.record, [REPORTS / "results", Path("runs"), Path("runs", "bench")]))
     if record.bench:
         differences = runner.verify(record, conf=CONF)

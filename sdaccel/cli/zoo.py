@@ -12,13 +12,15 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import MISSING
 
-from sdaccel.cli import CONF, told
+from sdaccel.cli import CONF, told, wants_help
 from sdaccel.configuring import composed
 from sdaccel.errors import BadInput
 from sdaccel.predict.writer import to_uint8
 from sdaccel.shipped import FOLDER, restore, ship
 from sdaccel.zoo.sheets import Sheet
 from sdaccel.zoo.training import Recipe, fit
+
+USAGE = "usage: sdaccel zoo model=NAME [key=value ...]"
 
 
 @dataclass
@@ -49,6 +51,8 @@ def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
 
 
 def _train(overrides: Sequence[str], conf: Path) -> int:
+    if wants_help(overrides, USAGE, group="model", conf=conf):
+        return 0
     cfg = composed("zoo", overrides, conf=conf)
     if cfg.device == "cuda" and not torch.cuda.is_available():
         raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu, slowly.")

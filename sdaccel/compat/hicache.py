@@ -6,16 +6,20 @@ prints the command it stands for and runs it. Overrides of this project may foll
 """
 
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sdaccel.cli import RUN, SAFE
-from sdaccel.errors import BadInput
+from sdaccel import registry
+from sdaccel.cli import HELP, RUN, SAFE
+from sdaccel.errors import BadInput, reason
+from sdaccel.user_files import text_of
 
 FLAGS = {
     "--model_name": "generator",
@@ -42,18 +46,29 @@ MODES = {
     "HiCache-Analytic": "hicache_analytic",
     "Delta": "delta",
 }
+HALVES = ("attn", "mlp", "patchify")
+FIX = "give a file like Chipmunk's chipmunk-config.yml, with options under attn, mlp, patchify"
+USAGE = f"""usage: python -m sdaccel.compat.hicache [--backend NAME] [--mode NAME] [--FLAG VALUE] [--dry-run] [key=value ...]
+--backend: {", ".join(BACKENDS)}
+--mode: {", ".join(MODES)}
+flags: {", ".join([*FLAGS, "--chipmunk_config"])}
+key=value: as for sdaccel run, whose --help lists them"""
 
 
 def overrides(argv: Sequence[str]) -> list[str]:
     """What the launcher's arguments mean here, in their order; `key=value` and flags of `sdaccel run` stay as they are."""
-    given, own = {}, []
+    given: dict[str, str] = {}
+    own = []
     for flag, value in _pairs(argv):
         if value is None:
             own.append(flag)
+        elif flag in given:
+            raise BadInput(f"{flag} is given twice, as {given[flag]} and as {value}; give it once.")
         else:
             given[flag] = value
     backend, mode = given.pop("--backend", "flux"), given.pop("--mode", "original")
-    chosen = {"backend": _choice("--backend", backend, BACKENDS), "strategy": _choice("--mode", mode, MODES)}
+    small = {} if "--model_name" in given else {"generator": "flux_tiny"}  # any prompts, which no trained small model reads
+    chosen = small | {"backend": _choice("--backend", backend, BACKENDS), "strategy": _choice("--mode", mode, MODES)}
     if mode.lower() == "chipmunk" and backend.lower() != "chipmunk":
         raise BadInput(f"--mode chipmunk is dense on --backend {backend}; write --backend chipmunk, or --mode original.")
     if mode.lower() == "original":
@@ -61,35 +76,65 @@ def overrides(argv: Sequence[str]) -> list[str]:
     if "--model_name" in given:
         given["--model_name"] = given["--model_name"].replace("-", "_")
     config = given.pop("--chipmunk_config", None)
+    replaced = dict(override.split("=", 1) for override in own if "=" in override)
+    _check_used(given, mode, replaced.get("strategy", chosen["strategy"]))
     chosen |= {FLAGS[flag]: value for flag, value in given.items()}
-    if config is not None and chosen["backend"] == "chipmunk":
-        chosen |= sparse_options(config)
-    replaced = {override.partition("=")[0] for override in own}
+    if config is not None:
+        options = sparse_options(config)
+        if replaced.get("backend", chosen["backend"]) == "dense":
+            fix = "write --backend chipmunk with another mode than original, or leave it out"
+            raise BadInput(f"--chipmunk_config {config} has no effect on --backend {backend} --mode {mode}; {fix}.")
+        chosen |= options
     return [f"{key}={value}" for key, value in chosen.items() if key not in replaced] + own
+
+
+def _check_used(given: Mapping[str, str], mode: str, strategy: str) -> None:
+    """Raise BadInput for a flag of the strategy that this one has not."""
+    registry.load_all()
+    takes = {name: {field.name for field in fields(registry.CONFIGURABLES["strategy"][name])} for name in MODES.values()}
+    for flag, value in given.items():
+        group, _, key = FLAGS[flag].partition(".")
+        if group == "strategy" and strategy in takes and key not in takes[strategy]:
+            users = ", ".join(other for other, name in MODES.items() if key in takes[name])
+            raise BadInput(f"{flag} {value} has no effect in --mode {mode}; leave it out, or choose one of --mode {users}.")
 
 
 def sparse_options(path: str) -> dict[str, str]:
     """Keys of a chipmunk-config.yml that mean something here; the others are about where and how its kernels keep state."""
     from sdaccel.strategies.column_sparse.options import ColumnSparse
 
+    text = text_of(Path(path), option="--chipmunk_config", fix=FIX)
     try:
-        read = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise BadInput(f"--chipmunk_config {path} cannot be read ({str(error).splitlines()[0]}).") from None
+        read = yaml.safe_load(text)
+    except (
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # of broken dates and tags
+        raise BadInput(f"--chipmunk_config={path} is not YAML ({reason(error)}); {FIX}.") from None
+    if not isinstance(read, dict):
+        raise BadInput(f"--chipmunk_config={path} holds {type(read).__name__} and not options by name; {FIX}.")
     ours = ColumnSparse()
-    found = {}
-    for half in ("attn", "mlp", "patchify"):
-        for key, value in ((read or {}).get(half) or {}).items():
-            if hasattr(getattr(ours, half), key):
-                found[f"backend.{half}.{key}"] = _written(value)
+    found: dict[str, str] = {}
+    for half in HALVES:
+        options = read.get(half) or {}
+        if not isinstance(options, dict):
+            raise BadInput(f"--chipmunk_config={path}: {half} is {str(options)[:40]!r} and holds no options by name; {FIX}.")
+        known = {field.name for field in fields(getattr(ours, half)) if not field.name.startswith("_")}
+        found |= {f"backend.{half}.{key}": _written(options[key], f"{half}.{key}") for key in options if key in known}
     return found
 
 
-def _written(value: Any) -> str:
+def _written(value: Any, name: str) -> str:
     """A YAML value as Hydra's command line writes it."""
-    if isinstance(value, list | set | tuple):
+    if isinstance(value, list | set) and all(isinstance(entry, int) for entry in value):
         return f"[{','.join(map(str, sorted(value)))}]"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and re.fullmatch(r"\w+", value)):
+        return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    raise BadInput(f"--chipmunk_config: {name} is {str(value)[:40]!r}; give a number, a word or a list of whole numbers.")
 
 
 def _pairs(argv: Sequence[str]) -> Iterator[tuple[str, str | None]]:
@@ -122,6 +167,9 @@ def _choice(flag: str, value: str, known: dict[str, str]) -> str:
 
 def main() -> int:
     """Exit codes of `sdaccel run`; 2 for arguments that mean nothing."""
+    if HELP & set(sys.argv[1:]):
+        print(USAGE)
+        return 0
     try:
         means = overrides(sys.argv[1:])
     except BadInput as error:

@@ -1,7 +1,7 @@
 """Published metric networks from local files. Nothing is fetched: a missing file is one line that says where it comes from."""
 
-import json
-import pickle
+import logging
+import os
 import warnings
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from sdaccel.errors import BadInput, reason
 from sdaccel.metrics.extractors import ClipExtractor, InceptionExtractor
-from sdaccel.samples import digest
+from sdaccel.shipped import sha256
+from sdaccel.user_files import check_file, json_of
+from sdaccel.weight_files import NONSENSE, load_pickle, open_weights
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,10 @@ class Source:
 
     def require(self, path: Path) -> Path:
         """The path, if it is there; a folder may be given for the file in it."""
-        found = path / self.file if path.is_dir() else path
-        if not found.is_file():
+        found = path / self.file if os.path.isdir(path) else path
+        if not os.path.exists(found):  # Path.exists raises for a name that is too long
             raise BadInput(f"{self.option}={path}: {self.file} is not there; fetch it from {self.url} and put it at {found}.")
+        check_file(found, option=self.option, fix=f"give {self.file} from {self.url}")
         return found
 
     def refuse(self, path: Path, error: Exception) -> BadInput:
@@ -49,20 +52,22 @@ CLIP = Source(
 def inception(path: Path) -> InceptionExtractor:
     """The FID network of clean-fid and StyleGAN, a TorchScript file."""
     file = INCEPTION.require(path)
-    data = file.read_bytes()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated; the published file is TorchScript
         try:
             script = torch.jit.load(file, map_location="cpu")
-        except RuntimeError as error:
+            return InceptionExtractor(script, fingerprint=sha256(file))
+        except NONSENSE as error:
             raise INCEPTION.refuse(file, error) from None
-    return InceptionExtractor(script, fingerprint=digest(data))
 
 
 def clip_folder(path: Path) -> Path:
     """An open_clip folder: its config, weights and preprocessing, as `local-dir:` reads them."""
     folder = CLIP.require(path).parent
-    text = json.loads((folder / CLIP.file).read_text()).get("model_cfg", {}).get("text_cfg", {})
+    text: Any = json_of(folder / CLIP.file, option=CLIP.option, fix=f"fetch it again from {CLIP.url}").get("model_cfg")
+    text = text.get("text_cfg") if isinstance(text, dict) else None
+    if not isinstance(text, dict):
+        raise BadInput(f"{CLIP.option}={path}: {CLIP.file} describes no model; fetch it again from {CLIP.url}.")
     if "hf_model_name" in text:
         raise BadInput(
             f"{CLIP.option}={path} takes its text tower {text['hf_model_name']} from the network; use another model."
@@ -74,6 +79,27 @@ def clip_folder(path: Path) -> Path:
     return folder
 
 
+def check_clip(path: Path) -> None:
+    """Raise BadInput unless the folder describes a model and holds its image side; nothing large is built or read."""
+    import sdaccel.torchvision_guard  # noqa: F401, I001  (before open_clip)
+    import open_clip
+
+    folder = clip_folder(path)
+    logging.disable(logging.WARNING)  # open_clip says that a model without weights is random, which is the point here
+    try:
+        with torch.device("meta"):
+            model = open_clip.create_model(f"local-dir:{folder}", load_weights=False, device="meta")
+    except NONSENSE as error:
+        raise CLIP.refuse(path, error) from None
+    finally:
+        logging.disable(logging.NOTSET)
+    found = [*sorted(folder.glob("open_clip_*.safetensors")), *sorted(folder.glob("open_clip_*.bin"))]
+    file = open_weights(found[0], option=CLIP.option)
+    for name, value in model.named_parameters():
+        if name.startswith("visual.") and len(file.shapes.get(name, ())) != value.dim():
+            raise file.refuse(f"key {name} {tuple(value.shape)} is missing or of another shape", "give the folder of one model")
+
+
 def clip_extractor(path: Path) -> ClipExtractor:
     """The image side of such a folder."""
     import sdaccel.torchvision_guard  # noqa: F401, I001  (before open_clip)
@@ -82,7 +108,7 @@ def clip_extractor(path: Path) -> ClipExtractor:
     folder = clip_folder(path)
     try:
         model = open_clip.create_model(f"local-dir:{folder}")
-    except (RuntimeError, OSError, ValueError) as error:
+    except NONSENSE as error:
         raise CLIP.refuse(path, error) from None
     seen = model.visual.preprocess_cfg
     return ClipExtractor(model, name=f"clip_{folder.name}", mean=seen["mean"], std=seen["std"])
@@ -129,10 +155,10 @@ def lpips_alex(path: Path) -> tuple[AlexMaps, list[Tensor]]:
     file = LPIPS.require(path)
     backbone = AlexMaps()
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = load_pickle(file)
         own = {f"layers.{i}.{kind}": state[f"features.{i}.{kind}"] for i in (0, 3, 6, 8, 10) for kind in ("weight", "bias")}
         backbone.load_state_dict(own)
-    except (RuntimeError, OSError, KeyError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except NONSENSE as error:
         raise LPIPS.refuse(file, error) from None
     with files("torchmetrics.functional.image").joinpath("lpips_models/alex.pth").open("rb") as heads:
         linear = torch.load(heads, map_location="cpu", weights_only=True)

@@ -1,6 +1,8 @@
 """The pictures of one arm as the metrics see them: a name, and a stream that can be read again."""
 
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,12 +14,15 @@ from PIL import Image
 from torch import Tensor
 
 from sdaccel import world
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, reason
+from sdaccel.user_files import check_file
 from sdaccel.world.render import render
 
 BATCH = 64
 T = TypeVar("T")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+REPLACE = "replace or remove it"
 
 
 @dataclass(frozen=True)
@@ -54,21 +59,44 @@ def of_world(kind: str, split: str, count: int, *, size: int) -> Iterator[np.nda
         yield from render(draw(split, some), resolution=size).mul(255).round().byte().permute(0, 2, 3, 1).numpy()
 
 
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises on bytes that are no picture."""
+
+
 def files_in(folder: Path) -> list[Path]:
     """The images of a folder by name."""
-    if not folder.is_dir():
-        raise BadInput(f"metrics.reference={folder} is no folder; give one that holds the reference images.")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        raise BadInput(
+            f"metrics.reference={folder} is no readable folder ({error.strerror}); give one that holds the reference images."
+        ) from None
     if len(found) < 2:
         raise BadInput(f"metrics.reference={folder} holds {len(found)} images ({', '.join(SUFFIXES)}); two or more are needed.")
     return found
 
 
+def check_files(folder: Path) -> None:
+    """Raise BadInput for the first image of a folder that is none; pixels are not decoded."""
+    for path in files_in(folder):
+        check_file(path, option="metrics.reference", fix=REPLACE)
+        with opened(path) as image:
+            image.verify()
+
+
 def of_files(paths: Sequence[Path]) -> Iterator[np.ndarray]:
     """Images of any size and mode as RGB."""
     for path in paths:
-        try:
-            with Image.open(path) as image:
-                yield np.asarray(image.convert("RGB"))
-        except OSError as error:
-            raise BadInput(f"reference image {path} cannot be read ({error}); replace or remove it.") from None
+        with opened(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        yield pixels
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An image file; what Pillow cannot read of it is a BadInput."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            yield image
+    except UNREADABLE as error:
+        raise BadInput(f"reference image {path} cannot be read ({reason(error)}); {REPLACE}.") from None

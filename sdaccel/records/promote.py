@@ -1,5 +1,7 @@
 """Promote a finished record into reports/, where it is committed: on purpose, never by a run itself."""
 
+import glob
+import os
 import shutil
 from pathlib import Path
 
@@ -24,11 +26,12 @@ def chosen(count: int, *, many: bool) -> list[int]:
 
 def find(identifier: str, roots: list[Path]) -> Path:
     """A record by its path, its id, or the beginning of its id; of several, the one made on this kind of machine."""
-    if Path(identifier).is_file():
+    if os.path.isfile(identifier):  # Path.is_file raises for a name that is too long
         return Path(identifier)
-    if "/" in identifier:
+    if "/" in identifier or os.path.exists(identifier):
         raise BadInput(f"record {identifier} is no file; give the path of a record.json or an id.")
-    paths = [p for root in roots for p in [*root.glob(f"{identifier}*/record.json"), *root.glob(f"*/{identifier}*.json")]]
+    name = glob.escape(identifier)
+    paths = [p for root in roots for p in [*root.glob(f"{name}*/record.json"), *root.glob(f"*/{name}*.json")]]
     found = {record["id"]: (path, record) for path in sorted(paths) for record in [store.load(path)]}
     if len(found) > 1:
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, reason
 from sdaccel.samples import atomic_write, canonical, digest
+from sdaccel.user_files import LARGEST
 
 FORMAT = 2
 """Of the content. Records of the first have no such entry, hold samples and values in their arms, and only `content_hash`."""
@@ -78,14 +79,16 @@ def _compact(value: Any) -> str:
 def load(path: Path) -> dict[str, Any]:
     """A record whose parts still have the hashes it was written with."""
     try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError("it is too large")
         record: dict[str, Any] = json.loads(path.read_bytes())
         found = hashes(record)
         needed = found if record["content"].get("format") else ["content_hash"]
         said = {name: record[name] for name in found if name in record or name in needed}
     except FileNotFoundError:
         raise BadInput(f"record {path} does not exist; run the study first, or give another id.") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"record {path} is not a record ({error}); run its study again.") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInput(f"record {path} is not a record ({reason(error)}); run its study again.") from None
     for name, value in said.items():
         if value != found[name]:
             raise BadInput(

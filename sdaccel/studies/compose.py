@@ -1,9 +1,10 @@
 """From command-line overrides to a checked study. All of it runs before anything heavy is imported or built."""
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -191,9 +192,11 @@ def _check_run(cfg: DictConfig) -> None:
         raise BadInput("output is empty; name the folder for samples and records, such as output=runs.")
     output = Path(cfg.output)
     nearest = output
-    while not nearest.exists() and not nearest.is_symlink():  # a dangling link cannot become a folder
+    while not os.path.lexists(nearest):  # a dangling link cannot become a folder
         nearest = nearest.parent
     try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            output.stat()  # raises for a name that is too long
         tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
         raise BadInput(f"output={output} cannot be written ({nearest}: {error.strerror}); choose another folder.") from None

@@ -1,5 +1,6 @@
 """The condition of every sample: labels or prompts from the configuration, a file, or the small world itself."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ HANDFUL: dict[str, list[Condition]] = {
 }
 """What a study gets that asks for nothing."""
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What bytes that are not UTF-8 become on a command line, and a broken escape in JSON."""
+
 
 def conditions_of(data: Any, arms: Sequence[Arm], *, of_world: bool = False) -> list[Condition]:
     """The condition of every sample; all arms of a study share them. `of_world`: the metrics know the small world alone."""
@@ -44,6 +48,8 @@ def conditions_of(data: Any, arms: Sequence[Arm], *, of_world: bool = False) -> 
         source = _of_world(next(w for w in GIVES if GIVES[w] == kind), data.limit or 4, kind) if known else HANDFUL[kind]
     if any(isinstance(condition, str) and not condition.strip() for condition in source):
         raise BadInput("data.prompts holds an empty prompt; give every prompt some words.")
+    if any(isinstance(condition, str) and SURROGATE.search(condition) for condition in source):
+        raise BadInput("data.prompts holds half a character (a lone surrogate), which is no text; write the prompt in UTF-8.")
     if not source:
         raise BadInput(f"data.{kind}s is empty; give at least one.")
     everything = [condition for condition in source for _ in range(data.per_condition)]

@@ -197,7 +197,10 @@ def spoken(caption: str) -> list[str]:
     for word in found:
         if word not in IDS:
             near = difflib.get_close_matches(word, VOCAB[2:-1], n=1, cutoff=0.0)[0]
-            raise BadInput(f"the word '{word}' is not in the vocabulary of the small world; nearest is '{near}'.")
+            raise BadInput(
+                f"the word '{word}' is not in the vocabulary of the small world, nearest is '{near}'; data=world_captions "
+                "data.limit=N gives captions that its models and metrics read, generator=flux_tiny takes any words."
+            )
     return found
 
 

@@ -1,5 +1,6 @@
 """The launcher's commands, as its documentation writes them, and what they mean here."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ SHARED = [
 def test_the_documented_hicache_command() -> None:
     line = f"--backend flux --mode HiCache {COMMON} --interval 5 --max_order 2 --first_enhance 3 --hicache_scale 0.6"
     assert overrides([*line.split(), "--run-name", "flux_hicache_demo"]) == [
+        "generator=flux_tiny",
         "backend=dense",
         "strategy=hicache",
         *SHARED,
@@ -41,6 +43,7 @@ def test_the_documented_sparse_command_and_its_config(tmp_path: Path) -> None:
     config.write_text("steps: 50\nattn: {is_enabled: true, top_keys: 0.1, random_keys: 0.01}\nmlp: {bm: 128, mbm: 64}\n")
     line = f"--backend chipmunk --mode chipmunk {COMMON} --guidance 3.5 --chipmunk_config {config}"
     assert overrides(line.split()) == [
+        "generator=flux_tiny",
         "backend=chipmunk",
         "strategy=original",
         *SHARED,
@@ -54,13 +57,16 @@ def test_the_documented_sparse_command_and_its_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "means"),
     [
-        ("", "backend=dense strategy=original"),
-        ("--backend chipmunk --mode HiCache", "backend=chipmunk strategy=hicache"),
-        ("--backend chipmunk --mode original", "backend=dense strategy=original"),
-        ("--mode taylor-scaled --interval=3", "backend=dense strategy=taylor_scaled strategy.interval=3"),
+        ("", "generator=flux_tiny backend=dense strategy=original"),
+        ("--backend chipmunk --mode HiCache", "generator=flux_tiny backend=chipmunk strategy=hicache"),
+        ("--backend chipmunk --mode original", "generator=flux_tiny backend=dense strategy=original"),
+        ("--mode taylor-scaled --interval=3", "generator=flux_tiny backend=dense strategy=taylor_scaled strategy.interval=3"),
         ("--model_name flux-dev", "backend=dense strategy=original generator=flux_dev"),
-        ("--mode HiCache trainer=ddp --dry-run", "backend=dense strategy=hicache trainer=ddp --dry-run"),
-        ("--backend chipmunk --mode chipmunk backend=column_sparse", "strategy=original backend=column_sparse"),
+        ("--mode HiCache trainer=ddp --dry-run", "generator=flux_tiny backend=dense strategy=hicache trainer=ddp --dry-run"),
+        (
+            "--backend chipmunk --mode chipmunk backend=column_sparse",
+            "generator=flux_tiny strategy=original backend=column_sparse",
+        ),
     ],
 )
 def test_what_arguments_mean(line: str, means: str) -> None:
@@ -79,13 +85,48 @@ def test_what_arguments_mean(line: str, means: str) -> None:
         ("--backend flux --mode chipmunk", "--mode chipmunk is dense on --backend flux; write --backend chipmunk"),
         ("--interval", "--interval needs a value."),
         ("--interval --limit 3", "--interval needs a value."),
-        ("--backend chipmunk --mode chipmunk --chipmunk_config nowhere.yml", "nowhere.yml cannot be read"),
+        ("--backend chipmunk --mode chipmunk --chipmunk_config nowhere.yml", "nowhere.yml does not exist"),
+        ("--chipmunk_config nowhere.yml", "nowhere.yml does not exist"),
+        ("--limit 3 --limit 4", "--limit is given twice, as 3 and as 4; give it once."),
+        (
+            "--mode original --interval 5",
+            "--interval 5 has no effect in --mode original; leave it out, or choose one of --mode Taylor",
+        ),
+        ("--mode Taylor --hicache_scale 0.5", "--hicache_scale 0.5 has no effect in --mode Taylor"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(line: str, says: str) -> None:
     with pytest.raises(BadInput) as caught:
         overrides(line.split())
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[1, 2]", "holds list and not options by name"),
+        ("5", "holds int and not"),
+        ("", "holds NoneType and not"),
+        ("attn: 5", "attn is '5' and holds no options by name"),
+        ("attn: {top_keys: {a: 1}}", "attn.top_keys is"),
+        ("a: !!timestamp x", "is not YAML"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_config_that_is_no_config_is_one_line(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text(text)
+    with pytest.raises(BadInput, match=re.escape(says)):
+        overrides(["--backend", "chipmunk", "--mode", "chipmunk", "--chipmunk_config", str(tmp_path / "config.yml")])
+
+
+def test_a_config_without_effect_is_refused_and_sets_options_alone(tmp_path: Path) -> None:
+    config = tmp_path / "config.yml"
+    config.write_text("attn: {top_keys: 0.1, _target_: os.system, count: 3}")
+    with pytest.raises(BadInput, match="has no effect on --backend flux --mode original"):
+        overrides(["--chipmunk_config", str(config)])
+    assert overrides(["--backend", "chipmunk", "--mode", "HiCache", "--chipmunk_config", str(config)])[3:] == [
+        "backend.attn.top_keys=0.1"
+    ]
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "chipmunk"])
@@ -117,6 +158,6 @@ def test_it_runs_what_it_prints() -> None:
     )
     assert run.returncode == 0, run.stderr
     first, *rest = run.stdout.splitlines()
-    means = "backend=dense strategy=hicache strategy.interval=3 generator.num_steps=12"
+    means = "generator=flux_tiny backend=dense strategy=hicache strategy.interval=3 generator.num_steps=12"
     assert first == f"sdaccel run {means} --dry-run data.prompts=[cat]"
     assert any("FFF..F..F..F 6/12 full" in shown for shown in rest)

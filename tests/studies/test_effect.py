@@ -157,7 +157,7 @@ def test_no_option_of_any_group_is_without_effect(capsys: pytest.CaptureFixture[
                 continue  # needs files that do not ship
             argv = ["data.limit=2"] if group == "data" else []
             if group == "strategy":
-                seam = compose.plan(["generator=flux_tiny"], conf=CONF) and _seam(choice)
+                seam = _seam(choice)
                 argv = [f"generator={GENERATOR[seam]}"]
             if group == "data" and "classes" in choice:
                 argv = [*argv, "generator=var_mini_target"]

@@ -1,6 +1,6 @@
 """Files of a trained FLUX: transformer, autoencoder, and an open_clip folder for the text; nothing is built before they fit."""
 
-import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from sdaccel.errors import BadInput, reason
-from sdaccel.generators.files import check_manifest, open_weights
 from sdaccel.generators.flux.text import TextTower
 from sdaccel.shipped import OPEN_CLIP, resolve
+from sdaccel.user_files import json_of
+from sdaccel.weight_files import NONSENSE, check_manifest, open_weights
 from sdaccel.world.captions import VOCAB
 
 TRANSFORMER, VAE, TEXT = "generator.weights", "generator.vae_weights", "generator.text_weights"
@@ -39,7 +40,7 @@ def text_files(value: str) -> list[Path]:
     """Configuration and weights in the open_clip folder."""
     folder = resolve(value)
     for name in OPEN_CLIP:
-        if not (folder / name).is_file():
+        if not os.path.isfile(folder / name):  # Path.is_file raises for a name that is too long
             raise BadInput(
                 f"{TEXT}={value}: {name} is not there; give a folder that open_clip reads as local-dir, or shipped:clip_mini."
             )
@@ -52,11 +53,11 @@ def meta_clip(value: str) -> Any:
     from open_clip.model import CLIP
 
     path = text_files(value)[0]
+    config = json_of(path, option=TEXT, fix="give another folder")
     try:
-        config = json.loads(path.read_text())["model_cfg"]
         with torch.device("meta"):
-            return CLIP(**config)
-    except (ValueError, KeyError, TypeError) as error:
+            return CLIP(**config["model_cfg"])
+    except NONSENSE as error:
         raise BadInput(f"{TEXT}={value}: {path.name} describes no CLIP model ({reason(error)}); give another folder.") from None
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sdaccel.generators import files
-from sdaccel.generators.files import Shapes, WeightFile, open_weights
+from sdaccel import weight_files
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var.model import HEAD_DIM, VAR, Geometry
+from sdaccel.weight_files import Shapes, WeightFile, open_weights
 
 FREE_ROWS = "quantize.ema_vocab_hit_SV"
 """Usage counters: published files hold one row per training scale, which need not be this layout's."""
@@ -68,7 +68,7 @@ def check_geometry(file: WeightFile, geometry: Geometry) -> None:
 
 def check_manifest(file: WeightFile, model: nn.Module) -> None:
     """The file holds this model; the usage counters may have other rows."""
-    files.check_manifest(file, model, free_rows=[FREE_ROWS])
+    weight_files.check_manifest(file, model, free_rows=[FREE_ROWS])
 
 
 def check_var(file: WeightFile, geometry: Geometry) -> None:

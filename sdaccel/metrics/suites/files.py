@@ -9,12 +9,12 @@ import torch
 
 from sdaccel.errors import BadInput
 from sdaccel.metrics import backbones, distribution
-from sdaccel.metrics.backbones import CLIP, INCEPTION, LPIPS, clip_folder
+from sdaccel.metrics.backbones import CLIP, INCEPTION, LPIPS, check_clip, clip_folder
 from sdaccel.metrics.distribution import CMMD, FID, KID, MANIFOLD, Distribution, InceptionScore
 from sdaccel.metrics.inception_score import INCEPTION as CLASSES
 from sdaccel.metrics.pairs import PERCEPTUAL, PSNR, SSIM, Paired
 from sdaccel.metrics.perceptual import perceptual_distance
-from sdaccel.metrics.pictures import files_in, of_files
+from sdaccel.metrics.pictures import check_files, files_in, of_files
 from sdaccel.metrics.suite import Scorer
 from sdaccel.metrics.texts import SCORE, Texts
 from sdaccel.registry import configurable
@@ -47,13 +47,13 @@ class Files:
         if (self.inception or self.clip) and self.reference is None:
             raise BadInput("metrics.reference is missing; give the folder of the reference images.")
         if self.reference is not None:
-            files_in(Path(self.reference))
+            check_files(Path(self.reference))
         if self.inception:
-            INCEPTION.require(Path(self.inception))
+            backbones.inception(Path(self.inception))
         if self.clip:
-            clip_folder(Path(self.clip))
+            check_clip(Path(self.clip))
         if self.lpips:
-            LPIPS.require(Path(self.lpips))
+            backbones.lpips_alex(Path(self.lpips))
 
     def identity(self) -> dict[str, Any]:
         files = [source.require(Path(path)) for source, path in ((INCEPTION, self.inception), (LPIPS, self.lpips)) if path]

@@ -9,7 +9,7 @@ import torch
 
 from sdaccel.errors import BadInput, at_least
 from sdaccel.metrics import distribution
-from sdaccel.metrics.backbones import clip_extractor, clip_folder
+from sdaccel.metrics.backbones import check_clip, clip_extractor, clip_folder
 from sdaccel.metrics.distribution import CMMD, FID, KID, MANIFOLD, Distribution
 from sdaccel.metrics.judge import Judge
 from sdaccel.metrics.judged import Judged, facts_of, names_of
@@ -19,7 +19,7 @@ from sdaccel.metrics.pictures import of_world
 from sdaccel.metrics.suite import Scorer
 from sdaccel.metrics.texts import SCORE, TOP1, Texts
 from sdaccel.registry import configurable
-from sdaccel.shipped import locate, resolve, restore, sha256
+from sdaccel.shipped import PREFIX, locate, resolve, restore, sha256
 from sdaccel.world.attributes import CLASSES
 from sdaccel.world.captions import encode
 from sdaccel.world.reading import near_misses
@@ -45,7 +45,10 @@ class World:
             if not isinstance(label, str) and not 0 <= label < len(CLASSES):
                 raise BadInput(f"metrics=world knows labels 0 .. {len(CLASSES) - 1}, not {label}; use other metrics or labels.")
         facts_of(conditions)
-        clip_folder(resolve(self.clip))
+        if self.clip.startswith(PREFIX):
+            resolve(self.clip)  # its hashes are looked at
+        else:
+            check_clip(Path(self.clip))
         locate("judge_mini")
 
     def identity(self) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from sdaccel.errors import BadInput, reason
-from sdaccel.generators.files import check_shapes, shapes_of
 from sdaccel.generators.flux.official.sources import Source, opened
 from sdaccel.shipped import sha256
+from sdaccel.weight_files import check_shapes, shapes_of
 
 CLIP, T5 = "text_encoder", "text_encoder_2"
 WORDS = (("tokenizer_config.json", "tokenizer.json"), ("tokenizer_config.json", "vocab.json", "merges.txt"))

@@ -1,6 +1,5 @@
 """Transformer and autoencoder in published files: checked in the file's own names, then loaded tensor by tensor."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.files import Shapes, WeightFile, check_shapes, shapes_of
 from sdaccel.generators.flux.official.single_file import Layout, autoencoder_layout, converted, expected, transformer_layout
 from sdaccel.generators.flux.official.sources import Source, opened
+from sdaccel.user_files import json_of
+from sdaccel.weight_files import Shapes, WeightFile, check_shapes, shapes_of
 
 Settings = Mapping[str, tuple[Any, str]]
 """Key of a config.json -> the value that is meant here, and what sets it."""
@@ -79,11 +79,7 @@ def _found(source: Source, folder: str, single_file: str, settings: Settings) ->
 
 def check_settings(source: Source, name: str, settings: Settings) -> None:
     """Raise BadInput for the first setting of a folder's JSON file that is not what is meant here; absent ones say nothing."""
-    file = source.file(name)
-    try:
-        theirs = json.loads(file.read_text())
-    except ValueError:
-        raise BadInput(f"{source.option}={source.value}: {name} is not JSON; fetch it again.") from None
+    theirs = json_of(source.file(name), option=source.option, fix="fetch it again")
     for key, (ours, fix) in settings.items():
         if key in theirs and theirs[key] != ours:
             raise BadInput(f"{source.option}={source.value}: {name} says {key}={theirs[key]} where {ours} is meant; {fix}.")

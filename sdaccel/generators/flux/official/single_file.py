@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sdaccel.generators.files import Shapes
+from sdaccel.weight_files import Shapes
 
 Layout = dict[str, tuple[str, ...]]
 HALVES_SWAPPED = "final_layer.adaLN_modulation.1"

@@ -3,15 +3,16 @@
 Nothing is ever fetched: what is missing is named, with the place it comes from and the place it belongs.
 """
 
-import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sdaccel.errors import BadInput
-from sdaccel.generators.files import WeightFile, open_weights
 from sdaccel.shipped import sha256
+from sdaccel.user_files import json_of
+from sdaccel.weight_files import WeightFile, open_weights
 
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 """OWNER/NAME, as the hub writes it."""
@@ -45,17 +46,17 @@ class Source:
         index = self.path / f"{stem}.safetensors.index.json"
         if not index.is_file():
             return [self.file(f"{stem}.safetensors")]
-        try:
-            names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise BadInput(f"{self.option}={self.value}: {index} is not an index of shards; fetch it again.") from None
+        listed = json_of(index, option=self.option, fix="fetch it again").get("weight_map")
+        names = sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
+        if not names:
+            raise BadInput(f"{self.option}={self.value}: {index} is not an index of shards; fetch it again.")
         folder, _, _ = stem.rpartition("/")
         return [self.file(f"{folder}/{name}".lstrip("/")) for name in names]
 
 
 def locate(option: str, value: str, *, repository: str) -> Source:
     """The value as a path, or as a repository of the hub whose files are in the local cache."""
-    if Path(value).exists():
+    if os.path.exists(value):  # Path.exists raises for a name that is too long
         return Source(option, value, Path(value), repository)
     how = f"give a folder in diffusers' layout, a .safetensors file, or fetch it: hf download {repository}"
     if not REPOSITORY.fullmatch(value):

@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
-from sdaccel.generators.files import Shapes, shapes_of
 from sdaccel.generators.flux.official.generator import OfficialFlux
 from sdaccel.generators.flux.official.single_file import Layout, autoencoder_layout, expected, transformer_layout
 from sdaccel.generators.flux.runtime import random_init
+from sdaccel.weight_files import Shapes, shapes_of
 
 DEV = OfficialFlux(
     doubles=1,

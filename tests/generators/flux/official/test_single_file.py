@@ -13,7 +13,6 @@ from diffusers.loaders.single_file_utils import (
 )
 from torch import Tensor
 
-from sdaccel.generators.files import Shapes, shapes_of
 from sdaccel.generators.flux.official.generator import OfficialFlux
 from sdaccel.generators.flux.official.single_file import (
     HALVES_SWAPPED,
@@ -23,6 +22,7 @@ from sdaccel.generators.flux.official.single_file import (
     expected,
     transformer_layout,
 )
+from sdaccel.weight_files import Shapes, shapes_of
 
 SMALL = {"doubles": 2, "singles": 2}
 

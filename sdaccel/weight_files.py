@@ -1,6 +1,8 @@
 """Weight files: names and shapes are read first and compared with the model's own; tensors only when all of it fits."""
 
 import pickle
+import struct
+import warnings
 import zipfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sdaccel.errors import BadInput, reason
+from sdaccel.user_files import check_file
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -31,14 +34,23 @@ class WeightFile:
         return BadInput(f"{self.option}={self.path}: {problem}; {fix}.")
 
 
+OLD_FORM = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
+"""How torch.save began its files before it wrote zip files."""
+FIX = "give the path of an official .pth or a .safetensors file"
+NONSENSE = (
+    *(OSError, SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError, LookupError, TypeError),
+    *(AttributeError, AssertionError, OverflowError, MemoryError, struct.error),
+)
+"""What readers of tensors and pickles raise on bytes that nobody wrote for them."""
+
+
 def open_weights(path: Path, *, option: str, wrapped_as: str = "") -> WeightFile:
     """A .safetensors or .pth state dict; a training checkpoint may hold it as {"trainer": {wrapped_as: ...}}."""
+    check_file(path, option=option, fix=FIX)
     read = _open_safetensors if path.suffix == ".safetensors" else _open_pickle
     try:
         shapes, load = read(path, wrapped_as)
-    except FileNotFoundError:
-        raise BadInput(f"{option}={path} does not exist; give the path of an official .pth or a .safetensors file.") from None
-    except (OSError, SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
+    except NONSENSE as error:
         raise BadInput(
             f"{option}={path} cannot be read as weights ({reason(error)}); the file is damaged or not one, fetch it again."
         ) from None
@@ -52,13 +64,24 @@ def _open_safetensors(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[],
 
 
 def _open_pickle(path: Path, wrapped_as: str) -> tuple[Shapes, Callable[[], dict[str, Tensor]]]:
-    # Files older than the zip format cannot be mapped, only read.
-    state: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    state = load_pickle(path)
     if isinstance(state, dict) and isinstance(state.get("trainer"), dict):
         state = state["trainer"].get(wrapped_as)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise ValueError("it holds no state dict of tensors")
     return {name: tuple(value.shape) for name, value in state.items()}, lambda: dict(state)
+
+
+def load_pickle(path: Path) -> Any:
+    """What torch.save wrote. Anything else is not given to an unpickler, which takes the first byte of a text for a command."""
+    zipped = zipfile.is_zipfile(path)
+    with path.open("rb") as file:
+        if not zipped and file.read(len(OLD_FORM)) != OLD_FORM:
+            raise ValueError("torch.save did not write it")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of protocols: what cannot be read raises
+        # Files older than the zip format cannot be mapped, only read.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
 
 
 def shapes_of(model: nn.Module) -> Shapes:
