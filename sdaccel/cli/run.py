@@ -25,7 +25,6 @@ from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
 from sdaccel.studies import compose
 from sdaccel.studies.content import has_random_weights
-from sdaccel.studies.estimate import check_fits, describe
 from sdaccel.studies.outline import outline
 
 USAGE = "usage: sdaccel run [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
@@ -61,7 +60,6 @@ def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
         if "--dry-run" in flags:
             _described(plan, console)
             return 0
-        check_fits(plan)
         return _run(plan, console)
     except BadInput as error:
         print(error, file=sys.stderr)
@@ -98,6 +96,8 @@ def notes(plan: compose.Plan) -> list[str]:
 
 
 def _described(plan: compose.Plan, console: Console) -> None:
+    from sdaccel.studies.estimate import check_fits, describe
+
     describe(plan, console)
     check_fits(plan)
 
@@ -105,7 +105,9 @@ def _described(plan: compose.Plan, console: Console) -> None:
 def _run(plan: compose.Plan, console: Console) -> int:
     from sdaccel.cli import outcome
     from sdaccel.studies import runner
+    from sdaccel.studies.estimate import check_fits
 
+    check_fits(plan)
     record = runner.run(plan, console=console)
     if record is None:
         return 0
@@ -124,8 +126,6 @@ def _multirun(argv: Sequence[str], overrides: Sequence[str], conf: Path, describ
             describes.print(f"job {' '.join(job)}")
             _described(plan, describes)
         return 0
-    for plan in plans:
-        check_fits(plan)
 
     def task(cfg: DictConfig) -> None:
         of = HydraConfig.get().overrides

@@ -61,12 +61,17 @@ def _check_sides(
     for check in checks:
         for arm in check.judged(honest) if check.compares else ():
             other = partner(arm, check.arms[0], arms)
-            if arm.name in reached and other.name not in reached and arm.own:
+            if arm.name in reached and other.name not in reached and not _takes(arm, group):
                 _refuse(override, arm, other, reached)
     for arm in honest:
         measured = arm.baseline(baseline, arms)
-        if measured and arm.own and arm.name in reached and measured.name not in reached:
+        if measured and arm.name in reached and measured.name not in reached and not _takes(arm, group):
             _refuse(override, arm, measured, reached)
+
+
+def _takes(arm: Arm, group: str) -> bool:
+    """It is meant to take what the study chooses: it sets nothing of its own, or options of that choice."""
+    return not arm.own or any(own.startswith(f"{group}.") for own in arm.own)
 
 
 def _refuse(override: str, arm: Arm, other: Arm, reached: set[str]) -> None:

@@ -37,7 +37,7 @@ def y_of(line: Line2D) -> list[float]:
 
 
 def test_an_unknown_figure_is_refused_and_the_known_ones_are_named(headline: Record, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="step_diff is unknown; choose from acceptance_profile, bench_times, code_speed"):
+    with pytest.raises(BadInput, match="step_diff is unknown; did you mean step_differences"):
         figures.validate(["step_diff"], outline_of(headline))
     wrong = replace(headline, study=replace(headline.study, figures=["would_be_forecasts", "nonsense"]))
     with pytest.raises(BadInput, match="nonsense is unknown"):

@@ -137,7 +137,7 @@ CLASSES = ["generator=world_classes"]
         (["metrics=world", "generator=var_tiny", "generator.num_classes=50", "data.labels=[24]"], "0 .. 23"),
         (["metrics=world", "metrics.clip={folder}", *CLASSES], "open_clip_config.json is not there"),
         (["metrics=world", "metrics.reference=1", *CLASSES], "metrics.reference=1"),
-        (["metrics=world"], "'cube' is not in the vocabulary"),
+        (["metrics=world", "data.prompts=[a red cube on a blue table]"], "'cube' is not in the vocabulary"),
         (["metrics=files"], "needs a network: metrics.inception=PATH (inception-2015-12-05.pt from https"),
         (
             ["metrics=files", "metrics.inception={folder}", "metrics.reference={pictures}"],
