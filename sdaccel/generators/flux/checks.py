@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.flux import weights
+from sdaccel.generators.flux.vae import GROUPS
 
 if TYPE_CHECKING:
     from sdaccel.generators.flux.generator import Flux
@@ -13,13 +14,17 @@ FILES = ("weights", "vae_weights", "text_weights")
 """Options that name files; all of them or none."""
 
 
+def check_widths(widths: list[int], *, groups: int = GROUPS) -> None:
+    if not widths or any(width < groups or width % groups for width in widths):
+        raise BadInput(f"generator.vae_widths={widths} must list positive multiples of {groups}, the number of norm groups.")
+
+
 def check_sizes(config: "Flux") -> None:
     """Raise BadInput for numbers that fit no model or picture."""
     sizes = ("doubles", "singles", "heads", "text_tokens", "text_width", "latent_channels", "num_steps", "pooled_width")
     at_least(1, config, *sizes, where="generator")
-    widths, groups = config.vae_widths, config.norm_groups
-    if widths is not None and (not widths or any(width < groups or width % groups for width in widths)):
-        raise BadInput(f"generator.vae_widths={widths} must list positive multiples of {groups}, the number of norm groups.")
+    if config.vae_widths is not None:
+        check_widths(config.vae_widths, groups=config.norm_groups)
     for name, value in (("height", config.height), ("width", config.width)):
         if value < config.cell or value % config.cell:
             raise BadInput(f"generator.{name}={value} must be a positive multiple of {config.cell}, one packed patch.")

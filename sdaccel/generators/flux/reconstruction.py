@@ -12,6 +12,7 @@ from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
 from sdaccel.generators.flux import weights
+from sdaccel.generators.flux.checks import check_widths
 from sdaccel.generators.flux.vae import FluxVae
 from sdaccel.generators.world.generator import World, WorldRuntime
 from sdaccel.measure.macs import forward_macs
@@ -32,6 +33,7 @@ class FluxReconstruction(World):
 
     def check(self, conditions: Sequence[Condition]) -> None:
         super().check(conditions)
+        check_widths(self.vae_widths)
         cell = 2 * 2 ** (len(self.vae_widths) - 1)
         if self.image_size % cell:
             raise BadInput(f"generator.image_size={self.image_size} must be a multiple of {cell}, a token's side.")

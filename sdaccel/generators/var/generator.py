@@ -15,7 +15,7 @@ from sdaccel.generators.base import Cost, Generation, told, torch_dtype
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
 from sdaccel.generators.nextscale.seam import run_scales
 from sdaccel.generators.nextscale.tokenizer.autoencoder import MULT
-from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, check_sizes
 from sdaccel.generators.nextscale.tokens import Sampling
 from sdaccel.generators.var import cost, init, weights
 from sdaccel.generators.var.engine import ENGINES, Loop, make_engine
@@ -154,11 +154,8 @@ class Var:
             )
 
     def _check_sizes(self) -> None:
-        at_least(1, self, "depth", "num_classes", "vocab", "Cvae", "ch", where="generator")
-        if self.ch % 32:
-            raise BadInput(f"generator.ch={self.ch} must be a multiple of 32, the number of norm groups.")
-        if not self.ch_mult or min(self.ch_mult) < 1:
-            raise BadInput(f"generator.ch_mult={self.ch_mult} must list at least one positive multiple.")
+        at_least(1, self, "depth", "num_classes", where="generator")
+        check_sizes(self)
         check_patch_nums(self.scales, image_size=self.image_size, factor=2 ** (len(self.ch_mult) - 1))
 
     def _check_sampling(self) -> None:

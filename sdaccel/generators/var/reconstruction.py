@@ -10,7 +10,7 @@ from torch import Tensor
 from sdaccel.conditions import Condition
 from sdaccel.generators.base import Cost
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
-from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, check_sizes
 from sdaccel.generators.var import cost, weights
 from sdaccel.generators.var.model import PATCH_NUMS
 from sdaccel.generators.world.generator import World, WorldRuntime
@@ -37,6 +37,7 @@ class Reconstruction(World):
 
     def check(self, conditions: Sequence[Condition]) -> None:
         super().check(conditions)
+        check_sizes(self)
         check_patch_nums(self.patch_nums, image_size=self.image_size, factor=2 ** (len(self.ch_mult) - 1))
         weights.check_manifest(weights.vae_file(resolve(self.vae_weights)), self._meta())
 

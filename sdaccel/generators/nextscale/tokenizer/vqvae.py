@@ -4,13 +4,24 @@ f, f_hat (B, Cvae, p_K, p_K) · idx (B, L) codes of all scales, scale-major · i
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.nextscale.canvas import Canvas, PhiBank, as_tokens, shrink, wide
 from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.generators.nextscale.tokenizer.autoencoder import MULT, Decoder, Encoder
+
+
+def check_sizes(config: Any) -> None:
+    """Raise BadInput for options of a generator that make no tokenizer."""
+    at_least(1, config, "vocab", "Cvae", "ch", where="generator")
+    if config.ch % 32:
+        raise BadInput(f"generator.ch={config.ch} must be a multiple of 32, the number of norm groups.")
+    if not config.ch_mult or min(config.ch_mult) < 1:
+        raise BadInput(f"generator.ch_mult={config.ch_mult} must list at least one positive multiple.")
 
 
 class Quantizer(nn.Module):
