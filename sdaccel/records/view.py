@@ -154,13 +154,16 @@ class Check:
     arm: str
     against: str
     measured: float | None
+    """None: not a finite number, which never passes."""
     bound: float
     passed: bool | None
-    """None: open."""
+    """None: open, there were too few samples to tell."""
     where: str
     series: Series | None
     control: bool
+    """The arm is a negative control; `passed` is what the check said of it."""
     relation: str = "<="
+    """How `measured` has to lie to the bound."""
 
 
 @dataclass(frozen=True)

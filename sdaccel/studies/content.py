@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict], 
         "config": study_config(plan),
         "arms": described,
         "samples": digest(canonical(each)),
-        "checks": [verdict.content() for verdict in verdicts],
+        "checks": [asdict(verdict) for verdict in verdicts],
         "failures": reasons,
         "verdict": _verdict(verdicts, reasons),
     }

@@ -3,34 +3,17 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from sdaccel.errors import BadInput, choices
+from sdaccel.records import view
 from sdaccel.registry import Named, home_of, load
 from sdaccel.studies.arms import Arm
 from sdaccel.studies.results import Result
 
-
-@dataclass(frozen=True)
-class Verdict:
-    check: str
-    arm: str
-    against: str
-    measured: float | None
-    """None: not a finite number, which never passes."""
-    bound: float
-    passed: bool | None
-    """None: open, there were too few samples to tell."""
-    where: str
-    series: list[float | None] | None
-    control: bool
-    """The arm is a negative control; `passed` is what the check said of it."""
-    relation: str = "<="
-    """How `measured` has to lie to the bound."""
-
-    def content(self) -> dict[str, Any]:
-        return asdict(self)
+Verdict = view.Check
+"""What a check says of an arm is what the record holds."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +82,12 @@ class Check:
         arms, of = [result.arm for result in results], {result.arm.name: result for result in results}
         for arm in self.judged(arms):
             yield of[arm.name], of[partner(arm, self.arms[0], arms).name] if self.compares else None
+
+    def both(self, results: Sequence[Result]) -> Iterator[tuple[Result, Result]]:
+        """The same of a check that compares."""
+        for result, reference in self.pairs(results):
+            assert reference is not None, "it compares"
+            yield result, reference
 
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
         raise NotImplementedError

@@ -61,8 +61,7 @@ class Macs(OneBound):
     compares = True
 
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
-        for result, reference in self.pairs(results):
-            assert reference is not None, "it compares"
+        for result, reference in self.both(results):
             value = reference.macs / result.macs if result.macs else math.inf
             yield self.decided(result, reference, value, f"{reference.macs:.4g} / {result.macs:.4g} MACs")
 
@@ -155,7 +154,7 @@ class Ratio(OfMetric, OneBound):
     compares = True
 
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
-        for pair in _both(self, results):
+        for pair in self.both(results):
             yield self.compared(pair, _estimate, lambda own, other: own / other if other else math.inf)
 
 
@@ -177,7 +176,7 @@ class ByInterval(OfMetric):
 @dataclass(frozen=True, kw_only=True)
 class Disjoint(ByInterval):
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
-        for pair in _both(self, results):
+        for pair in self.both(results):
             yield self.compared(pair, _interval, lambda own, other: own[0] - other[1])
 
 
@@ -187,7 +186,7 @@ class NoWorse(ByInterval):
     """How far the estimate lies on the better side of the worse end of the reference's interval."""
 
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
-        for result, reference in _both(self, results):
+        for result, reference in self.both(results):
             own, other = self.of(result), self.of(reference)
             worse = other.low if self.sign > 0 else other.high
             if own.estimate is None or worse is None:
@@ -226,7 +225,7 @@ class Equivalent(OfMetric):
                 raise BadInput(f"{self.where}: {arm.name} is compared with {reference.name}, which is not its baseline.")
 
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
-        for result, reference in _both(self, results):
+        for result, reference in self.both(results):
             found, own = result.metrics.aggregates[self.difference], self.of(reference)
             ends = _interval(found)
             if ends is None or not own.estimate:
@@ -265,13 +264,6 @@ class Monotone(OfMetric):
             for before, after in itertools.pairwise(row)
         ]
         yield max(steps, key=lambda v: math.inf if v.measured is None else v.measured)
-
-
-def _both(each: Check, results: Sequence[Result]) -> Iterator[tuple[Result, Result]]:
-    """(subject, reference) of a check that compares."""
-    for result, reference in each.pairs(results):
-        assert reference is not None, "it compares"
-        yield result, reference
 
 
 def _estimate(found: Aggregate) -> float | None:
