@@ -2,11 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
 from sdaccel.cli import told
-from sdaccel.errors import BadInput
+from sdaccel.errors import BadInput, choices
 
 COMMANDS = {
     "run": "run a study: sdaccel run +exp=interval1_equivalence",
@@ -33,8 +32,7 @@ def dispatch(argv: Sequence[str]) -> int:
         print(USAGE, *(f"  {command:8} {what}" for command, what in COMMANDS.items()), sep="\n")
         return 0
     if name not in COMMANDS:
-        (near,) = get_close_matches(name, COMMANDS, n=1, cutoff=0)
-        raise BadInput(f"{name} is not a command of sdaccel; the nearest is {near}, and sdaccel --help shows all.")
+        raise BadInput(f"{name} is not a command of sdaccel; {choices(name, COMMANDS)}")
     code: int = import_module(f"sdaccel.cli.{name}").main(rest)
     return code
 

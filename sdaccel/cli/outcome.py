@@ -8,12 +8,12 @@ from rich.table import Table as OnScreen
 
 from sdaccel.errors import BadInput
 from sdaccel.records.outline import outline_of
-from sdaccel.records.view import Record, Sample
+from sdaccel.records.view import Record
 from sdaccel.reporting import figures
 from sdaccel.reporting.cells import Range, Table, shown
 from sdaccel.reporting.quality import quality
+from sdaccel.reporting.sample_sheet import in_run
 from sdaccel.reporting.tables import tables
-from sdaccel.samples import Samples
 from sdaccel.studies.compose import Plan
 
 
@@ -37,14 +37,10 @@ def finish(record: Record, plan: Plan, folder: Path, console: Console) -> bool:
 
 def _draw(record: Record, folder: Path, console: Console) -> bool:
     """The figures; a line for each that was promised and for which the results do not suffice."""
-
-    def find(arm: str, sample: Sample) -> Path:
-        return Samples(folder.parent / "samples" / record.folders[arm]).image(sample.index)
-
     for sentence in figures.lacking(record.study.figures, outline_of(record)):
         console.print(f"left out: {sentence}")
     try:
-        paths = figures.draw(record, folder, find=find)
+        paths = figures.draw(record, folder, find=in_run(record, folder.parent / "samples"))
     except BadInput as error:
         print(error, file=sys.stderr)
         return False

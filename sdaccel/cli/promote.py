@@ -10,7 +10,7 @@ from sdaccel.records import read
 from sdaccel.records.promote import find, promote
 from sdaccel.records.view import Record
 from sdaccel.reporting import figures, tables
-from sdaccel.samples import Samples
+from sdaccel.reporting.sample_sheet import in_run
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,5 +32,5 @@ def _promote(args: argparse.Namespace) -> int:
 def _drawable(record: Record, samples: Path) -> None:
     """Raise BadInput for what no report could be made of."""
     with tempfile.TemporaryDirectory() as folder:
-        figures.draw(record, Path(folder), find=lambda arm, of: Samples(samples / record.folders[arm]).image(of.index))
+        figures.draw(record, Path(folder), find=in_run(record, samples))
         tables.write(record, Path(folder))

@@ -45,7 +45,7 @@ def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
             raise BadInput(f"{min(unknown)} is not a flag of this command; {USAGE}.")
         if names & HELP:
             console.print(USAGE)
-            for group, options in compose.choices(overrides, conf=conf).items():
+            for group, options in compose.offered(overrides, conf=conf).items():
                 console.print(f"{group}: {', '.join(options)}")
             return 0
         if names & HYDRAS_OWN:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from sdaccel.errors import BadInput
 from sdaccel.records import read, store
+from sdaccel.samples import Samples
 
 SIDE = 256
 """Pixels; of the small models every picture is kept as it is."""
@@ -62,7 +63,7 @@ def promote(path: Path, *, samples: Path, reports: Path) -> Path:
     for name, arm in record.arms.items():
         rows = chosen(len(arm.samples), many=bool(record.measured) and len(record.arms) <= FEW)
         for sample in (arm.samples[i] for i in rows):
-            image = samples / record.folders[name] / f"{sample.index:06d}.png"
+            image = Samples(samples / record.folders[name]).image(sample.index)
             if not image.is_file():
                 raise BadInput(f"sample {image} of arm {name} is gone; run the study again, then promote.")
             thumbnail(image, thumbnails / f"{sample.image[:16]}.png")

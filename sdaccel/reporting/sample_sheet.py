@@ -14,6 +14,7 @@ from sdaccel.records.view import Record
 from sdaccel.reporting import series, style
 from sdaccel.reporting.quality import named
 from sdaccel.reporting.registry import Find, figure
+from sdaccel.samples import Samples
 from sdaccel.world.attributes import CLASSES
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ SIZE, HEAD = 6.0, 5.2
 """Points: names and conditions; conditions over a column."""
 SHORT = 16
 """Letters of a condition that fit over its column; longer ones are numbered and stand below."""
+
+
+def in_run(record: Record, samples: Path) -> Find:
+    """Pictures as the run wrote them, in its folder of samples."""
+    return lambda arm, sample: Samples(samples / record.folders[arm]).image(sample.index)
 
 
 def kept(record: Record, find: Find) -> list[int]:

@@ -79,6 +79,11 @@ class Arm:
         models: dict[str, Any] = self.strategy.models(self.generator)
         return models
 
+    @property
+    def configs(self) -> dict[str, Any]:
+        """Configs of all its models, the generator first."""
+        return {"generator": self.generator, **self.beside}
+
     def identities(self) -> dict[str, Any]:
         """What decides the numbers of its models."""
         beside = {name: model.identity() for name, model in self.beside.items()}

@@ -18,14 +18,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from sdaccel import registry
 from sdaccel.conditions import Condition
-from sdaccel.configuring import told_in_one_line, within
-from sdaccel.errors import BadInput, at_least
-from sdaccel.errors import choices as choices_of
+from sdaccel.configuring import plain, told_in_one_line, within
+from sdaccel.errors import BadInput, at_least, choices
 from sdaccel.registry import name_of
 from sdaccel.strategies.base import check_declared
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 from sdaccel.studies import schema
-from sdaccel.studies.arms import Arm, expand, plain, renamed
+from sdaccel.studies.arms import Arm, expand, renamed
 from sdaccel.studies.calibrations import labelled
 from sdaccel.studies.checks.base import Check, Scope, parse, validate
 from sdaccel.studies.data import conditions_of
@@ -93,7 +92,7 @@ def _pointing_to_arms(overrides: Sequence[str]) -> Iterator[None]:
         raise
 
 
-def choices(overrides: Sequence[str], *, conf: Path) -> dict[str, list[str]]:
+def offered(overrides: Sequence[str], *, conf: Path) -> dict[str, list[str]]:
     """What every group of the configuration offers."""
     with within(conf):
         compose("config", overrides=[o for o in overrides if o.startswith("hydra.searchpath")])  # brings the search path in
@@ -113,7 +112,7 @@ def _loader(overrides: Sequence[str]) -> Any:
                 return compose("config", overrides=[*search, f"+calibration={name}"])
             return compose(f"{group}/{name}", overrides=search)[group]
         except MissingConfigException:
-            raise BadInput(f"{group} {name} does not exist; {choices_of(name, known)}") from None
+            raise BadInput(f"{group} {name} does not exist; {choices(name, known)}") from None
 
     return load
 

@@ -116,12 +116,12 @@ def has_random_weights(arm: Arm) -> bool:
     """Of any of its models."""
     identities = arm.identities()
     known = {"generator": identities["identity"], **identities.get("beside", {})}
-    return any(random_weights(vars(model), known[name]) for name, model in {"generator": arm.generator, **arm.beside}.items())
+    return any(random_weights(vars(model), known[name]) for name, model in arm.configs.items())
 
 
 def facts(arm: Arm, price: Price) -> dict[str, Any]:
     """What reports need to know of an arm and could not tell from its options once code has changed."""
-    models, costs = {"generator": arm.generator, **arm.beside}, {"generator": price.generator, **price.beside}
+    models, costs = arm.configs, {"generator": price.generator, **price.beside}
     return {
         "exact": arm.strategy.declares.exact,
         "random_weights": has_random_weights(arm),

@@ -1,6 +1,6 @@
 """An option of the command line has an effect or is refused: what reaches no arm, or one side of a comparison alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sdaccel.errors import BadInput
 from sdaccel.studies.arms import GROUPS, Arm
@@ -58,15 +58,19 @@ def _check_sides(
             _refuse(override, control, models[0], reached)
     if group == "generator":  # a comparison of models, which name their own
         return
+    for arm, other in _compared(honest, checks, baseline):
+        if arm.name in reached and other.name not in reached and not _takes(arm, group):
+            _refuse(override, arm, other, reached)
+
+
+def _compared(arms: Sequence[Arm], checks: Sequence[Check], baseline: str) -> Iterator[tuple[Arm, Arm]]:
+    """Every arm with what it is held against, by a check or by the study's own baseline."""
     for check in checks:
-        for arm in check.judged(honest) if check.compares else ():
-            other = partner(arm, check.arms[0], arms)
-            if arm.name in reached and other.name not in reached and not _takes(arm, group):
-                _refuse(override, arm, other, reached)
-    for arm in honest:
-        measured = arm.baseline(baseline, arms)
-        if measured and arm.name in reached and measured.name not in reached and not _takes(arm, group):
-            _refuse(override, arm, measured, reached)
+        for arm in check.judged(arms) if check.compares else ():
+            yield arm, partner(arm, check.arms[0], arms)
+    for arm in arms:
+        if measured := arm.baseline(baseline, arms):
+            yield arm, measured
 
 
 def _takes(arm: Arm, group: str) -> bool:

@@ -90,8 +90,8 @@ def peak_memory(plan: Plan, priced: Mapping[str, Price], *, batch_size: int) -> 
         return peak
     models: dict[str, int] = {}
     for arm in plan.arms:
-        configs = [arm.generator, *arm.beside.values()]
-        models |= {repr(config): cost.weight_bytes for config, cost in zip(configs, priced[arm.name].models, strict=True)}
+        costs = zip(arm.configs.values(), priced[arm.name].models, strict=True)
+        models |= {repr(config): cost.weight_bytes for config, cost in costs}
     return peak + sum(models.values()) - max(models.values())
 
 

@@ -22,7 +22,7 @@ class Models:
 
     def only(self, arm: Arm) -> None:
         """Let go of every model that the arm does not need, before any other is built."""
-        needed = [arm.generator, *arm.beside.values()]
+        needed = arm.configs.values()
         for config in needed:
             self._known(config)
         self.built = [(config, runtime) for config, runtime in self.built if config in needed]

@@ -30,7 +30,10 @@ def test_a_command_is_called_in_its_help_as_it_is_typed(name: str, capsys: pytes
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["reprot"], "reprot is not a command of sdaccel; the nearest is report, and sdaccel --help shows all."),
+        (
+            ["reprot"],
+            "reprot is not a command of sdaccel; did you mean report?",
+        ),
         (["+exp=var_baseline"], "+exp=var_baseline is not a command"),
         ([], "usage: sdaccel {run,"),
         (["run", "--quick"], "--quick is not a flag of this command; usage: sdaccel run "),

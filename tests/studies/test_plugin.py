@@ -1,11 +1,8 @@
 """Adding a strategy takes one module, one YAML and one test: done here in a package of its own, outside the project."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.studies.package import Package
 
 MODULE = '''
 """Hold the last velocity on every second step."""
@@ -53,44 +50,20 @@ def test_every_third_step_is_full():
 ENTRY_POINT = "[sdaccel.strategies]\nhold = holding.hold\n"
 
 
-def _package(root: Path) -> None:
-    for path, text in {
-        "holding/__init__.py": "",
-        "holding/hold.py": MODULE,
-        "holding/conf/__init__.py": "",
-        "holding/conf/strategy/hold.yaml": YAML,
-        "test_hold.py": TEST,
-        "holding-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: holding\nVersion: 1.0\n",
-        "holding-1.0.dist-info/entry_points.txt": ENTRY_POINT,
-    }.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
+FILES = {"holding/hold.py": MODULE, "holding/conf/strategy/hold.yaml": YAML, "test_hold.py": TEST}
+SMALL = ("generator=flux_tiny", "generator.num_steps=6", "study.timing.repeats=0", "data.limit=1")
 
 
 def test_a_strategy_of_another_package_runs_by_name(tmp_path: Path) -> None:
-    _package(tmp_path)
-    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    small = ["generator.num_steps=6", "study.timing.repeats=0", "data.limit=1", f"output={tmp_path}/runs"]
-
-    def command(*overrides: str) -> "subprocess.CompletedProcess[str]":
-        argv = [
-            sys.executable,
-            str(ROOT / "experiments" / "run.py"),
-            "hydra.searchpath=[pkg://holding.conf]",
-            *small,
-            *overrides,
-        ]
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
-
-    done = command("strategy=hold")
+    package = Package.written(tmp_path, "holding", FILES, entry_points=ENTRY_POINT)
+    done = package.run(*SMALL, "strategy=hold")
     assert done.returncode == 0, done.stderr
     assert "MAC ceiling" not in done.stdout
     assert "PSNR" in done.stdout, "holding must change the image"
-    plan = command("strategy=hold", "strategy.every=2", "--dry-run")
+    plan = package.run(*SMALL, "strategy=hold", "strategy.every=2", "--dry-run")
     assert "F.F.F. 3/6 full" in plan.stdout
-    typo = command("strategy=hold", "strategy.evry=2")
+    typo = package.run(*SMALL, "strategy=hold", "strategy.evry=2")
     assert typo.returncode == 2
     assert "it has: every" in typo.stderr
-    test = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "test_hold.py")]
-    own = subprocess.run(test, env=environment, cwd=tmp_path, check=False)
-    assert own.returncode == 0
+    own = package.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_hold.py")
+    assert own.returncode == 0, own.stdout

@@ -1,12 +1,9 @@
 """A metric takes its module and a line of a suite, a study with its own figure one YAML and one module: in a package here."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from sdaccel.records.read import load
-from tests.conftest import ROOT
+from tests.studies.package import Package
 
 METRIC = '''
 """Mean brightness of a picture."""
@@ -78,36 +75,32 @@ study:
 ENTRY_POINTS = "[sdaccel.metrics]\nsuite = bright.suite\n[sdaccel.reporting]\nfigures = bright.figures\n"
 
 
+FILES = {
+    "bright/metric.py": METRIC,
+    "bright/suite.py": SUITE,
+    "bright/figures.py": FIGURES,
+    "bright/conf/metrics/bright.yaml": "defaults: [/schema/metrics/bright@_here_, _self_]\n",
+    "bright/conf/exp/bright.yaml": STUDY,
+}
+
+
 def test_a_metric_and_a_study_with_its_figure_come_from_another_package(tmp_path: Path) -> None:
-    for path, text in {
-        "bright/__init__.py": "",
-        "bright/metric.py": METRIC,
-        "bright/suite.py": SUITE,
-        "bright/figures.py": FIGURES,
-        "bright/conf/__init__.py": "",
-        "bright/conf/metrics/bright.yaml": "defaults: [/schema/metrics/bright@_here_, _self_]\n",
-        "bright/conf/exp/bright.yaml": STUDY,
-        "bright-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: bright\nVersion: 1.0\n",
-        "bright-1.0.dist-info/entry_points.txt": ENTRY_POINTS,
-    }.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-
-    def command(*overrides: str) -> "subprocess.CompletedProcess[str]":
-        argv = [sys.executable, str(ROOT / "experiments" / "run.py"), "hydra.searchpath=[pkg://bright.conf]", "+exp=bright"]
-        argv += ["data.limit=2", f"output={tmp_path}/runs", *overrides]
-        environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
-
-    refused = command("metrics=none", "study.checks=[]")
+    package = Package.written(tmp_path, "bright", FILES, entry_points=ENTRY_POINTS)
+    small = ("+exp=bright", "generator=flux_tiny", "data.limit=2")
+    refused = package.run(*small, "metrics=none", "study.checks=[]")
     assert refused.returncode == 2 and not (tmp_path / "runs").exists()
     assert "study.figures: figure bars needs brightness; set metrics=bright." in refused.stderr
 
-    done = command("study.figures=[fragile,bars]")
+    done = package.run(*small, "study.figures=[fragile,bars]")
     assert done.returncode == 1, "a figure that breaks is told"
-    assert "figure fragile cannot be drawn: ZeroDivisionError('division by zero')" in done.stderr
+    said = "figure fragile cannot be drawn: ZeroDivisionError('division by zero')"
+    assert said in done.stderr
     (folder,) = (tmp_path / "runs").glob("bright-*")
     assert (folder / "bars.png").exists(), "and takes neither the other figure"
     record = load(folder / "record.json")
     assert record.verdict == "pass" and "brightness" in done.stdout, "nor the record with it"
     assert len(record.arms["more"].values["brightness"]) == 2
+
+    promoted = package.python("-m", "sdaccel.cli", "promote", folder.name, "--reports", "reports")
+    assert promoted.returncode == 2 and said in promoted.stderr, "what no report could draw is not promoted"
+    assert not (tmp_path / "reports").exists()
