@@ -39,7 +39,7 @@ def _idle(override: str, key: str, arms: Sequence[Arm]) -> str:
     templates = list(dict.fromkeys(arm.template for arm in arms if not arm.mutant))
     some = ", ".join(templates[:NAMED]) + (", ..." if len(templates) > NAMED else "")
     inside = option if group == "strategy" and option else key
-    what = f"set {option}" if option and all(group not in arm.own for arm in arms) else f"name a {group} of their own"
+    what = f"name a {group} of their own" + (f" or set {option}" if option else "")
     return (
         f"{override} has no effect, since all arms of this study {what}; write study.arms.NAME.{inside}={value} "
         f"with one of {some}."

@@ -16,7 +16,7 @@ from tests.generators.flux.tiny import CPU, TINY, generate
 
 def arm(generator: Flux) -> Any:
     """What of an arm its models follow from."""
-    return SimpleNamespace(generator=generator, beside={})
+    return SimpleNamespace(generator=generator, beside={}, configs={"generator": generator})
 
 
 @pytest.mark.parametrize("options", [{"num_steps": 7}, {"guidance": 1.0}])

@@ -117,7 +117,6 @@ SMALL = (
     "data.limit=2",
     "data.batch_size=2",
     "strategy=code",
-    "strategy.draft_scales=2",
     "generator@strategy.refiner=var_tiny",
     "strategy.refiner.patch_nums=[1,2,3,4]",
     "strategy.refiner.image_size=64",

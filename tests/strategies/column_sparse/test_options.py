@@ -58,7 +58,7 @@ def test_the_published_file_is_the_dataclass_with_upstreams_formulas(tmp_path: P
         (["backend=column_sparse", "backend.patchify.chunk_size_2=3"], "chunk_size_2=3 must divide chunk_size_1=8"),
         (
             ["backend=column_sparse", "backend.attn.top_key=1"],
-            "SparseAttention has no key 'top_key'; it has: is_enabled, top_keys",
+            "attention has no key 'top_key'; did you mean top_keys",
         ),
         (["backend=column_sparse", "generator.engine=compiled"], "compiles blocks whole .* write generator.engine=eager"),
         (["backend=column_sparse", "generator=var_tiny", "data.labels=[1]"], "needs a flow transformer, not var"),

@@ -258,7 +258,6 @@ SMALL = (
     "data.limit=2",
     "data.batch_size=2",
     "strategy=handover",
-    "strategy.entry_num=2",
     "generator@strategy.draft=var_tiny",
     "strategy.draft.patch_nums=[1,2,3,4]",
     "strategy.draft.image_size=64",
