@@ -86,7 +86,7 @@ def feature_sizes(record: Record) -> "Figure":
                 markersize=2,
                 label=f"order {order + 1}, interval {interval}",
             )
-    moved.set_title("size of $N^i L_i$ / size of the feature")
+    moved.set_title("size of Nⁱ Lᵢ / size of the feature")
     _by_feature(moved, names)
     over_time.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     over_time.yaxis.set_minor_formatter(FormatStrFormatter("%g"))

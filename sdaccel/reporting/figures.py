@@ -41,7 +41,7 @@ def draw(record: Record, folder: Path, *, find: Find | None = None) -> list[Path
     with it: they are drawn first, then a BadInput names it.
     """
     known, paths, failed = registry.figures(), [], []
-    with style.styled():
+    with style.styled("".join(map(str, record.conditions))):
         for name in names_of(outline_of(record)):
             pictures = (find,) if known[name].pictured else ()
             if pictures and (find is None or not (name in record.study.figures or kept(record, find))):

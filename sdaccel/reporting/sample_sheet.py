@@ -14,6 +14,7 @@ from sdaccel.records.view import Record
 from sdaccel.reporting import series, style
 from sdaccel.reporting.quality import named
 from sdaccel.reporting.registry import Find, figure
+from sdaccel.reporting.scripts import cells
 from sdaccel.samples import Samples
 from sdaccel.world.attributes import CLASSES
 
@@ -79,8 +80,10 @@ def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], conditions: Sequence
     pictures = [(name, [_enlarged(picture) for picture in row]) for name, row in rows]
     high, wide = pictures[0][1][0].shape[:2]
     short = max(map(len, conditions)) <= SHORT
-    top, dpi = (0.18 if short else 0.14) + 0.22, style.RC["savefig.dpi"]
+    dpi = style.RC["savefig.dpi"]
     width = SIDE + len(conditions) * (wide + GAP) / dpi
+    titles = textwrap.wrap(title, int(13 * width))
+    top = (0.18 if short else 0.14) + 0.08 + 0.14 * len(titles)
     below = [] if short else _listed(conditions, width)
     bottom = 0.06 + 0.115 * len(below)
     figure = style.blank(width, top + len(rows) * (high + GAP) / dpi + bottom)
@@ -103,7 +106,7 @@ def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], conditions: Sequence
         figure.text(x / width, 1 - (top - 0.04) / height, head, fontsize=HEAD, ha="center", va="bottom")
     for j, text in enumerate(below):
         figure.text(SIDE / width, (bottom - 0.06 - 0.115 * j) / height, text, fontsize=SIZE, va="top")
-    figure.suptitle(title, x=0.04 / width, y=1 - 0.05 / height, ha="left", va="top")
+    figure.suptitle("\n".join(titles), x=0.04 / width, y=1 - 0.05 / height, ha="left", va="top")
     return figure
 
 
@@ -128,4 +131,5 @@ def _enlarged(picture: np.ndarray) -> np.ndarray:
 def _listed(conditions: Sequence[str], width: float) -> list[str]:
     """Numbered, broken where the figure ends."""
     letters = int((width - SIDE) * 72 / (0.52 * SIZE))
-    return [line for i, text in enumerate(conditions) for line in textwrap.wrap(f"{i + 1}  {text}", letters)]
+    said = [f"{i + 1}  {text}" for i, text in enumerate(conditions)]
+    return [line for text in said for line in textwrap.wrap(text, int(letters * len(text) / cells(text)))]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdaccel.records.view import Record
+from sdaccel.reporting.scripts import OURS, families, unwarned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,8 @@ GREY, PALE = "#666666", "#EDEDED"
 CYCLE = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY)
 
 RC = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
+    "font.family": OURS,
+    "text.parse_math": False,  # a prompt may speak of dollars
     "font.size": 7,
     "axes.titlesize": 7.5,
     "axes.titlelocation": "left",
@@ -50,11 +52,11 @@ METADATA = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}, "p
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """This look and nothing of the user's own matplotlib settings; figures must be made and saved inside."""
+def styled(text: str = "") -> Iterator[None]:
+    """This look, with fonts for this text, and no settings of the user's own; figures are made and saved inside."""
     from matplotlib import style
 
-    with style.context(["default", RC]):
+    with style.context(["default", RC | {"font.family": families(text)}]), unwarned():
         yield
 
 

@@ -75,6 +75,15 @@ class Done:
     """What the rule said of the sample."""
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What one sample is expected to take where its own course decides: an estimate, for the plan alone."""
+
+    macs: float
+    says: str
+    """In place of a drawn plan, with what was taken for granted."""
+
+
 class Strategy(Protocol):
     """A frozen dataclass under `@strategy(name=...)`. `Alone` has what most do not need to say anew."""
 
@@ -94,6 +103,10 @@ class Strategy(Protocol):
 
     def plan(self, steps: int) -> list[str]:
         """The kind of every step, as far as it is known beforehand."""
+        ...
+
+    def foreseen(self, cost: Cost, beside: Mapping[str, Cost]) -> Foreseen | None:
+        """What the plan cannot tell; None where it tells all."""
         ...
 
     def macs(self, done: Done) -> float:
@@ -117,6 +130,9 @@ class Alone:
 
     def models(self, generator: Any) -> dict[str, Any]:
         return {}
+
+    def foreseen(self, cost: Cost, beside: Mapping[str, Cost]) -> Foreseen | None:
+        return None
 
     def macs(self, done: Done) -> float:
         return sum(done.steps)

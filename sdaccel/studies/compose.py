@@ -209,7 +209,16 @@ def _check_run(cfg: DictConfig) -> None:
         if not torch.cuda.is_available():
             raise BadInput("trainer=gpu needs a CUDA device and this machine shows none; use trainer=cpu.")
     if cfg.logger.wandb and not cfg.logger.offline:
-        import wandb
+        _check_login()
 
-        if not wandb.api.api_key:
-            raise BadInput("logger.offline=false needs a W&B login; run `wandb login` or leave logger.offline=true.")
+
+def _check_login() -> None:
+    """W&B takes the key, asked before the run: a run that could not be mirrored would be known only at its end."""
+    import wandb
+
+    try:
+        known, why = wandb.login(prompt=False, timeout=10), "there is none"
+    except wandb.errors.Error as error:
+        known, why = False, str(error).splitlines()[0].rstrip(".")
+    if not known:
+        raise BadInput(f"logger.offline=false needs a W&B login ({why}); run `wandb login` or leave logger.offline=true.")

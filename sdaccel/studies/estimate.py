@@ -49,7 +49,7 @@ def describe(plan: Plan, console: Console) -> None:
         total["seconds"] += needs["seconds"] * len(missing) / processes + needs["seconds"] * timed
         total["bytes"] += needs["disk"] * todo
         memory = arm_memory(arm, priced[arm.name], batch_size=plan.cfg.data.batch_size)
-        console.print(f"{arm.name}: {draw_plan(arm)}, {todo} images, {memory / MIB:,.0f} MiB")
+        console.print(f"{arm.name}: {draw_plan(arm, priced[arm.name])}, {todo} images, {memory / MIB:,.0f} MiB")
     memory = peak_memory(plan, priced, batch_size=plan.cfg.data.batch_size)
     console.print(f"study {run_id(plan)} -> {run_folder(plan)}")
     console.print(
@@ -104,27 +104,28 @@ def arm_memory(arm: Arm, price: Price, *, batch_size: int) -> float:
     return sum(c.weight_bytes for c in price.models) + batch_size * (state + beside)
 
 
-def draw_plan(arm: Arm) -> str:
-    """`FFF....F....F` with counts: F runs in full, p in part."""
+def draw_plan(arm: Arm, price: Price) -> str:
+    """`FFF....F....F` with counts, F in full and p in part; or what is expected where samples decide for themselves."""
+    if foreseen := arm.strategy.foreseen(price.generator, price.beside):
+        return foreseen.says
     kinds = arm.strategy.plan(arm.generator.steps)
     if not kinds:
         return "no steps"
-    full = kinds.count("full")
     drawn = "".join({"full": "F", "partial": "p"}.get(kind, ".") for kind in kinds)
-    at_most = " at most; what is accepted of a draft leaves some out" if "accepted" in arm.strategy.declares.stats else ""
-    return f"{drawn} {full}/{len(kinds)} full{at_most}"
+    return f"{drawn} {kinds.count('full')}/{len(kinds)} full"
 
 
 def arm_needs(arm: Arm, price: Price, *, batch_size: int, keep: list[str], rate: float, overhead: float) -> dict[str, float]:
     """Bytes of disk per image, seconds per batch; rough on purpose, within a small factor."""
     cost, others = price.generator, list(price.beside.values())
-    kinds = arm.strategy.plan(arm.generator.steps)
-    run = [macs for macs in cost.macs_of(kinds) if macs]
+    run = [macs for macs in cost.macs_of(arm.strategy.plan(arm.generator.steps)) if macs]
     run += [macs for other in others for macs in other.macs]  # a second model may run every scale, too
+    foreseen = arm.strategy.foreseen(cost, price.beside)
+    macs = foreseen.macs if foreseen else sum(run)
     images = (1 + arm.images_before) * (2 if arm.observers else 1)  # a watched step is about twice as dear
     return {
         "disk": cost.image_bytes + (4 * cost.image_bytes * (arm.generator.steps + 1) if keep else 0),
-        "seconds": images * (batch_size * (sum(run) + cost.decode_macs) / rate + len(run) * cost.calls * overhead),
+        "seconds": images * (batch_size * (macs + cost.decode_macs) / rate + len(run) * cost.calls * overhead),
     }
 
 

@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,10 +17,9 @@ from tests.conftest import ROOT
 from tests.studies.frame import SMALL, changed, run, run_argv, verified
 
 
-def _script(name: str, *argv: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, str(ROOT / "experiments" / name), *argv], capture_output=True, text=True, check=False
-    )
+def _script(name: str, *argv: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(ROOT / "experiments" / name), *argv]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
 
 
 @pytest.mark.parametrize("study", ["interval1_equivalence", "gamma_sweep"])
@@ -77,6 +77,15 @@ def test_the_mirror_holds_the_records_numbers(tmp_path: Path) -> None:
     assert "passed" not in scalars(record), "without checks nothing passes"
     strips = list(run_file.parent.glob("files/media/images/samples*.png"))
     assert [imread(strip).shape for strip in strips] == [(16, 16 + 2 + 16, 3)] * 2, "two samples, two arms side by side"
+
+
+@pytest.mark.parametrize("key", ["", "too_short"])
+def test_a_mirror_that_w_and_b_would_refuse_is_one_line_before_the_run(key: str, tmp_path: Path) -> None:
+    online = ["logger=wandb", "logger.offline=false", f"output={tmp_path}/runs"]
+    done = _script("run.py", *SMALL, *online, WANDB_API_KEY=key, HOME=str(tmp_path), NETRC=str(tmp_path / "none"))
+    assert done.returncode == 2 and not (tmp_path / "runs").exists()
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert "logger.offline=false" in line and "wandb login" in line
 
 
 def test_importing_the_package_is_cheap() -> None:

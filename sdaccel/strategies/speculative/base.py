@@ -12,9 +12,11 @@ from torch import Tensor
 
 from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
+from sdaccel.generators.base import Cost
 from sdaccel.generators.nextscale.seam import ScaleSeam
-from sdaccel.strategies.base import Declares, Excludes
+from sdaccel.strategies.base import Declares, Excludes, Foreseen
 from sdaccel.strategies.speculative.decode import Speculation
+from sdaccel.strategies.speculative.expectation import CALLS, expected, of_macs
 from sdaccel.strategies.speculative.gammas import COSTS, POLICIES
 from sdaccel.strategies.speculative.judge import Acceptance, Drafted
 from sdaccel.strategies.speculative.ledger import STATS
@@ -42,6 +44,8 @@ class Speculative(TwoModels):
     """Record how far draft and target are apart at every judged scale; it takes time, so it is off where time is measured."""
 
     declares: ClassVar[Declares] = RELAXED
+    supposed: ClassVar[float] = 0.5
+    """How often a drafted scale stands, for a plan that has to name a price beforehand."""
 
     def check(self, steps: int) -> None:
         if not 1 <= self.gamma < steps:
@@ -61,6 +65,14 @@ class Speculative(TwoModels):
     def plan(self, steps: int) -> list[str]:
         """The target reads every scale once at least."""
         return ["full"] * steps
+
+    def foreseen(self, cost: Cost, beside: Mapping[str, Cost]) -> Foreseen:
+        """Target calls and multiply-accumulates, as if `gamma` stayed and every scale stood alike."""
+        scales = len(cost.macs)
+        each = [self.supposed] * (scales - 1)
+        calls, macs = (expected(p, each, gamma=self.gamma) for p in (CALLS, of_macs(cost.macs, beside["draft"].macs)))
+        given = f"{self.supposed:.0%} of the drafted scales stood"
+        return Foreseen(macs, f"about {calls:.1f} target calls for {scales} scales (an estimate, as if {given})")
 
     def judge(self, drafted: Drafted) -> Acceptance:
         """The rule, given that every scale before this one stood."""

@@ -9,7 +9,7 @@ All rows of a batch are taken to stand together; where they part ways every grou
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 
@@ -99,6 +99,11 @@ def prices_of(parts: Mapping[str, float]) -> Prices:
         repaint=lambda k: parts[f"repaint {k}"],
         fixed=parts["fixed"],
     )
+
+
+def of_macs(target: Sequence[float], draft: Sequence[float]) -> Prices:
+    """Multiply-accumulates, from those of every scale: all that a pass reads is computed."""
+    return replace(CALLS, draft=lambda first, k: sum(draft[first : k + 1]), verify=lambda s, last: sum(target[s : last + 1]))
 
 
 def rounds_of(stood: Sequence[bool], *, gamma: int) -> list[Round]:

@@ -23,6 +23,7 @@ class Profile(Speculative):
     distances: bool = True
 
     declares: ClassVar[Declares] = EXACT
+    supposed: ClassVar[float] = 0.0
 
     def judge(self, drafted: Drafted) -> Acceptance:
         return Acceptance(torch.zeros(len(drafted.tokens), dtype=torch.bool, device=drafted.tokens.device), lambda: drafted.own)

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from sdaccel.strategies.base import Done
+from sdaccel.strategies.speculative.base import Speculative
 from sdaccel.strategies.speculative.coupled import Coupled
 from sdaccel.strategies.speculative.expectation import CALLS, Prices, cost_of, expected, rounds_from_runs, rounds_of
 from sdaccel.strategies.speculative.profile import Profile
@@ -75,6 +77,22 @@ def test_the_profile_foretells_every_count_of_a_coupled_run(gamma: int) -> None:
         assert [sum(s.scale - s.catch_up <= k < s.scale + s.proposed for s in rounds if s.proposed) for k in range(5)] == run[
             "draft_runs"
         ][row].tolist()
+
+
+class Believed(Coupled):
+    """A draft that is the target stands always, and is taken to."""
+
+    supposed = 1.0
+
+
+@pytest.mark.parametrize("strategy", [Profile(draft=SMALL), Believed(draft=CLOSE, gamma=2), Believed(draft=CLOSE, gamma=4)])
+def test_what_is_foreseen_is_what_it_took_where_all_or_nothing_stands(strategy: Speculative) -> None:
+    of = batch([1, 2], 8)
+    run, cost, beside = generate(CLOSE, of, strategy).stats, CLOSE.cost(), strategy.models(CLOSE)["draft"].cost()
+    took = strategy.macs(Done([], cost, {"draft": beside}, {name: found[0].tolist() for name, found in run.items()}))
+    foreseen = strategy.foreseen(cost, {"draft": beside})
+    assert foreseen.macs == took
+    assert f"about {int(run['target_calls'][0])}.0 target calls" in foreseen.says and "estimate" in foreseen.says
 
 
 def test_a_profile_asks_at_every_scale_and_changes_nothing() -> None:
