@@ -50,7 +50,7 @@ def locate(name: str, *, folder: Path = FOLDER) -> Path:
     manifest = _manifest(folder)
     files = [file for file in manifest if file == f"{name}.safetensors" or file.startswith(f"{name}/")]
     if not files or not all((folder / file).is_file() for file in files):
-        raise BadInput(f"no weights of {name} ship in {folder}; train them: python experiments/zoo.py model={name}.")
+        raise BadInput(f"no weights of {name} ship in {folder}; train them: sdaccel zoo model={name}.")
     for file in files:
         if (found := sha256(folder / file)) != manifest[file]:
             raise BadInput(

@@ -56,6 +56,8 @@ def _train(overrides: Sequence[str], conf: Path) -> int:
     cfg = composed("zoo", overrides, conf=conf)
     if cfg.device == "cuda" and not torch.cuda.is_available():
         raise BadInput("device=cuda needs a GPU and this machine shows none; use device=cpu, slowly.")
+    if cfg.train and Path(cfg.weights) == FOLDER and CONF.parent == FOLDER.parent:
+        raise BadInput(f"weights={cfg.weights} belongs to the installed package; write weights=FOLDER for what is trained.")
     try:
         task, recipe = instantiate(cfg.model.task), instantiate(cfg.model.recipe)
     except InstantiationException as error:

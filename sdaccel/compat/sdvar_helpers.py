@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sdaccel.compat.sdvar_arguments import sampling_of, whole
 from sdaccel.compat.sdvar_masks import create_experimental_masks, visualize_mask_pattern
+from sdaccel.errors import BadInput
 from sdaccel.metrics.paired import paired_psnr
 from sdaccel.predict.writer import to_uint8
 from sdaccel.strategies.passes import said_of
@@ -38,6 +39,8 @@ class SDVARHelpers:
     visualize_mask_pattern = staticmethod(visualize_mask_pattern)
 
     def __init__(self, sdvar: "SDVAR") -> None:
+        if not hasattr(sdvar, "sdvar_autoregressive_infer_cfg_sd_test3"):
+            raise BadInput(f"SDVARHelpers needs a pair of models, not {type(sdvar).__name__}; give it SDVAR(target, draft).")
         self.sdvar = sdvar
         self.sdvar_autoregressive_infer_cfg_sd_test3 = sdvar.sdvar_autoregressive_infer_cfg_sd_test3
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def benched(outline: Outline) -> str | None:
-    return None if outline.bench else "a benchmark, which experiments/bench.py runs."
+    return None if outline.bench else "a benchmark, which sdaccel bench runs."
 
 
 @table(name="bench", place=50, needs=benched)

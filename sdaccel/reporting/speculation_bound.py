@@ -49,7 +49,7 @@ def break_even(rates: Sequence[float], speedups: Sequence[float]) -> float | Non
 
 
 def priced_parts(outline: Outline) -> str | None:
-    return None if outline.bench == "speculation" else "the parts that experiments/bench.py +bench=speculation prices."
+    return None if outline.bench == "speculation" else "the parts that sdaccel bench +bench=speculation prices."
 
 
 @table(name="speculation_bound", place=150, needs=priced_parts)

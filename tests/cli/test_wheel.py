@@ -12,7 +12,8 @@ from sdaccel.records.read import load
 from tests.conftest import ROOT
 
 SOURCES = ("sdaccel", "conf", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
-STUDY = ("run", "generator=var_tiny", "data.limit=1", "study.timing.repeats=0")
+SAMPLE = ("generator=var_tiny", "data.limit=1", "study.timing.repeats=0")
+TRIAD = ("+exp=interval1_equivalence", "data.limit=1")
 SDIST = "from setuptools.build_meta import build_sdist; build_sdist('dist')"
 
 
@@ -54,17 +55,32 @@ def test_it_holds_every_file_of_the_package_and_every_configuration(installed: P
 
 
 @pytest.mark.verify
-def test_its_run_is_the_checkouts(installed: Path, tmp_path: Path) -> None:
-    command, empty, beside = installed / "bin" / "sdaccel", tmp_path / "empty", tmp_path / "beside"
+@pytest.mark.parametrize("study", [SAMPLE, TRIAD])
+def test_its_run_is_the_checkouts(study: tuple[str, ...], installed: Path, tmp_path: Path) -> None:
+    empty, beside = tmp_path / "empty", tmp_path / "beside"
     empty.mkdir()
     beside.mkdir()
-    said = done(command, *STUDY, cwd=empty, path=installed)
-    done(sys.executable, ROOT / "experiments" / "run.py", *STUDY[1:], cwd=beside, path=ROOT)
+    said = done(installed / "bin" / "sdaccel", "run", *study, cwd=empty, path=installed)
+    done(sys.executable, ROOT / "experiments" / "run.py", *study, cwd=beside, path=ROOT)
     ours, theirs = (load(next(folder.glob("runs/*/record.json"))) for folder in (empty, beside))
     assert ours.content_hash == theirs.content_hash and f"content {ours.content_hash[:12]}" in said
     assert ours.folders == theirs.folders, "the code that decides samples has one fingerprint"
     assert ours.provenance.code == theirs.provenance.code and ours.provenance.git is None
+
+
+@pytest.mark.verify
+def test_its_records_are_promoted_reported_and_verified(installed: Path, tmp_path: Path) -> None:
+    command, empty = installed / "bin" / "sdaccel", tmp_path
+    done(command, "run", *SAMPLE, cwd=empty, path=installed)
+    ours = load(next(empty.glob("runs/*/record.json")))
     done(command, "promote", "sample", cwd=empty, path=installed)
     done(command, "report", cwd=empty, path=installed)
     assert ours.id in (empty / "reports" / "index.html").read_text()
     assert f"{ours.id}: verified" in done(installed / "bin" / "verify-record", "sample", cwd=empty, path=installed)
+
+
+@pytest.mark.verify
+def test_training_does_not_write_into_the_installed_package(installed: Path, tmp_path: Path) -> None:
+    command = (installed / "bin" / "sdaccel", "zoo", "model=judge_mini", "device=cpu")
+    run = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(installed)}, capture_output=True, text=True)
+    assert run.returncode == 2 and "write weights=FOLDER" in run.stderr and len(run.stderr.splitlines()) == 1

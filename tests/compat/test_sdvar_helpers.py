@@ -110,6 +110,7 @@ def test_the_example_of_the_readme_is_the_one_of_the_module_and_runs_on_the_ship
         (lambda h: h.sdvar_autoregressive_infer_cfg_sd_test5(1, 2, entry_num=0), r"entry_num=0 is outside 1 \.\. 4"),
         (lambda h: h.sdvar_autoregressive_infer_cfg_sd_test3(1, 2, entry_num=9), r"entry_num=9 is outside 0 \.\. 4"),
         (lambda h: h.compare_quality(1, 2, entry_num=9), "entry_num=9 is outside"),
+        (lambda h: SDVARHelpers("d16"), "needs a pair of models, not str"),  # type: ignore[arg-type]
         (lambda h: h.visualize_mask_pattern(6, 3), r"sd_mask=6 is outside 0 \.\. 5"),
         (lambda h: visualize_mask_pattern(-1, 3), "sd_mask=-1 is outside"),
         (lambda h: visualize_mask_pattern(3, 11), r"entry_num=11 is outside 0 \.\. 9"),
