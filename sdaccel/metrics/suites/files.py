@@ -13,7 +13,6 @@ from sdaccel.metrics.backbones import CLIP, INCEPTION, LPIPS, check_clip, clip_f
 from sdaccel.metrics.distribution import CMMD, FID, KID, MANIFOLD, Distribution, InceptionScore
 from sdaccel.metrics.inception_score import INCEPTION as CLASSES
 from sdaccel.metrics.pairs import PERCEPTUAL, PSNR, SSIM, Paired
-from sdaccel.metrics.perceptual import perceptual_distance
 from sdaccel.metrics.pictures import check_files, files_in, of_files
 from sdaccel.metrics.suite import Scorer
 from sdaccel.metrics.texts import SCORE, Texts
@@ -87,7 +86,5 @@ class Files:
             if isinstance(conditions[0], str):
                 out.append(Texts(extractor, tokenizer, [str(prompt) for prompt in conditions], cache=cache))
         if self.lpips:
-            alex, weights = backbones.lpips_alex(Path(self.lpips))
-            alex.to(device)
-            return [*out, Paired(lambda a, b: perceptual_distance(alex, a, b, weights=weights), device)]
+            return [*out, Paired(backbones.lpips_alex(Path(self.lpips)).to(device), device)]
         return [*out, Paired(None, device)]
