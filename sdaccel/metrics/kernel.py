@@ -2,9 +2,9 @@
 
     MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y), pairs x != x': unbiased, so it may be negative
 
-The kernel matrix is never stored, only blocks of it. KID's kernel is torchmetrics'. The mean over pairs is ours: torchmetrics and
-clean-fid average over random subsets of one size, so their figure is another one each time and has no influences; in one subset
-of all samples it is ours. CMMD code that keeps the kernel's diagonal gives figures above ours by about
+The kernel matrix is never stored, only blocks of it. KID's kernel is torchmetrics'. The mean over pairs is ours: torchmetrics
+and clean-fid average over random subsets of one size, so their figure is another one each time and has no influences; in one
+subset of all samples it is ours. CMMD code that keeps the kernel's diagonal gives figures above ours by about
 1000 (1 - E k) (1/n + 1/m).
 """
 
