@@ -46,7 +46,7 @@ class Files:
         if self.reference is not None:
             check_reference(Path(self.reference))
         elif self.inception or (self.clip and not isinstance(conditions[0], str)):
-            raise BadInput("metrics.reference is missing; give the folder of the reference images.")
+            raise BadInput("metrics.reference is missing; give a folder of reference images, or ADM's .npz of them.")
         if self.inception:
             backbones.inception(Path(self.inception))
         if self.clip:
