@@ -51,9 +51,9 @@ CLIP = Source(
 
 def inception(path: Path) -> InceptionExtractor:
     """The FID network of clean-fid and StyleGAN, a TorchScript file behind clean-fid's normalisation."""
+    file = INCEPTION.require(path)
     from cleanfid.inception_torchscript import InceptionV3W
 
-    file = INCEPTION.require(path)
     with warnings.catch_warnings(), TemporaryDirectory() as folder:
         warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated; the published file is TorchScript
         (Path(folder) / INCEPTION.file).symlink_to(file.resolve())  # clean-fid takes a folder and a file of this name

@@ -32,7 +32,7 @@ def check_reference(path: Path) -> None:
 
 
 def packed(path: Path) -> bool:
-    return path.suffix == ".npz"
+    return path.suffix.lower() == ".npz"
 
 
 def identity_of(path: Path) -> str:
