@@ -4,8 +4,8 @@ import logging
 import os
 import warnings
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -50,13 +50,15 @@ CLIP = Source(
 
 
 def inception(path: Path) -> InceptionExtractor:
-    """The FID network of clean-fid and StyleGAN, a TorchScript file."""
+    """The FID network of clean-fid and StyleGAN, a TorchScript file behind clean-fid's normalisation."""
     file = INCEPTION.require(path)
-    with warnings.catch_warnings():
+    from cleanfid.inception_torchscript import InceptionV3W
+
+    with warnings.catch_warnings(), TemporaryDirectory() as folder:
         warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated; the published file is TorchScript
+        (Path(folder) / INCEPTION.file).symlink_to(file.resolve())  # clean-fid takes a folder and a file of this name
         try:
-            script = torch.jit.load(file, map_location="cpu")
-            return InceptionExtractor(script, fingerprint=sha256(file))
+            return InceptionExtractor(InceptionV3W(folder, download=False), fingerprint=sha256(file))
         except NONSENSE as error:
             raise INCEPTION.refuse(file, error) from None
 
@@ -122,44 +124,29 @@ def clip(path: Path) -> tuple[ClipExtractor, Any]:
     return extractor, open_clip.get_tokenizer(f"local-dir:{clip_folder(path)}")
 
 
-class AlexMaps(nn.Module):
-    """The five feature maps of AlexNet that LPIPS compares."""
+class Lpips(nn.Module):
+    """torchmetrics' LPIPS, which wants [-1, 1], of uint8 pictures."""
 
-    ENDS = (2, 5, 8, 10, 12)
-    shift: Tensor
-    scale: Tensor
-
-    def __init__(self) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        import sdaccel.torchvision_guard  # noqa: F401, I001  (before torchvision)
-        from torchvision.models import alexnet
+        self.network = network.eval()
 
-        self.layers = alexnet(weights=None).features[: self.ENDS[-1]]
-        shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
-        self.register_buffer("shift", shift.view(3, 1, 1), persistent=False)
-        self.register_buffer("scale", scale.view(3, 1, 1), persistent=False)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """uint8 (B, 3, H, W); the network saw [-1, 1] normalised once more."""
-        x = (images.float() / 127.5 - 1 - self.shift) / self.scale
-        maps = []
-        for i, layer in enumerate(self.layers, 1):
-            x = layer(x)
-            if i in self.ENDS:
-                maps.append(x)
-        return maps
+    @torch.no_grad()
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """(B,) for uint8 (B, 3, H, W) twice."""
+        return self.network(a.float() / 127.5 - 1, b.float() / 127.5 - 1).flatten()
 
 
-def lpips_alex(path: Path) -> tuple[AlexMaps, list[Tensor]]:
-    """Backbone and channel weights of LPIPS v0.1 (alex); torchmetrics ships the weights, not the backbone."""
+def lpips_alex(path: Path) -> Lpips:
+    """LPIPS v0.1 (alex); torchmetrics ships the weights of channels, and would fetch the backbone if it made it itself."""
     file = LPIPS.require(path)
-    backbone = AlexMaps()
+    import sdaccel.torchvision_guard  # noqa: F401, I001  (before torchmetrics)
+    from torchmetrics.functional.image.lpips import _LPIPS
+
+    network = _LPIPS(pretrained=True, net="alex", pnet_rand=True)
     try:
         state = load_pickle(file)
-        own = {f"layers.{i}.{kind}": state[f"features.{i}.{kind}"] for i in (0, 3, 6, 8, 10) for kind in ("weight", "bias")}
-        backbone.load_state_dict(own)
+        network.net.load_state_dict({key: state[f"features.{key.partition('.')[2]}"] for key in network.net.state_dict()})
     except NONSENSE as error:
         raise LPIPS.refuse(file, error) from None
-    with files("torchmetrics.functional.image").joinpath("lpips_models/alex.pth").open("rb") as heads:
-        linear = torch.load(heads, map_location="cpu", weights_only=True)
-    return backbone.eval(), [linear[f"lin{layer}.model.1.weight"].flatten() for layer in range(len(AlexMaps.ENDS))]
+    return Lpips(network)

@@ -73,19 +73,19 @@ class ClipExtractor(FeatureExtractor):
 
 
 class InceptionExtractor(FeatureExtractor):
-    """Pool features of the FID Inception network: a TorchScript module whose `layers` take (pixels - 128) / 128 at 299 px."""
+    """Pool features of the FID Inception network, by clean-fid's module, which takes [0, 255] at 299 px."""
 
     name, input_size, num_features = "inception", 299, 2048
 
-    def __init__(self, script: Any, *, fingerprint: str) -> None:
+    def __init__(self, network: Any, *, fingerprint: str) -> None:
         super().__init__()
-        self.script = script.eval()
+        self.network = network.eval()
         self.fingerprint = fingerprint
 
     def features(self, pixels: Tensor) -> Tensor:
-        return self.script.layers((pixels - 128) / 128).flatten(1)
+        return self.network(pixels)
 
     @torch.no_grad()
     def classes(self, features: Tensor) -> Tensor:
         """Class probabilities (N, 1008) for the inception score: as published, without the bias of the last layer."""
-        return (features @ self.script.output.weight.mT.to(features.device)).softmax(1)
+        return (features @ self.network.base.output.weight.mT.to(features.device)).softmax(1)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sdaccel.metrics.aggregate import Scores, of_samples
 from sdaccel.metrics.metric import Metric, metric
+from sdaccel.metrics.paired import psnr_batch
 from sdaccel.metrics.pictures import Pictures, streamed
 from sdaccel.metrics.ssim import ssim_batch
 
@@ -36,9 +37,3 @@ class Paired:
             for name, distance in self.distances.items():
                 columns[name].append(distance(ours, theirs).double().cpu().numpy())
         return of_samples({name: np.concatenate(parts) for name, parts in columns.items()})
-
-
-def psnr_batch(a: Tensor, b: Tensor) -> Tensor:
-    """(B,) dB in float64, infinite where two pictures are identical."""
-    error = (a.double() - b.double()).square().flatten(1).mean(1)
-    return 10 * torch.log10(255**2 / error)

@@ -1,8 +1,9 @@
-"""Perceptual distance over the feature maps of a network (LPIPS, Zhang et al. 2018).
+"""Perceptual distance over the feature maps of a network (Zhang et al. 2018), in the paper's form without weights.
 
-    d(a, b) = sum_l mean_hw sum_c w_lc (a_lchw / |a_lhw| - b_lchw / |b_lhw|)^2
+    d(a, b) = sum_l mean_hw sum_c (a_lchw / |a_lhw| - b_lchw / |b_lhw|)^2
 
-Without weights it is the paper's unweighted form, twice the mean cosine distance of every layer.
+Twice the mean cosine distance of every layer. LPIPS itself, with its weights of channels, is torchmetrics' (`backbones`), which
+knows three networks and no CLIP.
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,9 @@ from sdaccel.metrics.extractors import ClipExtractor, clean_resize
 EPSILON = 1e-10
 
 
-def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor], *, weights: Sequence[Tensor] | None = None) -> Tensor:
-    """(B,) from lists of (B, C, H, W) maps; `weights` holds one (C,) or scalar tensor per layer."""
-    scale = weights if weights is not None else [torch.ones(()) for _ in a]
-    layers = [
-        (w.to(f).view(-1, 1, 1) * (_unit(f) - _unit(g)).square()).sum(1).mean((1, 2))
-        for f, g, w in zip(a, b, scale, strict=True)
-    ]
+def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+    """(B,) from lists of (B, C, H, W) maps."""
+    layers = [(_unit(f) - _unit(g)).square().sum(1).mean((1, 2)) for f, g in zip(a, b, strict=True)]
     return torch.stack(layers).sum(0)
 
 
@@ -45,6 +42,6 @@ class ClipMaps(nn.Module):
 
 
 @torch.no_grad()
-def perceptual_distance(backbone: nn.Module, a: Tensor, b: Tensor, *, weights: Sequence[Tensor] | None = None) -> Tensor:
+def perceptual_distance(backbone: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     """(B,) for uint8 (B, 3, H, W) images; the backbone takes them and returns its list of maps."""
-    return feature_distance(backbone(a), backbone(b), weights=weights)
+    return feature_distance(backbone(a), backbone(b))

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 import sdaccel.torchvision_guard  # noqa: F401
 from sdaccel.errors import BadInput
 from sdaccel.metrics import backbones
-from sdaccel.metrics.perceptual import perceptual_distance
 from tests.metrics.tiny import TEXT, VISION, images, tiny_clip
 
 
@@ -33,6 +32,12 @@ def test_a_missing_file_is_one_line_with_option_name_source_and_place(
         message = str(caught.value)
         assert "\n" not in message
         assert all(part in message for part in (f"{option}={path}", file, host, f"put it at {tmp_path}"))
+
+
+def test_a_backbone_of_another_network_is_refused(tmp_path: Path) -> None:
+    torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / backbones.LPIPS.file)
+    with pytest.raises(BadInput, match=r"metrics\.lpips=.* cannot be read"):
+        backbones.lpips_alex(tmp_path)
 
 
 def test_damaged_files_name_the_option_and_the_source(tmp_path: Path) -> None:
@@ -62,8 +67,8 @@ def test_inception_normalises_as_the_published_network_wants_and_omits_the_last_
     fake = FakeInception()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.script(fake).save(tmp_path / "inception-2015-12-05.pt")
-    extractor = backbones.inception(tmp_path)
+        torch.jit.script(fake).save(tmp_path / "of_another_name.pt")
+    extractor = backbones.inception(tmp_path / "of_another_name.pt")
     x = images(2, side=299)
     expected = ((x.float() - 128) / 128).mean((2, 3))
     assert torch.allclose(extractor(x)[:, :3], expected, atol=1e-6)
@@ -72,23 +77,32 @@ def test_inception_normalises_as_the_published_network_wants_and_omits_the_last_
     assert torch.allclose(extractor.classes(extractor(x)), logits.softmax(1), atol=1e-6)
 
 
-def test_lpips_equals_torchmetrics_on_the_same_backbone(tmp_path: Path) -> None:
-    from torchmetrics.functional.image.lpips import _LPIPS
+def test_lpips_is_the_formula_with_the_backbone_of_the_file_and_the_weights_that_torchmetrics_ships(tmp_path: Path) -> None:
+    """The published code adds 1e-10 to a norm, torchmetrics 1e-8 to its square; no map is small enough for it to show."""
+    from torchmetrics.functional.image import lpips
     from torchvision.models import alexnet
 
     torch.manual_seed(0)
     features = alexnet(weights=None).features
-    torch.save({f"features.{k}": v for k, v in features.state_dict().items()}, tmp_path / backbones.LPIPS.file)
-    backbone, weights = backbones.lpips_alex(tmp_path)
-    theirs = _LPIPS(pretrained=True, net="alex", pnet_rand=True).eval()
-    pretrained = [m for m in features if isinstance(m, nn.Conv2d)]
-    convolutions = [m for m in theirs.net.modules() if isinstance(m, nn.Conv2d)]
-    for mine, other in zip(pretrained, convolutions, strict=True):
-        other.load_state_dict(mine.state_dict())
-    a, b = images(2, side=64, seed=0), images(2, side=64, seed=1)
     with torch.no_grad():
-        expected = theirs(a.float() / 127.5 - 1, b.float() / 127.5 - 1).flatten()
-    assert torch.allclose(perceptual_distance(backbone, a, b, weights=weights), expected, rtol=1e-4)
+        features[0].weight.mul_(20)  # a trained network's maps are of this size
+    torch.save({f"features.{k}": v for k, v in features.state_dict().items()}, tmp_path / backbones.LPIPS.file)
+    found = backbones.lpips_alex(tmp_path)
+    heads = torch.load(Path(lpips.__file__).parent / "lpips_models" / "alex.pth", map_location="cpu", weights_only=True)
+    a, b = images(2, side=64, seed=0), images(2, side=64, seed=1)
+    mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in ([-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]))
+    x, y = ((image / 127.5 - 1 - mean) / deviation for image in (a, b))
+    wanted, layer = torch.zeros(2), 0
+    with torch.no_grad():
+        for module in features:
+            x, y = module(x), module(y)
+            if isinstance(module, nn.ReLU):
+                f, g = (maps / (maps.square().sum(1, keepdim=True).sqrt() + 1e-10) for maps in (x, y))
+                wanted += (heads[f"lin{layer}.model.1.weight"] * (f - g).square()).sum(1).mean((1, 2))
+                layer += 1
+    assert layer == 5 and wanted.min() > 0.01
+    assert torch.allclose(found(a, b), wanted, rtol=1e-5, atol=1e-6)
+    assert found(a, a).tolist() == [0, 0]
 
 
 @pytest.fixture

@@ -17,6 +17,20 @@ def test_uncertain_answers_and_a_collapsed_generator_score_one() -> None:
     assert inception_score(torch.eye(5)[[3]].repeat(40, 1), splits=2)[0] == pytest.approx(1, rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Metric `InceptionScore` will save:UserWarning", "ignore:std\\(\\):UserWarning")
+def test_equals_torchmetrics_where_its_shuffle_does_not_matter() -> None:
+    """Why this one is ours: theirs shuffles by the global generator, which no record could repeat, and takes logits alone."""
+    import sdaccel.torchvision_guard  # noqa: F401, I001  (before torchmetrics)
+    from torchmetrics.image.inception import InceptionScore
+
+    logits = torch.randn(60, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    theirs = InceptionScore(feature=torch.nn.Identity(), splits=1)
+    theirs.update(logits)
+    with torch.random.fork_rng():
+        wanted = float(theirs.compute()[0])
+    assert inception_score(logits.softmax(1), splits=1)[0] == pytest.approx(wanted, rel=1e-6)
+
+
 def test_splits_are_runs_of_rows() -> None:
     sorted_by_class = torch.eye(2).repeat_interleave(50, 0)
     assert inception_score(sorted_by_class, splits=1)[0] == pytest.approx(2)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sdaccel.metrics import kernel
 from sdaccel.metrics.kernel import cmmd, cmmd_interval, kid, kid_difference, kid_interval
-from tests.metrics.tiny import gaussian_set, holds
+from tests.metrics.tiny import TinyExtractor, gaussian_set, holds, images
 
 
 def naive(x: Tensor, y: Tensor, k: object) -> float:
@@ -49,6 +49,30 @@ def test_all_samples_in_one_subset_are_clean_fids_kid() -> None:
     x, y = gaussian_set(80, 6, seed=0), gaussian_set(80, 6, seed=1, shift=0.2)
     theirs = kernel_distance(x.numpy(), y.numpy(), num_subsets=1, max_subset_size=80)
     assert kid(x, y).value == pytest.approx(theirs, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance` will save:UserWarning")
+def test_one_subset_of_all_is_torchmetrics_kid_and_their_average_over_small_ones_is_ours_with_noise() -> None:
+    """Why the mean over pairs is ours: theirs draws subsets anew each time and ends beside the value of all."""
+    import sdaccel.torchvision_guard  # noqa: F401, I001  (before torchmetrics)
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    extractor = TinyExtractor()
+    real, generated = images(80, seed=0), images(80, seed=1, high=230)
+    ours = kid(extractor(generated), extractor(real)).value
+
+    def theirs(subsets: int, size: int) -> float:
+        found = KernelInceptionDistance(feature=extractor, subsets=subsets, subset_size=size)
+        found.update(real, real=True)
+        found.update(generated, real=False)
+        return float(found.compute()[0])
+
+    assert theirs(1, 80) == pytest.approx(ours, abs=1e-6)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        twice = [theirs(100, 20) for _ in range(2)]
+    assert twice == [pytest.approx(ours, rel=0.2)] * 2
+    assert all(abs(value - ours) > 1e-6 for value in twice) and twice[0] != twice[1]
 
 
 def test_interval_holds_zero_on_two_halves_of_one_set_and_not_on_different_sets() -> None:

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
+import sdaccel.torchvision_guard  # noqa: F401
 from sdaccel.metrics.paired import paired_psnr, psnr
 
 
@@ -26,6 +28,18 @@ def test_noise_of_known_size_has_the_psnr_of_the_formula(sigma: int) -> None:
     expected = 20 * math.log10(255 / sigma)
     assert psnr(a, b) == pytest.approx(expected, abs=0.2)
     assert psnr(a, b) == psnr(b, a)
+
+
+@pytest.mark.parametrize("sigma", [1, 8, 32])
+def test_torchmetrics_is_given_what_keeps_the_formulas_float64(sigma: int) -> None:
+    """With Python's numbers for range and base it computes with float32 constants and is off by 2e-6 dB."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    a, b = noisy(sigma, side=64)
+    by_hand = 10 * math.log10(255**2 / np.mean((a.astype(float) - b.astype(float)) ** 2))
+    assert psnr(a, b) == pytest.approx(by_hand, rel=1e-14)
+    plain = peak_signal_noise_ratio(torch.tensor(a).double(), torch.tensor(b).double(), data_range=255)
+    assert 1e-7 < abs(float(plain) - by_hand) < 1e-5
 
 
 def test_sigma_32_is_18_db_and_not_the_28_db_of_wrapped_integers() -> None:

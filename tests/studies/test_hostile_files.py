@@ -58,11 +58,12 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "metrics.clip={folder}/clip": (*FILES, "metrics.reference={good}/pictures"),
     "metrics.clip={folder}/weights": ("generator=world_classes", "metrics=world", "data=world_classes", "data.limit=2"),
     "metrics.reference={folder}/pictures": (*FILES, "metrics.inception={good}/none"),
+    "metrics.reference={file}.npz": (*FILES, "metrics.inception={good}/none"),
     "hydra.searchpath=[file://{folder}/conf]": ("+exp=given",),
 }
 """The option that takes a path, and what the study needs beside it."""
 PLACES = (
-    *("{file}" + suffix for suffix in ("", ".csv", ".tsv", ".jsonl", ".safetensors", ".pt", ".pth", ".sft")),
+    *("{file}" + suffix for suffix in ("", ".csv", ".tsv", ".jsonl", ".safetensors", ".pt", ".pth", ".sft", ".npz")),
     *("{folder}/clip/open_clip_config.json", "{folder}/clip/open_clip_model.safetensors"),
     *("{folder}/flux/transformer/config.json", "{folder}/flux/transformer/diffusion_pytorch_model.safetensors.index.json"),
     *("{folder}/weights/open_clip_model.safetensors", "{folder}/conf/exp/given.yaml"),

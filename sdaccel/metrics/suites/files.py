@@ -10,15 +10,14 @@ import torch
 from sdaccel.errors import BadInput
 from sdaccel.metrics import backbones, distribution
 from sdaccel.metrics.backbones import CLIP, INCEPTION, LPIPS, check_clip, clip_folder
-from sdaccel.metrics.distribution import CMMD, FID, KID, MANIFOLD, Distribution, InceptionScore
+from sdaccel.metrics.distribution import CMMD, FID, KID, MANIFOLD, Distribution, InceptionScore, OfSets
+from sdaccel.metrics.extractors import FeatureExtractor
 from sdaccel.metrics.inception_score import INCEPTION as CLASSES
 from sdaccel.metrics.pairs import PERCEPTUAL, PSNR, SSIM, Paired
-from sdaccel.metrics.perceptual import perceptual_distance
-from sdaccel.metrics.pictures import check_files, files_in, of_files
+from sdaccel.metrics.reference import check_reference, identity_of, pictures_of
 from sdaccel.metrics.suite import Scorer
 from sdaccel.metrics.texts import SCORE, Texts
 from sdaccel.registry import configurable
-from sdaccel.samples import digest
 from sdaccel.shipped import sha256
 
 OF_INCEPTION = (FID, KID, MANIFOLD)
@@ -32,11 +31,11 @@ class Files:
     inception: str | None = None
     """inception-2015-12-05.pt or its folder: FID, KID, precision, recall and the inception score."""
     clip: str | None = None
-    """An open_clip folder: CMMD, and the CLIP score of prompts."""
+    """An open_clip folder: CMMD, and the CLIP score of prompts, which needs no reference."""
     lpips: str | None = None
     """alexnet-owt-7be5be79.pth or its folder: LPIPS, as `perceptual`."""
     reference: str | None = None
-    """Folder of reference images, which FID, KID, CMMD, precision and recall need."""
+    """Folder of reference images or .npz of ADM's, which FID, KID, CMMD, precision and recall need."""
 
     def check(self, conditions: Sequence[int | str]) -> None:
         if not (self.inception or self.clip or self.lpips):
@@ -44,10 +43,10 @@ class Files:
                 f"{source.option}=PATH ({source.file} from {source.url})" for source in (INCEPTION, CLIP, LPIPS)
             )
             raise BadInput(f"metrics=files needs a network: {choices}.")
-        if (self.inception or self.clip) and self.reference is None:
-            raise BadInput("metrics.reference is missing; give the folder of the reference images.")
         if self.reference is not None:
-            check_files(Path(self.reference))
+            check_reference(Path(self.reference))
+        elif self.inception or (self.clip and not isinstance(conditions[0], str)):
+            raise BadInput("metrics.reference is missing; give a folder of reference images, or ADM's .npz of them.")
         if self.inception:
             backbones.inception(Path(self.inception))
         if self.clip:
@@ -59,35 +58,33 @@ class Files:
         files = [source.require(Path(path)) for source, path in ((INCEPTION, self.inception), (LPIPS, self.lpips)) if path]
         if self.clip:
             files += sorted(path for path in clip_folder(Path(self.clip)).iterdir() if path.is_file())
-        reference = files_in(Path(self.reference)) if self.reference else []
         return {
             "sha256": {path.name: sha256(path) for path in files},
-            "reference": digest("".join(sha256(path) for path in reference).encode()) if reference else None,
+            "reference": identity_of(Path(self.reference)) if self.reference else None,
         }
 
     def names(self, conditions: Sequence[int | str]) -> tuple[str, ...]:
-        sets = [*(OF_INCEPTION if self.inception else ()), *((CMMD,) if self.clip else ())]
+        sets = [*(OF_INCEPTION if self.inception else ()), *((CMMD,) if self.clip and self.reference else ())]
         classes = (CLASSES,) if self.inception else ()
         texts = (SCORE,) if self.clip and isinstance(conditions[0], str) else ()
         return (*distribution.names_of(sets), *classes, *texts, PSNR, SSIM, *((PERCEPTUAL,) if self.lpips else ()))
 
     def scorers(self, conditions: Sequence[int | str], *, size: int, device: torch.device, cache: Path) -> Sequence[Scorer]:
         out: list[Scorer] = []
-        paths = files_in(Path(self.reference)) if self.reference else []
         if self.inception:
             network = backbones.inception(Path(self.inception)).to(device)
-            out += [
-                Distribution(network, of_files(paths), of=OF_INCEPTION, key="reference", cache=cache),
-                InceptionScore(network, cache=cache),
-            ]
+            out += [self._sets(network, OF_INCEPTION, cache), InceptionScore(network, cache=cache)]
         if self.clip:
             extractor, tokenizer = backbones.clip(Path(self.clip))
             extractor.to(device)
-            out.append(Distribution(extractor, of_files(paths), of=(CMMD,), key="reference", cache=cache))
+            if self.reference:
+                out.append(self._sets(extractor, (CMMD,), cache))
             if isinstance(conditions[0], str):
                 out.append(Texts(extractor, tokenizer, [str(prompt) for prompt in conditions], cache=cache))
         if self.lpips:
-            alex, weights = backbones.lpips_alex(Path(self.lpips))
-            alex.to(device)
-            return [*out, Paired(lambda a, b: perceptual_distance(alex, a, b, weights=weights), device)]
+            return [*out, Paired(backbones.lpips_alex(Path(self.lpips)).to(device), device)]
         return [*out, Paired(None, device)]
+
+    def _sets(self, network: FeatureExtractor, of: Sequence[OfSets], cache: Path) -> Distribution:
+        assert self.reference is not None
+        return Distribution(network, pictures_of(Path(self.reference)), of=of, key="reference", cache=cache)
