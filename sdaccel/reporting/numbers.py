@@ -1,10 +1,12 @@
-"""A number of a record by its path, and the few ways to make one number of two.
+"""A number of a record by its path, and the few ways to make one number of two. A text's record `pareto` has, for example:
 
-pareto/arms/dense/metrics/fid                          a field of the record that is called `pareto`
-pareto/tables/winners/25 % of MACs/FID/better by       a cell: table, first cells of the row that is meant, column
-[ms, bench/timing/cases/batch 1/arms/fast/seconds]     in another unit; also GiB
-[ratio, PATH, PATH]                                    of two estimates
-[minus, PATH, PATH]                                    mean difference of two arms' `values`, sample by sample
+    pareto/arms/dense/metrics/fid                          a field
+    pareto/tables/winners/25 % of MACs/FID/better by       a cell: table, first cells of the row that is meant, column
+    [ms, pareto/timing/arms/dense/seconds]                 in another unit; also GiB
+    [ratio, PATH, PATH]                                    of two estimates
+    [minus, PATH, PATH]                                    mean difference of two arms' `values`, sample by sample
+
+A path with a comma or `: ` stands in quotes, as YAML wants it.
 """
 
 import math
@@ -17,9 +19,9 @@ import numpy as np
 
 from sdaccel.errors import BadInput, choices
 from sdaccel.records.timing import Quantiles
-from sdaccel.records.view import Metric, Record
+from sdaccel.records.view import Record
 from sdaccel.reporting import registry
-from sdaccel.reporting.cells import Range, Table, spanned
+from sdaccel.reporting.cells import Table, spanned
 from sdaccel.reporting.winners import student
 
 Expression = str | Sequence[str]
@@ -112,9 +114,10 @@ def _next(place: Any, part: str) -> Any:
 
 
 def _number(value: Any, path: str) -> Number:
+    """Of a figure with an interval (a metric, a cell, a speed-up), of quantiles, of a bare number or text."""
     if isinstance(value, Quantiles):
         value = spanned(value)
-    if isinstance(value, Metric | Range) and value.estimate is not None:
+    if getattr(value, "estimate", None) is not None:
         return Number(value.estimate, value.low, value.high)
     if isinstance(value, int | float | str) and value == value:
         return Number(value)
@@ -127,7 +130,12 @@ def _ratio(of: Numbers, above: str, below: str) -> Number:
 
 def _minus(of: Numbers, one: str, other: str) -> Number:
     """Of samples made of the same noise, by Student's interval."""
-    x, y = ([math.nan if value is None else value for value in of.at(path)] for path in (one, other))
+    series = of.at(one), of.at(other)
+    if not all(isinstance(each, list) for each in series) or len({len(each) for each in series}) != 1:
+        raise BadInput(
+            f"{one} and {other} are not one number per sample, of as many samples; write .../arms/ARM/values/METRIC."
+        )
+    x, y = ([math.nan if value is None else value for value in each] for each in series)
     gap = student(np.array(x) - np.array(y))
     return Number(gap.estimate, gap.low, gap.high)
 

@@ -94,13 +94,27 @@ def told(lines: Lines, records: Sequence[Record]) -> str:
     if missing := [name for name in lines.records.values() if name not in there]:
         raise BadInput(f"record {missing[0]} is not in reports/results; {choices(missing[0], there)}")
     own = {name: there[identifier] for name, identifier in lines.records.items()}
-    asked = {field.partition(".")[0] for _, field, _, _ in Formatter().parse(lines.text) if field is not None}
+    asked = _asked(lines.text)
     if wrong := asked ^ {*own, *lines.numbers}:
         raise BadInput(f"{{{min(wrong)}}} must be in the text and in its records or numbers; add or remove it.")
     numbers = Numbers(own)
     values: dict[str, Any] = {name: numbers(expression) for name, expression in lines.numbers.items()}
-    text = lines.text.format_map(values | {name: source(record) for name, record in own.items()})
+    try:
+        text = lines.text.format_map(values | {name: source(record) for name, record in own.items()})
+    except BadInput:
+        raise
+    except (ValueError, AttributeError) as error:
+        raise BadInput(
+            f"its text cannot be filled ({error}); write {{NAME:.2f}}, {{NAME:.0%}} or {{NAME.alone:.2f}}."
+        ) from None
     return "\n".join(map(_wrapped, text.strip().splitlines()))
+
+
+def _asked(text: str) -> set[str]:
+    try:
+        return {field.partition(".")[0] for _, field, _, _ in Formatter().parse(text) if field is not None}
+    except ValueError as error:
+        raise BadInput(f"its text cannot be read ({error}); double a brace that is no name's.") from None
 
 
 def source(record: Record) -> str:
