@@ -1,6 +1,7 @@
 """A number of a record by its path, and the few ways to make one number of two. A text's record `pareto` has, for example:
 
     pareto/arms/dense/metrics/fid                          a field
+    pareto/checks/macs sparse/measured                     of a check, by its name and arm
     pareto/tables/winners/25 % of MACs/FID/better by       a cell: table, first cells of the row that is meant, column
     [ms, pareto/timing/arms/dense/seconds]                 in another unit; also GiB
     [ratio, PATH, PATH]                                    of two estimates
@@ -9,7 +10,6 @@
 A path with a comma or `: ` stands in quotes, as YAML wants it.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from sdaccel.errors import BadInput, choices
+from sdaccel.metrics.intervals import mean_interval
 from sdaccel.records.timing import Quantiles
-from sdaccel.records.view import Record
+from sdaccel.records.view import Check, Record
 from sdaccel.reporting import registry
 from sdaccel.reporting.cells import Table, spanned
-from sdaccel.reporting.winners import student
 
 Expression = str | Sequence[str]
 
@@ -106,7 +106,9 @@ class Numbers:
 
 
 def _next(place: Any, part: str) -> Any:
-    """An entry of a mapping, a field or property of a dataclass."""
+    """An entry of a mapping, a check of a list by its name and arm, a field or property of a dataclass."""
+    if isinstance(place, list):
+        place = {f"{each.check} {each.arm}": each for each in place if isinstance(each, Check)}
     known = place if isinstance(place, Mapping) else {name for name in dir(place) if not name.startswith("_")}
     if part not in known:
         raise BadInput(f"no {part}; {choices(part, sorted(known))}")
@@ -129,15 +131,14 @@ def _ratio(of: Numbers, above: str, below: str) -> Number:
 
 
 def _minus(of: Numbers, one: str, other: str) -> Number:
-    """Of samples made of the same noise, by Student's interval."""
+    """Of samples made of the same noise, that have a value on both sides."""
     series = of.at(one), of.at(other)
     if not all(isinstance(each, list) for each in series) or len({len(each) for each in series}) != 1:
         raise BadInput(
             f"{one} and {other} are not one number per sample, of as many samples; write .../arms/ARM/values/METRIC."
         )
-    x, y = ([math.nan if value is None else value for value in each] for each in series)
-    gap = student(np.array(x) - np.array(y))
-    return Number(gap.estimate, gap.low, gap.high)
+    found = mean_interval(np.array([x - y for x, y in zip(*series, strict=True) if None not in (x, y)]))
+    return Number(found.estimate, found.low, found.high)
 
 
 FORMS: dict[str, tuple[int, Callable[..., Number]]] = {

@@ -124,6 +124,16 @@ def test_a_number_of_a_path(expression: str | list[str], shown: str) -> None:
     assert told(lines, [load(SPEED)]) == f"{shown} (`flux_speed`, H200, 3 rounds, random weights)"
 
 
+def test_a_check_goes_by_its_name_and_arm(quality: Record) -> None:
+    lines = Lines(
+        records={"engine": quality.id}, numbers={"x": "engine/checks/equivalent fid bfloat16/measured"}, text="{x} {engine}"
+    )
+    assert told(lines, [quality]).startswith("0.0217832 `engine_quality`, H200, N = 10000")
+    lines = replace(lines, numbers={"x": "engine/checks/equivalent fid bfloat/measured"})
+    with pytest.raises(BadInput, match="no equivalent fid bfloat; did you mean equivalent fid bfloat16"):
+        told(lines, [quality])
+
+
 def test_a_share_reads_as_percent_and_a_text_has_none() -> None:
     assert f"{Number(0.959, 0.95, 0.967):.0%}" == "96 % [95, 97]"
     assert f"{Number(0.959, 0.95, 0.967).alone:.1%}" == "95.9 %"
