@@ -1,4 +1,4 @@
-"""Make figures, tables and index.html of the committed records anew: `python experiments/report.py`."""
+"""Make figures, tables, index.html and the README's results of the committed records anew: `python experiments/report.py`."""
 
 import sys
 

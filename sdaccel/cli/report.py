@@ -1,4 +1,4 @@
-"""`sdaccel report`: figures, tables and index.html of the committed records."""
+"""`sdaccel report`: figures, tables, index.html and the README's results of the committed records."""
 
 import sys
 from collections.abc import Sequence

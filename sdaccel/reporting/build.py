@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sdaccel.errors import BadInput
 from sdaccel.records.read import load
 from sdaccel.records.view import Record
-from sdaccel.reporting import gallery, models, tables
+from sdaccel.reporting import gallery, models, readme, tables
 from sdaccel.reporting.figures import draw
 
 OWNED = {"figures": (".pdf", ".png"), "tables": (".csv", ".tex")}
@@ -33,7 +33,7 @@ def _read(path: Path) -> Record:
 class Built(NamedTuple):
     written: list[Path]
     skipped: list[str]
-    """A sentence for every record that could not be read or drawn; what earlier reports made of it stays."""
+    """A sentence for what could not be read, drawn or told; what earlier reports made of it stays."""
 
 
 def build(reports: Path) -> Built:
@@ -53,7 +53,11 @@ def build(reports: Path) -> Built:
     curves = models.draw(trained, reports)
     index = reports / "index.html"
     index.write_bytes(gallery.page(made, reports=reports, models=trained).encode())
-    return Built([*(path for _, paths in made for path in paths), *curves, index], skipped)
+    try:
+        told = readme.refresh(reports, [record for record, _ in made])
+    except BadInput as error:
+        told, skipped = [], [*skipped, str(error)]
+    return Built([*(path for _, paths in made for path in paths), *curves, *told, index], skipped)
 
 
 def _remove_stale(reports: Path, written: set[Path]) -> None:
