@@ -235,6 +235,8 @@ class Record:
     """Of a benchmark; those of a study are its arms' to say."""
     content: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """As it is hashed, for comparisons and mirrors."""
+    again: "Record | None" = field(default=None, repr=False)
+    """The same, judged again by checks of a later day; see sdaccel.records.judged."""
 
     @property
     def measured(self) -> dict[str, Arm]:

@@ -126,7 +126,7 @@ class OfMetric(OfWhole):
         ends = found.estimate, found.low, found.high
         verdict = self.decided(result, other, found.estimate, where)
         if None in ends:
-            return replace(verdict, passed=None, where=f"{where}: {found.note or 'it has no interval'}")
+            return replace(verdict, passed=None, where=where if found.estimate is None else f"{where}: {_why(found)}")
         if found.low == found.high and found.n < SAME:
             return replace(verdict, passed=None, where=f"{where}: all {found.n} samples agree; {SAME} or more would tell")
         interval = Interval(*(float(f"{end:.6g}") for end in ends))
@@ -249,7 +249,8 @@ class Monotone(OfMetric):
     def _step(self, after: Result, before: Result) -> Verdict:
         rise = contrast.difference(self.of(after), self.of(before))
         better = rise if self.sign > 0 else contrast.negated(rise)
-        return self.by_interval(after, before, better, f"{after.arm.name} is better than {before.arm.name} by {figure(better)}")
+        where = f"{after.arm.name} gains {figure(better)} {self.metric} beside {before.arm.name}"
+        return self.by_interval(after, before, better, where)
 
 
 def _of_all(steps: Sequence[Verdict], limit: float) -> Verdict:
@@ -268,6 +269,10 @@ def _of_all(steps: Sequence[Verdict], limit: float) -> Verdict:
 def figure(found: Aggregate) -> str:
     """With its interval, or why there is none."""
     if found.estimate is None:
-        return f"none ({found.note or 'it has no value'})"
+        return f"nothing known ({_why(found)})"
     interval = "" if found.low is None or found.high is None else f" [{found.low:.4g}, {found.high:.4g}]"
     return f"{found.estimate:.4g}{interval}"
+
+
+def _why(found: Aggregate) -> str:
+    return found.note or "it has no interval"

@@ -60,7 +60,7 @@ class OfPairs(Comparison):
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
         for result, reference in self.both(results):
             loss = self._loss(result, reference)
-            where = f"{result.arm.name} is worse than {reference.arm.name} by {figure(loss)} {self.metric}"
+            where = f"{result.arm.name} loses {figure(loss)} {self.metric} beside {reference.arm.name}"
             yield self.by_interval(result, reference, loss, where)
 
     def _loss(self, result: Result, reference: Result) -> Aggregate:
