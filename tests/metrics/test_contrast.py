@@ -33,9 +33,9 @@ def test_independent_intervals_add_in_squares() -> None:
 
 
 def test_a_ratio_by_pairs_covers_the_truth() -> None:
-    """True ratio 1; 80 repetitions of 60 skewed pairs: 0.95 less three Monte-Carlo errors and what few skewed samples cost."""
-    found = [ratio(*map(arm, drawn(seed))) for seed in range(80)]
-    assert np.mean([f.low <= 1 <= f.high for f in found]) >= 0.86  # type: ignore[operator]
+    """True ratio 1; 30 repetitions of 60 skewed pairs: 0.95 less three Monte-Carlo errors."""
+    found = [ratio(*map(arm, drawn(seed))) for seed in range(30)]
+    assert np.mean([f.low <= 1 <= f.high for f in found]) >= 0.83  # type: ignore[operator]
 
 
 def test_a_ratio_scales_and_is_one_to_itself() -> None:
