@@ -12,8 +12,10 @@ from typing import Any
 import yaml
 
 from sdaccel.errors import BadInput
+from sdaccel.metrics import metric as metrics
 from sdaccel.metrics.aggregate import Aggregate, Scores
 from sdaccel.records.judged import Judgement
+from sdaccel.records.view import Arm as RecordArm
 from sdaccel.records.view import Check as Verdict
 from sdaccel.records.view import Record
 from sdaccel.samples import Samples
@@ -21,6 +23,7 @@ from sdaccel.studies.arms import Arm
 from sdaccel.studies.checks.base import Check, failures, parse, word
 from sdaccel.studies.checks.family import corrected
 from sdaccel.studies.checks.of_metrics import OfMetric, OfWhole
+from sdaccel.studies.checks.of_pairs import OfPairs
 from sdaccel.studies.results import Result
 
 
@@ -40,6 +43,8 @@ def again(record: Record, *, conf: Path) -> Judgement:
         else:
             left_out.append(f"{check.title}: {lacks}")
     controls = {name: spec["fails"] for name, spec in study.get("controls", {}).items()}
+    planted = {arm.template for arm in record.arms.values() if arm.control}
+    left_out += [f"control {name}: the record has no such arm" for name in controls if name not in planted]
     fails = {name: controls[arm.template] for name, arm in record.arms.items() if arm.control and arm.template in controls}
     verdicts = verdicts_of(record, [check for _, check in given], fails=fails)
     arms = [replace(_result(record, name, fails).arm, template=name, point={}) for name in record.arms]
@@ -73,9 +78,21 @@ def _lacking(record: Record, check: Check) -> str | None:
     of = [arm for arm in record.arms.values() if arm.template in check.arms]
     if isinstance(check, OfMetric) and (without := [arm.name for arm in of if check.metric not in arm.metrics]):
         return f"the record has no {check.metric} of {without[0]}"
+    if (
+        isinstance(check, OfPairs)
+        and not metrics.of(check.metric).each
+        and (off := [a.name for a in of if _off(record, a, check)])
+    ):
+        return f"{off[0]} was compared with another arm than {check.arms[0]}"
     if not isinstance(check, OfWhole) and not any(v.check == check.title for v in record.checks):
         return "the record was not asked, and holds no arrays"
     return None
+
+
+def _off(record: Record, arm: RecordArm, check: Check) -> bool:
+    """A difference of sets is to the baseline alone."""
+    baseline = record.arms[arm.paired.against].template if arm.paired else record.study.baseline
+    return check.arms[0] not in (arm.template, baseline)
 
 
 def _verdicts(record: Record, check: Check, results: Mapping[str, Result]) -> Iterator[Verdict]:

@@ -83,12 +83,18 @@ def test_models_and_metrics_of_the_small_world_bring_its_scenes(argv: list[str],
     assert conditions[0] == first if isinstance(first, int) else all(isinstance(each, str) for each in conditions)
 
 
-def test_a_stack_is_experimental_until_a_calibration_has_its_settings() -> None:
-    def labels(*argv: str) -> list[bool]:
-        return [arm.experimental for arm in compose.plan(["generator=flux_tiny", *argv], conf=CONF).arms]
+def test_a_stack_is_experimental_until_a_calibration_has_its_settings(tmp_path: Path) -> None:
+    (tmp_path / "calibration").mkdir()
+    proven = (CONF / "calibration/stack_hicache.yaml").read_text().replace("experimental: true", "experimental: false")
+    (tmp_path / "calibration/proven.yaml").write_text(proven.replace("interval: 5", "interval: 3"))
 
-    assert labels("+calibration=stack_hicache") == [False, False]
-    assert labels("+calibration=stack_hicache", "strategy.interval=4") == [False, True]
+    def labels(*argv: str) -> list[bool]:
+        beside = f"hydra.searchpath=[file://{tmp_path}]"
+        return [arm.experimental for arm in compose.plan(["generator=flux_tiny", beside, *argv], conf=CONF).arms]
+
+    assert labels("+calibration=stack_hicache") == [False, True], "its gate has failed"
+    assert labels("+calibration=proven") == labels("+calibration=stack_hicache", "strategy.interval=3") == [False, False]
+    assert labels("+calibration=proven", "strategy.interval=4") == [False, True]
     assert labels("backend=column_sparse", "strategy=taylor") == [False, True]
     assert labels("backend=column_sparse", "strategy=taylor", "strategy.interval=1") == [False, False], "every step is full"
     assert labels("backend=column_sparse") == labels("strategy=hicache") == [False, False], "one alone is no stack"
