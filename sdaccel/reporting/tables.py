@@ -86,8 +86,8 @@ def _evidence(check: Check, record: Record) -> tuple[Cell, ...]:
 
 
 def _compact(check: Check, record: Record) -> tuple[Cell, ...]:
-    """Two by two."""
-    cells = [shown(cell, missing="–") for cell in _evidence(check, record)]
+    """Two by two; a p far out in the tail is no number to read."""
+    cells = ["<0.0001" if isinstance(p, float) and p < 1e-4 else shown(p, missing="–") for p in _evidence(check, record)]
     return tuple(f"{a}, {b}" for a, b in zip(cells[::2], cells[1::2], strict=True))
 
 
