@@ -87,8 +87,11 @@ def _evidence(check: Check, record: Record) -> tuple[Cell, ...]:
 
 def _compact(check: Check, record: Record) -> tuple[Cell, ...]:
     """Two by two; a p far out in the tail is no number to read."""
-    cells = ["<0.0001" if isinstance(p, float) and p < 1e-4 else shown(p, missing="–") for p in _evidence(check, record)]
-    return tuple(f"{a}, {b}" for a, b in zip(cells[::2], cells[1::2], strict=True))
+    if not (cells := _evidence(check, record)):
+        return ()
+    p, adjusted = ("<0.0001" if isinstance(cell, float) and cell < 1e-4 else shown(cell, missing="–") for cell in cells[:2])
+    power, shows = (shown(cell, missing="–") for cell in cells[2:])
+    return f"{p}, {adjusted}", f"{power}, {shows}"
 
 
 def _or_dash(value: float | None) -> Cell:
