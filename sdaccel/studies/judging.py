@@ -120,8 +120,8 @@ def _result(record: Record, name: str, fails: Mapping[str, str]) -> Result:
         backend=None,
         strategy=None,
         config={"generator": arm.generator},
-        mutant=control and control.mutant,
-        stands_for=control and control.stands_for,
+        mutant=control.mutant if control else None,
+        stands_for=control.stands_for if control else None,
         fails=fails.get(name, control.fails) if control else None,
     )
     whole = {key: Aggregate(m.estimate, m.n, m.low, m.high, m.note) for key, m in arm.metrics.items()}

@@ -1,6 +1,7 @@
 """`non_inferior` and `equivalent`: what is lost sample by sample, beside the largest loss that would not matter."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from tests.studies.test_quality import result, value, verdict
 
 
 def sampled(name: str, values: np.ndarray, metric: str = "clip_score") -> Result:
-    made = result(name, **{metric: of_values(values)})
+    whole: dict[str, Any] = {metric: of_values(values)}
+    made = result(name, **whole)
     return replace(made, metrics=replace(made.metrics, values={metric: values.tolist()}))
 
 
