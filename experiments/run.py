@@ -1,4 +1,7 @@
-"""Run a study: `python experiments/run.py +exp=interval1_equivalence`. Exit 0: checks hold, 1: one fails, 2: bad input."""
+"""Run a study: `python experiments/run.py +exp=interval1_equivalence`.
+
+Exit 0: no check fails (the last line says PASS, or OPEN where samples do not tell), 1: one fails, 2: bad input.
+"""
 
 import sys
 

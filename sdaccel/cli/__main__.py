@@ -12,6 +12,7 @@ COMMANDS = {
     "bench": "time arms beside a floor: sdaccel bench +bench=var_engine",
     "report": "make figures, tables and index.html of the records in reports/",
     "promote": "copy finished records to reports/: sdaccel promote interval1_equivalence",
+    "judge": "judge records again by the checks of today: sdaccel judge stack_diagnostics-744f",
     "zoo": "train a small model: sdaccel zoo model=judge_mini",
     "verify": "run a record's command again and compare: sdaccel verify interval1_equivalence",
 }

@@ -51,10 +51,7 @@ def _draw(record: Record, folder: Path, console: Console) -> bool:
 
 def show(record: Record, console: Console) -> None:
     """One row per check and role, the worst arm of those it looked at; then time, quality and pixels."""
-    for found in tables(record, "summary").values():
-        _print(found, record.study.question or record.id, console)
-    for reason in record.failures:
-        console.print(f"FAILED: {reason}")
+    verdicts(record, console)
     for name, timed in record.timing.arms.items():
         speedup, ceiling = timed.speedup, record.arms[name].mac_ceiling
         beside = f", {speedup.p50:.2f}x [{speedup.p10:.2f}, {speedup.p90:.2f}]" if speedup else ""
@@ -69,14 +66,44 @@ def show(record: Record, console: Console) -> None:
         if (paired := arm.paired) and paired.against != name and paired.psnr is not None:
             same = f", {paired.identical} of {paired.n} identical" if paired.identical else ""
             console.print(f"{name}: PSNR {paired.psnr:.1f} dB against {paired.against}{same}")
-    console.print(f"verdict: {record.verdict.upper()}" + (f" ({record.weights})" if record.weights else ""))
+    conclude(record, console)
 
 
-def _print(table: Table, title: str, console: Console) -> None:
-    """Without intervals, which the report's tables hold."""
+def verdicts(record: Record, console: Console) -> None:
+    """The checks and what follows from them."""
+    for found in tables(record, "summary").values():
+        _print(found, record.study.question or record.id, console, intervals=True)
+    for sentence in undecided(record):
+        console.print(f"OPEN: {sentence}")
+    for reason in record.failures:
+        console.print(f"FAILED: {reason}")
+
+
+def undecided(record: Record) -> list[str]:
+    """What these samples do not tell; a control counts at the check that must fail it."""
+    controls = {name: arm.control for name, arm in record.arms.items()}
+    return [
+        f"{v.check} of {v.arm}: {v.where}"
+        for v in record.checks
+        if v.passed is None and ((control := controls[v.arm]) is None or control.fails == v.check)
+    ]
+
+
+def conclude(record: Record, console: Console) -> None:
+    """The last word, with how much is left open."""
+    left = undecided(record)
+    what = f": {len(left)} of {len(record.checks)} checks are not decided by these samples" if left else ""
+    nothing = ", and nothing failed" if left and record.verdict == "open" else ""
+    weights = f" ({record.weights})" if record.weights else ""
+    console.print(f"verdict: {record.verdict.upper()}{what}{nothing}{weights}")
+
+
+def _print(table: Table, title: str, console: Console, *, intervals: bool = False) -> None:
+    """Mostly without intervals, which the report's tables hold."""
     on_screen = OnScreen(title=title, title_justify="left")
     for name, number in zip(table.columns, table.numeric, strict=True):
         on_screen.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in table.rows:
-        on_screen.add_row(*(shown(cell.estimate if isinstance(cell, Range) else cell, missing=table.missing) for cell in row))
+        cells = (cell.estimate if isinstance(cell, Range) and not intervals else cell for cell in row)
+        on_screen.add_row(*(shown(cell, missing=table.missing) for cell in cells))
     console.print(on_screen)

@@ -34,7 +34,8 @@ HYDRAS_OWN = {"--cfg", "-c"}
 
 
 def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
-    """0: no check fails. 1: one does, or a figure could not be drawn of a finished record. 2: bad input, nothing was built."""
+    """0: no check fails; the last line says PASS, or OPEN where samples do not tell. 1: one does, or a figure of a finished
+    record could not be drawn. 2: bad input, nothing was built."""
     flags = [arg for arg in argv if arg.startswith("-")]
     overrides = [arg for arg in argv if not arg.startswith("-")]
     console = Console(highlight=False, markup=False, soft_wrap=True)

@@ -46,8 +46,8 @@ def mirror(record: Record, *, samples: Path, folder: Path, project: str, offline
 
 
 def scalars(record: Record) -> dict[str, float]:
-    """Every number of the record that a chart may want, by a flat name; nothing passed where nothing was checked."""
-    out = {"passed": float(record.verdict == "pass")} if record.checks else {}
+    """Every number of the record that a chart may want, by a flat name; `passed` only where all is decided."""
+    out = {"passed": float(record.verdict == "pass")} if record.verdict in ("pass", "fail") else {}
     for check in record.checks:
         if check.measured is not None:
             out[f"check/{check.check}/{check.arm}"] = check.measured

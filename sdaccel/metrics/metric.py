@@ -23,6 +23,8 @@ class Metric:
     """Samples without which it has no value, whatever network looks at them."""
     interval: bool = True
     """It comes with one."""
+    each: bool = False
+    """Its value of every sample stands in the record, so that arms can be compared sample by sample."""
     paired: bool = False
     """Each picture against the baseline's of the same noise."""
     difference: bool = False

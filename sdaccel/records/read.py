@@ -6,16 +6,17 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from sdaccel.records import migrate, store
+from sdaccel.records import judged, migrate, store
 from sdaccel.records.view import Arm, Each, Part, Record
 
 Json = Mapping[str, Any]
 
 
 def load(path: Path) -> Record:
-    """The record at a path; what belongs to its samples is read when it is asked for."""
+    """The record at a path, with later verdicts beside it; what belongs to its samples is read when it is asked for."""
     raw = store.load(path)
-    return view_of(raw, each=lambda: store.load_each(path, raw["content"]["samples"]))
+    record = view_of(raw, each=lambda: store.load_each(path, raw["content"]["samples"]))
+    return judged.attached(record, path)
 
 
 def view_of(raw: Json, *, each: Callable[[], Json] = dict) -> Record:

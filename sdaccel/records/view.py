@@ -149,6 +149,24 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a verdict by an interval rests on; see sdaccel.metrics.decision."""
+
+    low: float | None
+    """Ends of the 95 % interval of what was measured; None: infinite."""
+    high: float | None
+    p: float
+    detectable: float | None
+    """Smallest distance to the bound that so many samples show in 80 of 100 repetitions."""
+    adjusted: float | None = None
+    """p among all claims of the study, by Holm; None of controls."""
+    margin: float | None = None
+    """Largest loss that would not matter, of checks that have one."""
+    power: float | None = None
+    """Chance to pass if there were no loss at all."""
+
+
+@dataclass(frozen=True)
 class Check:
     check: str
     arm: str
@@ -157,13 +175,15 @@ class Check:
     """None: not a finite number, which never passes."""
     bound: float
     passed: bool | None
-    """None: open, there were too few samples to tell."""
+    """None: open, these samples do not tell."""
     where: str
     series: Series | None
     control: bool
     """The arm is a negative control; `passed` is what the check said of it."""
     relation: str = "<="
     """How `measured` has to lie to the bound."""
+    evidence: Evidence | None = None
+    """None: it was decided without an interval."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +235,8 @@ class Record:
     """Of a benchmark; those of a study are its arms' to say."""
     content: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """As it is hashed, for comparisons and mirrors."""
+    again: "Record | None" = field(default=None, repr=False)
+    """The same, judged again by checks of a later day; see sdaccel.records.judged."""
 
     @property
     def measured(self) -> dict[str, Arm]:

@@ -17,7 +17,7 @@ from sdaccel.reporting.style import titled
 
 DENSITY = 1.8
 """Pixels of a figure per pixel of the page: sharp on a dense screen, text as large as the page's small print."""
-BADGES = ("pass", "fail", "open", "caught", "NOT CAUGHT", "FAIL")
+BADGES = ("pass", "fail", "open", "caught", "NOT CAUGHT", "not judged", "FAIL")
 
 
 def finder(reports: Path) -> Find:
@@ -29,7 +29,7 @@ def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path, models:
     """All records with the files that were made of each, linked relative to `reports`; then the models."""
     contents = "".join(
         f'<tr><td><a href="#{escape(r.id)}">{escape(r.id)}</a></td><td>{escape(_question(r))}</td>'
-        f'<td class="quiet">{escape(_made(r))}</td><td>{_badge(r.verdict)}</td></tr>'
+        f'<td class="quiet">{escape(_made(r))}</td><td>{_badge(r.verdict)}{_today(r)}</td></tr>'
         for r, _ in records
     )
     sections = "".join(_section(record, paths, reports) for record, paths in records)
@@ -57,6 +57,7 @@ def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
         _run(record),
         *(f'<p class="badge fail">{escape(reason)}</p>' for reason in record.failures),
         *_tables(record, "Verdict", "summary"),
+        *_again(record),
         *(quality if quality else time),
         *_tables(record, "Who wins at which cost", "winners", container="bleed"),
         *(_figure(link, reports) for link in links if link.endswith(".png") and Path(link).stem != "sample_sheet"),
@@ -68,6 +69,19 @@ def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
         "</section>\n",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _today(record: Record) -> str:
+    return f'<br><span class="quiet">judged again</span> {_badge(record.again.verdict)}' if record.again else ""
+
+
+def _again(record: Record) -> list[str]:
+    """What the checks of today say, beside what was said then."""
+    if record.again is None:
+        return []
+    reasons = [f'<p class="badge fail">{escape(reason)}</p>' for reason in record.again.failures]
+    found = _tables(record, f"Judged again by today's checks: {_badge(record.again.verdict)}", "judged_again")
+    return [*found, *reasons]
 
 
 def _tables(record: Record, title: str, *names: str, container: str = "wide", folded: bool = False) -> list[str]:

@@ -20,6 +20,11 @@ UNICODE = {"≥": r"$\geq$", "×": r"$\times$", "·": r"$\cdot$", "−": "$-$", 
 """Brackets are braced: after \\\\ LaTeX would read one as an optional length."""
 
 
+VERDICTS = {True: "pass", False: "fail", None: "open"}
+EVIDENCE = ("p", "p (Holm)", "power", "would show")
+"""Columns of records that have a check by an interval, the last one the smallest distance to the bound that mostly shows."""
+
+
 @table(name="summary", place=10)
 def summary(record: Record) -> Table:
     """Per check the worst honest arm, then each control at the check that must fail it."""
@@ -35,24 +40,62 @@ def summary(record: Record) -> Table:
         arms = f"{passed}/{len(honest)} arms"
         if len(honest) == 1:
             arms = f"{worst.arm} against {worst.against}" if worst.against else worst.arm
-        rows.append((check, arms, _measured(worst), _bound(worst), verdict))
+        rows.append((check, arms, _measured(worst), _bound(worst), *_compact(worst, record), verdict))
     for name, arm in record.arms.items():
         if arm.control:
             (found,) = [v for v in record.checks if v.arm == name and v.check == arm.control.fails]
-            verdict = "NOT CAUGHT" if found.passed else "caught"
-            rows.append((found.check, f"control {name}", found.measured, found.bound, verdict))
-    return Table(("check", "arms", "worst", "bound", "verdict"), rows, missing="not finite")
+            verdict = {True: "NOT CAUGHT", False: "caught", None: "not judged"}[found.passed]
+            rows.append((found.check, f"control {name}", _measured(found), found.bound, *_compact(found, record), verdict))
+    pairs = ("p, by Holm", "power, would show") if _sure(record) else ()
+    columns = ("check", "arms", "worst", "bound", *pairs, "verdict")
+    return Table(columns, rows, missing="not finite")
 
 
-def _badness(check: Check) -> float:
-    """The worst is what is not finite, then what lies furthest on the wrong side; an open check least of all."""
+@table(name="judged_again", place=15)
+def judged_again(record: Record) -> Table:
+    """The summary by checks of a later day."""
+    return summary(record.again) if record.again else Table((), [])
+
+
+def _badness(check: Check) -> tuple[float, float]:
+    """The worst fails, then what is open; of these what is not finite, then what lies furthest on the wrong side."""
+    rank = {False: 2, None: 1, True: 0}[check.passed]
     if check.measured is None:
-        return float("-inf") if check.passed is None else float("inf")
-    return -check.measured if check.relation == ">=" else check.measured
+        return rank, float("inf")
+    return rank, -check.measured if check.relation == ">=" else check.measured
 
 
 def _measured(check: Check) -> Cell:
+    """With its interval, where it was judged by one."""
+    if (found := check.evidence) and check.measured is not None:
+        return Range(check.measured, found.low, found.high)
     return "too few samples" if check.passed is None else check.measured
+
+
+def _sure(record: Record) -> bool:
+    return any(v.evidence for v in record.checks)
+
+
+def _evidence(check: Check, record: Record) -> tuple[Cell, ...]:
+    """Nothing in records without any; a dash where a check has none."""
+    if not _sure(record):
+        return ()
+    if (found := check.evidence) is None:
+        return ("–",) * len(EVIDENCE)
+    return found.p, _or_dash(found.adjusted), _or_dash(found.power), _or_dash(found.detectable)
+
+
+def _compact(check: Check, record: Record) -> tuple[Cell, ...]:
+    """Two by two; a p far out in the tail is no number to read."""
+    if not (cells := _evidence(check, record)):
+        return ()
+    p, adjusted = ("<0.0001" if isinstance(cell, float) and cell < 1e-4 else shown(cell, missing="–") for cell in cells[:2])
+    power, shows = (shown(cell, missing="–") for cell in cells[2:])
+    return f"{p}, {adjusted}", f"{power}, {shows}"
+
+
+def _or_dash(value: float | None) -> Cell:
+    return "–" if value is None else value
 
 
 def _bound(check: Check) -> Cell:
@@ -67,9 +110,9 @@ def verdicts(record: Record) -> Table:
     for v in record.checks:
         control = record.arms[v.arm].control
         role = "" if control is None else "must fail" if control.fails == v.check else "either"
-        verdict = {True: "pass", False: "fail", None: "open"}[v.passed]
-        rows.append((v.check, v.arm, v.against, _measured(v), _bound(v), verdict, role))
-    columns = ("check", "arm", "against", "measured", "bound", "verdict", "control")
+        evidence = _evidence(v, record)
+        rows.append((v.check, v.arm, v.against, _measured(v), _bound(v), *evidence, VERDICTS[v.passed], role))
+    columns = ("check", "arm", "against", "measured", "bound", *(EVIDENCE if _sure(record) else ()), "verdict", "control")
     return Table(columns, rows, missing="not finite")
 
 

@@ -14,7 +14,7 @@ from sdaccel.records.names import random_weights
 from sdaccel.registry import name_at
 from sdaccel.samples import canonical, digest
 from sdaccel.studies.arms import Arm, Price
-from sdaccel.studies.checks.base import Verdict, failures
+from sdaccel.studies.checks.base import Verdict, failures, word
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.diagnostics import diagnostics
 from sdaccel.studies.results import Result
@@ -53,7 +53,6 @@ def sample_key(arm_config: dict[str, Any], *, plan: Plan, keep: list[str], code:
 def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict], each: dict[str, Any]) -> dict[str, Any]:
     """`each` is what stands beside the record, as `of_samples` gives it."""
     arms = [result.arm for result in results]
-    reasons = failures(verdicts, arms)
     by_name = {result.arm.name: result for result in results}
     described = {}
     for name, result in by_name.items():
@@ -69,15 +68,9 @@ def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict], 
         "arms": described,
         "samples": digest(canonical(each)),
         "checks": [asdict(verdict) for verdict in verdicts],
-        "failures": reasons,
-        "verdict": _verdict(verdicts, reasons),
+        "failures": failures(verdicts, arms),
+        "verdict": word(verdicts, arms),
     }
-
-
-def _verdict(verdicts: Sequence[Verdict], reasons: Sequence[str]) -> str:
-    if not verdicts:
-        return "no claim"
-    return "fail" if reasons else "open" if any(v.passed is None for v in verdicts) else "pass"
 
 
 def of_samples(results: Sequence[Result]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from sdaccel.samples import Samples
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 from sdaccel.studies import content
 from sdaccel.studies.arms import Arm, prices
+from sdaccel.studies.checks.family import judged
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.fingerprint import code_fingerprint
 from sdaccel.studies.held import Held
@@ -69,7 +70,7 @@ def run(plan: Plan, *, console: Console) -> Record | None:
     if results is None:
         return None
     results = _measure(plan, results, console)
-    verdicts = [verdict for check in plan.checks for verdict in check.judge(results)]
+    verdicts = judged(plan.checks, results)
     timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
     each, path = content.of_samples(results), run_folder(plan) / "record.json"
     made = store.sealed(

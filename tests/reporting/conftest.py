@@ -24,7 +24,7 @@ SCORED = (
     "+study.arms.draft={generator.depth: 1}",
     "+study.arms.cfg={generator.cfg: [0, 4]}",
     "study.baseline=target",
-    "study.checks=[{at_least: [real], metric: judge.class, bound: 0.9}, {disjoint: [real, target], metric: fid}]",
+    "study.checks=[{at_least: [draft], metric: psnr, bound: 1}, {disjoint: [real, target], metric: fid}]",
     "study.timing={repeats: 1, warmup: 0}",
     "metrics=world",
 )

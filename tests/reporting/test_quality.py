@@ -14,7 +14,7 @@ from PIL import Image
 from sdaccel.records.outline import outline_of
 from sdaccel.records.promote import chosen
 from sdaccel.records.timing import Timing
-from sdaccel.records.view import Record
+from sdaccel.records.view import Control, Record
 from sdaccel.reporting import figures, quality_cost, sample_sheet, style, tables
 from sdaccel.reporting.build import build, read
 from sdaccel.reporting.cells import Range, shown
@@ -56,10 +56,33 @@ def test_latex_sets_an_interval_and_stays_balanced(record: Record) -> None:
 
 
 def test_open_checks_read_as_open_and_lower_bounds_as_such(record: Record) -> None:
-    rows = tables.summary(record).rows
-    assert rows[0][1:] == ("real", 1, "≥ 0.9", "pass")
-    assert rows[1][1:] == ("target against real", "too few samples", "≥ 0", "open")
-    assert [row[5] for row in tables.verdicts(record).rows] == ["pass", "open"]
+    rows, found = tables.summary(record).rows, record.arms["draft"].metrics["psnr"]
+    assert found.estimate is not None and record.checks[0].evidence is not None
+    assert rows[0][1:4] == ("draft", Range(found.estimate, found.low, found.high), "≥ 1") and rows[0][-1] == "pass"
+    assert rows[1][1:] == ("target against real", "too few samples", "≥ 0", "–, –", "–, –", "open")
+    assert [row[-2] for row in tables.verdicts(record).rows] == ["pass", "open"]
+
+
+def test_evidence_stands_in_the_csv_digit_for_digit_and_in_records_that_have_some(record: Record) -> None:
+    first, second = csv.DictReader(io.StringIO(tables.to_csv(tables.verdicts(record))))
+    found = record.checks[0].evidence
+    assert found and [json.loads(first[column]) for column in ("p", "p (Holm)", "would show")] == [
+        found.p,
+        found.adjusted,
+        found.detectable,
+    ]
+    assert [json.loads(first[f"measured{end}"]) for end in (" low", " high")] == [found.low, found.high]
+    assert first["power"] == second["p"] == "–", "no margin, and no interval of a difference"
+    without = replace(record, checks=[replace(v, evidence=None) for v in record.checks])
+    assert tables.summary(without).columns == ("check", "arms", "worst", "bound", "verdict")
+
+
+def test_a_control_that_stays_open_is_not_called_caught(record: Record) -> None:
+    control = Control("bug", "target", "disjoint fid")
+    arms = {**record.arms, "draft": replace(record.arms["draft"], control=control)}
+    verdict = replace(record.checks[1], arm="draft", control=True)
+    blind = replace(record, arms=arms, checks=[record.checks[1], verdict])
+    assert [row[-1] for row in tables.summary(blind).rows] == ["open", "not judged"]
 
 
 def test_quality_is_drawn_over_macs_and_over_time(record: Record) -> None:

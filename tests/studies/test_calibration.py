@@ -30,8 +30,9 @@ def test_a_calibration_means_the_same_in_an_arm_and_on_the_command_line(name: st
 
 
 def passed(name: str) -> bool:
-    """A promoted record of the gate holds this calibration, and its honest checks passed."""
+    """A promoted record of the gate holds this calibration, and its honest checks pass as they read today."""
     found = [load(path) for path in ROOT.glob("reports/results/stack_diagnostics/*.json")]
+    found = [record.again or record for record in found]
     (arm,) = plan(
         f"+study.arms.x={{calibration: {name}}}",
         "generator=flux_mini",

@@ -1,5 +1,6 @@
 """An option of the command line has its effect or is refused by a sentence, before anything is built."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,17 @@ def test_models_and_metrics_of_the_small_world_bring_its_scenes(argv: list[str],
     assert conditions[0] == first if isinstance(first, int) else all(isinstance(each, str) for each in conditions)
 
 
-def test_a_stack_is_experimental_until_a_calibration_has_its_settings() -> None:
-    def labels(*argv: str) -> list[bool]:
-        return [arm.experimental for arm in compose.plan(["generator=flux_tiny", *argv], conf=CONF).arms]
+def test_a_stack_is_experimental_until_a_calibration_has_its_settings(tmp_path: Path) -> None:
+    conf = Path(shutil.copytree(CONF, tmp_path / "conf"))
+    proven = (CONF / "calibration/stack_hicache.yaml").read_text().replace("experimental: true", "experimental: false")
+    (conf / "calibration/proven.yaml").write_text(proven.replace("interval: 5", "interval: 3"))
 
-    assert labels("+calibration=stack_hicache") == [False, False]
-    assert labels("+calibration=stack_hicache", "strategy.interval=4") == [False, True]
+    def labels(*argv: str) -> list[bool]:
+        return [arm.experimental for arm in compose.plan(["generator=flux_tiny", *argv], conf=conf).arms]
+
+    assert labels("+calibration=stack_hicache") == [False, True], "its gate has failed"
+    assert labels("+calibration=proven") == [False, False]
+    assert labels("+calibration=proven", "strategy.interval=4") == [False, True]
     assert labels("backend=column_sparse", "strategy=taylor") == [False, True]
     assert labels("backend=column_sparse", "strategy=taylor", "strategy.interval=1") == [False, False], "every step is full"
     assert labels("backend=column_sparse") == labels("strategy=hicache") == [False, False], "one alone is no stack"

@@ -33,7 +33,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def record(output: Path, clip: Path) -> Record:
-    checks = "study.checks=[{at_least: [real, other], metric: judge.class, bound: 0.9}, {disjoint: [real, other], metric: fid}]"
+    checks = "study.checks=[{at_most: [real, other], metric: kid, bound: 9}, {disjoint: [real, other], metric: fid}]"
     return run(*ARMS, "metrics=world", f"metrics.clip={clip}", checks, output=output)
 
 

@@ -6,13 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdaccel.metrics.aggregate import Aggregate
 from sdaccel.records.view import Record
 from sdaccel.reporting import figures, style
 from sdaccel.reporting.stack_sizes import stack_sizes
 from sdaccel.strategies.forecast.watch import FEATURE, FORECAST, SLOPE
 from tests.studies.frame import run
-from tests.studies.test_quality import result, value, verdict
 
 STACK = "backend: column_sparse, strategy: hicache, interval: 2, max_order: 1"
 ARMS = (
@@ -80,22 +78,3 @@ def test_the_figure_shows_them_over_the_baseline(record: Record, tmp_path: Path)
     assert np.asarray(line.get_ydata(), dtype=float)[6] == pytest.approx(np.exp(np.log(wanted).mean()), rel=1e-4)
     asking = replace(record, study=replace(record.study, figures=["stack_sizes"]))
     assert {path.stem for path in figures.draw(asking, tmp_path)} == {"stack_sizes"}
-
-
-@pytest.mark.parametrize(("estimate", "passed"), [(0.95, True), (0.91, True), (0.89, False)])
-def test_no_worse_is_not_beyond_the_worse_end(estimate: float, passed: bool) -> None:
-    arms = result("n5", m=value(0.92, 0.9, 0.94)), result("stack", m=value(estimate))
-    found = verdict({"no_worse": ["n5", "stack"], "metric": "m"}, *arms)
-    assert (found.passed, found.measured) == (passed, pytest.approx(estimate - 0.9))
-
-
-@pytest.mark.parametrize(("estimate", "passed"), [(3.0, True), (6.0, False)])
-def test_of_distances_the_worse_end_is_the_upper_one(estimate: float, passed: bool) -> None:
-    arms = result("n5", fid=value(4, 3, 5)), result("stack", fid=value(estimate))
-    assert verdict({"no_worse": ["n5", "stack"], "metric": "fid"}, *arms).passed is passed
-
-
-def test_without_an_interval_it_stays_open() -> None:
-    arms = result("n5", m=Aggregate(0.9, 1, note="too few")), result("stack", m=value(0.1))
-    found = verdict({"no_worse": ["n5", "stack"], "metric": "m"}, *arms)
-    assert (found.passed, found.measured) == (None, None) and "too few" in found.where

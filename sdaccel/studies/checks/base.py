@@ -169,11 +169,27 @@ def partner(arm: Arm, template: str, arms: Sequence[Arm]) -> Arm:
     return found[0]
 
 
+def aimed(verdicts: Sequence[Verdict], control: Arm) -> list[Verdict]:
+    """What the check that must fail a control says of it."""
+    return [v for v in verdicts if v.arm == control.name and v.check == control.fails]
+
+
 def failures(verdicts: Sequence[Verdict], arms: Sequence[Arm]) -> list[str]:
     """Why the study fails: a check that an honest arm failed, or a control that its check let through."""
     reasons = [f"{v.check} failed for {v.arm}: {v.where}" for v in verdicts if not v.control and v.passed is False]
     for control in (arm for arm in arms if arm.mutant):
-        caught = any(v.arm == control.name and v.check == control.fails and not v.passed for v in verdicts)
-        if not caught:
+        found = [v.passed for v in aimed(verdicts, control)]
+        if False not in found and None not in found:
             reasons.append(f"control {control.name} was not caught by {control.fails}")
     return reasons
+
+
+def word(verdicts: Sequence[Verdict], arms: Sequence[Arm]) -> str:
+    """Of a study: only where nothing is open does it pass."""
+    if not verdicts:
+        return "no claim"
+    if failures(verdicts, arms):
+        return "fail"
+    decided = [v.passed for v in verdicts if not v.control]
+    decided += [any(v.passed is False for v in aimed(verdicts, arm)) or None for arm in arms if arm.mutant]
+    return "open" if None in decided else "pass"

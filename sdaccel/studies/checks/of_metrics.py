@@ -2,15 +2,19 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sdaccel.errors import BadInput
+from sdaccel.metrics import contrast, decision
 from sdaccel.metrics import metric as metrics
 from sdaccel.metrics.aggregate import Aggregate, digits
+from sdaccel.metrics.contrast import Seen
+from sdaccel.metrics.intervals import Interval
+from sdaccel.records.view import Evidence
 from sdaccel.studies.arms import Arm
-from sdaccel.studies.checks.base import Check, Scope, Verdict, check, partner
+from sdaccel.studies.checks.base import Check, Scope, Verdict, check
 from sdaccel.studies.results import Result
 
 
@@ -68,6 +72,8 @@ class Macs(OneBound):
 
 @dataclass(frozen=True, kw_only=True)
 class OfMetric(OfWhole):
+    """Judged by the ends of an interval: it holds where all of the interval does, fails where none of it does."""
+
     metric: str = ""
 
     def __post_init__(self) -> None:
@@ -84,12 +90,19 @@ class OfMetric(OfWhole):
         """Of better."""
         return -1 if metrics.of(self.metric).lower else 1
 
+    @property
+    def region(self) -> decision.Region:
+        """Where the measured value has to lie."""
+        return (self.limit, math.inf) if self.relation == ">=" else (-math.inf, self.limit)
+
     def validate(self, scope: Scope) -> None:
         super().validate(scope)
         if self.metric not in scope.metrics:
             none = "none is measured; choose metrics=world or metrics=files"
             choices = f"there are {', '.join(scope.metrics)}" if scope.metrics else none
             raise BadInput(f"{self.where}: metric {self.metric} is unknown; {choices}.")
+        if not metrics.of(self.metric).interval:
+            raise BadInput(f"{self.where}: metric {self.metric} has no interval; choose another.")
         for arm in [*self.judged(scope.arms), *(arm for arm in scope.arms if arm.template in self.arms and not arm.mutant)]:
             self._measurable(arm, scope)
 
@@ -105,18 +118,38 @@ class OfMetric(OfWhole):
                 f"{self.where}: {self.metric} compares pictures in pairs, and those of {arm.name} and {other.name} are none."
             )
 
-    def of(self, result: Result) -> Aggregate:
-        return result.metrics.aggregates[self.metric]
+    def of(self, result: Result) -> Seen:
+        return contrast.seen(result.metrics, self.metric)
 
-    def compared(self, given: Sequence[Result], take: Callable[[Aggregate], Any], compare: Callable[..., float]) -> Verdict:
-        """What is taken of the metric of an arm, or of an arm and another, compared; open where there is nothing to take."""
-        result, other = given[0], given[1] if len(given) > 1 else None
-        values = [take(self.of(each)) for each in given]
-        for each, value in zip(given, values, strict=True):
-            if value is None:
-                return self.decided(result, other, None, f"{self.metric} of {each.arm.name}: {_why(self.of(each))}")
-        where = " and ".join(f"{each.arm.name} {_shown(self.of(each))}" for each in given)
-        return self.decided(result, other, compare(*values), where)
+    def by_interval(self, result: Result, other: Result | None, found: Aggregate, where: str) -> Verdict:
+        """Open where there is no interval, or it reaches over the bound."""
+        ends = found.estimate, found.low, found.high
+        verdict = self.decided(result, other, found.estimate, where)
+        if None in ends:
+            return replace(verdict, passed=None, where=where if found.estimate is None else f"{where}: {_why(found)}")
+        if found.low == found.high and found.n < SAME:
+            return replace(verdict, passed=None, where=f"{where}: all {found.n} samples agree; {SAME} or more would tell")
+        interval = Interval(*(float(f"{end:.6g}") for end in ends))
+        holds, p = decision.decide(interval, self.region)
+        return by_p(replace(verdict, evidence=self._evidence(interval, p)), holds=holds)
+
+    def _evidence(self, found: Interval, p: float) -> Evidence:
+        se = decision.standard_error(found)
+        return Evidence(digits(found.low), digits(found.high), float(f"{p:.6g}"), digits(decision.detectable(se)))
+
+
+SAME = 100
+"""Samples that agree in all they are asked, so many that fewer than 4 of 100 others may differ (97.5 %)."""
+
+
+def by_p(verdict: Verdict, *, holds: bool) -> Verdict:
+    """Decided by how sure the interval is of what the estimate says."""
+    evidence = verdict.evidence
+    assert evidence is not None, "it has an interval"
+    if evidence.p <= decision.ALPHA:
+        return replace(verdict, passed=holds)
+    seen = "" if evidence.detectable is None else f" (a distance of {evidence.detectable:.2g} would mostly show)"
+    return replace(verdict, passed=None, where=f"{verdict.where}; the interval reaches over the bound{seen}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +164,8 @@ class Single(OfMetric):
 
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
         for result, _ in self.pairs(results):
-            yield self.compared([result], _estimate, lambda own: own)
+            own = self.of(result).whole
+            yield self.by_interval(result, None, own, f"{self.metric}: {result.arm.name} {figure(own)}")
 
 
 @check("at_least")
@@ -148,100 +182,51 @@ class AtMost(Single):
     """The other side."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Comparison(OfMetric):
+    """With the first arm."""
+
+    compares = True
+
+    def shown(self, result: Result, reference: Result) -> str:
+        both = (f"{each.arm.name} {figure(self.of(each).whole)}" for each in (result, reference))
+        return f"{self.metric}: {' and '.join(both)}"
+
+
 @check("ratio")
 @dataclass(frozen=True, kw_only=True)
-class Ratio(OfMetric, OneBound):
-    compares = True
+class Ratio(Comparison, OneBound):
+    """A ratio to nothing never passes."""
 
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
-        for pair in self.both(results):
-            yield self.compared(pair, _estimate, lambda own, other: own / other if other else math.inf)
+        for result, reference in self.both(results):
+            where, own, other = self.shown(result, reference), self.of(result), self.of(reference)
+            if other.whole.estimate == 0:
+                yield self.decided(result, reference, math.inf, where)
+                continue
+            yield self.by_interval(result, reference, contrast.ratio(own, other), where)
 
 
+@check("disjoint")
 @dataclass(frozen=True, kw_only=True)
-class ByInterval(OfMetric):
-    compares = True
+class Disjoint(Comparison):
+    """Two intervals, each as it stands: there is no p in it."""
 
     @property
     def relation(self) -> str:
         return ">="
 
-    def validate(self, scope: Scope) -> None:
-        super().validate(scope)
-        if not metrics.of(self.metric).interval:
-            raise BadInput(f"{self.where}: metric {self.metric} has no interval; choose another.")
-
-
-@check("disjoint")
-@dataclass(frozen=True, kw_only=True)
-class Disjoint(ByInterval):
-    def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
-        for pair in self.both(results):
-            yield self.compared(pair, _interval, lambda own, other: own[0] - other[1])
-
-
-@check("no_worse")
-@dataclass(frozen=True, kw_only=True)
-class NoWorse(ByInterval):
-    """How far the estimate lies on the better side of the worse end of the reference's interval."""
-
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
         for result, reference in self.both(results):
-            own, other = self.of(result), self.of(reference)
-            worse = other.low if self.sign > 0 else other.high
-            if own.estimate is None or worse is None:
-                short = result if own.estimate is None else reference
-                why = self.of(short).note or "it has no interval"
-                yield self.decided(result, reference, None, f"{self.metric} of {short.arm.name}: {why}")
-                continue
-            where = f"{result.arm.name} {_shown(own)} and {reference.arm.name} {_shown(other)}"
-            yield self.decided(result, reference, self.sign * (own.estimate - worse), where)
-
-
-@check("equivalent")
-@dataclass(frozen=True, kw_only=True)
-class Equivalent(OfMetric):
-    """Open where the interval reaches over the bound without leaving it behind."""
-
-    within: float | None = None
-
-    compares = True
-
-    @property
-    def limit(self) -> float:
-        return self.within  # type: ignore[return-value]
-
-    @property
-    def difference(self) -> str:
-        return f"{self.metric}_difference"
-
-    def validate(self, scope: Scope) -> None:
-        if self.metric in scope.metrics and self.difference not in scope.metrics:
-            raise BadInput(f"{self.where}: metric {self.metric} has no difference with an interval; choose fid or kid.")
-        super().validate(scope)
-        for arm in self.judged(scope.arms):
-            reference = partner(arm, self.arms[0], scope.arms)
-            if arm.baseline(scope.baseline, scope.arms) != reference:
-                raise BadInput(f"{self.where}: {arm.name} is compared with {reference.name}, which is not its baseline.")
-
-    def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
-        for result, reference in self.both(results):
-            found, own = result.metrics.aggregates[self.difference], self.of(reference)
-            ends = _interval(found)
-            if ends is None or not own.estimate:
-                yield self.decided(result, reference, None, found.note or own.note or "there is no interval")
-                continue
-            size = abs(own.estimate)
-            furthest, nearest = max(map(abs, ends)) / size, 0.0 if ends[0] <= 0 <= ends[1] else min(map(abs, ends)) / size
-            where = f"difference {_shown(found)} of {own.estimate:.4g}"
-            verdict = self.decided(result, reference, furthest, where)
-            yield verdict if verdict.passed or nearest > self.limit else replace(verdict, passed=None)
+            own, other = self.of(result).whole, self.of(reference).whole
+            gap = None if own.low is None or other.high is None else own.low - other.high
+            yield self.decided(result, reference, gap, self.shown(result, reference))
 
 
 @check("monotone")
 @dataclass(frozen=True, kw_only=True)
 class Monotone(OfMetric):
-    """One verdict: the step that rises most. A row of arms has no room for a bug."""
+    """One verdict: the step that rises most, or is least sure not to. A row of arms has no room for a bug."""
 
     within: float = 0.0
 
@@ -259,25 +244,35 @@ class Monotone(OfMetric):
 
     def judge(self, results: Sequence[Result]) -> Iterator[Verdict]:
         row = [result for result, _ in self.pairs(results)]
-        steps = [
-            self.compared([after, before], _estimate, lambda own, other: self.sign * (own - other))
-            for before, after in itertools.pairwise(row)
-        ]
-        yield max(steps, key=lambda v: math.inf if v.measured is None else v.measured)
+        yield _of_all([self._step(after, before) for before, after in itertools.pairwise(row)], self.limit)
+
+    def _step(self, after: Result, before: Result) -> Verdict:
+        rise = contrast.difference(self.of(after), self.of(before))
+        better = rise if self.sign > 0 else contrast.negated(rise)
+        where = f"{after.arm.name} gains {figure(better)} {self.metric} beside {before.arm.name}"
+        return self.by_interval(after, before, better, where)
 
 
-def _estimate(found: Aggregate) -> float | None:
-    return found.estimate
+def _of_all(steps: Sequence[Verdict], limit: float) -> Verdict:
+    """No step may rise, so the least sure one speaks; of steps that do, the surest one, which had as many chances."""
+    sure = [(step, step.evidence) for step in steps if step.evidence is not None]
+    risen = [(step, e) for step, e in sure if step.measured is not None and step.measured > limit]
+    if risen:
+        step, found = min(risen, key=lambda pair: pair[1].p)
+        step = replace(step, evidence=replace(found, p=min(len(steps) * found.p, 1.0)))
+        return step if step.passed is None else by_p(step, holds=False)
+    if len(sure) < len(steps):
+        return next(step for step in steps if step.evidence is None)
+    return max(sure, key=lambda pair: pair[1].p)[0]
 
 
-def _interval(found: Aggregate) -> tuple[float, float] | None:
-    return None if found.low is None or found.high is None else (found.low, found.high)
+def figure(found: Aggregate) -> str:
+    """With its interval, or why there is none."""
+    if found.estimate is None:
+        return f"nothing known ({_why(found)})"
+    interval = "" if found.low is None or found.high is None else f" [{found.low:.4g}, {found.high:.4g}]"
+    return f"{found.estimate:.4g}{interval}"
 
 
 def _why(found: Aggregate) -> str:
-    return found.note or "it has no value"
-
-
-def _shown(found: Aggregate) -> str:
-    interval = "" if found.low is None or found.high is None else f" [{found.low:.4g}, {found.high:.4g}]"
-    return f"{found.estimate:.4g}{interval}"
+    return found.note or "it has no interval"
