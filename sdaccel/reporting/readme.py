@@ -123,8 +123,9 @@ def source(record: Record) -> str:
     rounds = [timed.seconds.n for timed in record.timing.arms.values()]
     rounds += [timed.seconds.n for case in record.timing.cases.values() for timed in case.arms.values()]
     counted = f"{rounds[0]} rounds" if rounds and not record.measured else f"N = {len(record.conditions)}"
-    verdict = f"verdict {record.verdict}" if record.verdict in ("open", "fail") else ""
-    return ", ".join(filter(None, [f"`{record.study.name}`", device, counted, record.weights, verdict]))
+    verdict = (record.again or record).verdict
+    said = f"verdict {verdict}" if verdict in ("open", "fail") else ""
+    return ", ".join(filter(None, [f"`{record.study.name}`", device, counted, record.weights, said]))
 
 
 def _wrapped(line: str) -> str:
