@@ -23,6 +23,8 @@ class Metric:
     """Samples without which it has no value, whatever network looks at them."""
     interval: bool = True
     """It comes with one."""
+    share: bool | None = None
+    """Values of samples are right or wrong, or the share that is right; None: their values tell."""
     paired: bool = False
     """Each picture against the baseline's of the same noise."""
     difference: bool = False

@@ -12,8 +12,10 @@ from sdaccel.metrics.pictures import Pictures, streamed
 from sdaccel.metrics.ssim import ssim_batch
 
 PSNR = metric(Metric(name="psnr", label="PSNR (dB)", direction="higher", paired=True, place=110, screen=True))
-SSIM = metric(Metric(name="ssim", label="SSIM", direction="higher", paired=True))
-PERCEPTUAL = metric(Metric(name="perceptual", label="perceptual distance", direction="lower", paired=True, place=120, panel=40))
+SSIM = metric(Metric(name="ssim", label="SSIM", direction="higher", share=False, paired=True))
+PERCEPTUAL = metric(
+    Metric(name="perceptual", label="perceptual distance", direction="lower", share=False, paired=True, place=120, panel=40)
+)
 Distance = Callable[[Tensor, Tensor], Tensor]
 """uint8 (B, 3, H, W) twice -> (B,)"""
 

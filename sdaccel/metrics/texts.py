@@ -18,7 +18,15 @@ from sdaccel.metrics.pictures import BATCH, Pictures, batched
 CANDIDATES = 64
 SCORE = metric(Metric(name="clip_score", label="CLIP score", direction="higher", place=90, screen=True, panel=20))
 TOP1 = metric(
-    Metric(name="clip_top1", label=f"CLIP top-1 of {CANDIDATES}", direction="higher", fewest=CANDIDATES, place=100, screen=True)
+    Metric(
+        name="clip_top1",
+        label=f"CLIP top-1 of {CANDIDATES}",
+        direction="higher",
+        share=True,
+        fewest=CANDIDATES,
+        place=100,
+        screen=True,
+    )
 )
 NEAR = CANDIDATES // 2 - 1
 RETRIEVED = 4096

@@ -77,13 +77,15 @@ class Files:
         if self.inception:
             network = backbones.inception(Path(self.inception)).to(device)
             out += [
-                Distribution(network, of_files(paths), of=OF_INCEPTION, key="reference", cache=cache),
+                Distribution(network, of_files(paths), conditions=conditions, of=OF_INCEPTION, key="reference", cache=cache),
                 InceptionScore(network, cache=cache),
             ]
         if self.clip:
             extractor, tokenizer = backbones.clip(Path(self.clip))
             extractor.to(device)
-            out.append(Distribution(extractor, of_files(paths), of=(CMMD,), key="reference", cache=cache))
+            out.append(
+                Distribution(extractor, of_files(paths), conditions=conditions, of=(CMMD,), key="reference", cache=cache)
+            )
             if isinstance(conditions[0], str):
                 out.append(Texts(extractor, tokenizer, [str(prompt) for prompt in conditions], cache=cache))
         if self.lpips:
