@@ -4,6 +4,7 @@
     {equal: [A, B]}                                                 kept arrays and pixels of B are those of A, bit for bit
     {anchors_written: [B]}, {forecast_published: [B]}               an audited strategy keeps and forecasts what it should
     {at_least: [real], metric: judge.mean, bound: 0.97}             also at_most; every arm named
+    {contains_zero: [real], metric: fid}                            real pictures are no distance away from real ones
     {ratio: [real, target], metric: judge.class, at_least: 0.9}     metric(target) / metric(real); also at_most
     {disjoint: [target, draft], metric: fid}                        draft's interval lies wholly above target's
     {equivalent: [target, fast], metric: fid, within: 0.05}         fast's fid_difference, interval and all, within 5 % of fid
