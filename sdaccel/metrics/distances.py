@@ -16,7 +16,7 @@ labels. What the intervals cover is simulated by `python -m tests.metrics.covera
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -58,10 +58,11 @@ Distance = Callable[[Tensor, Tensor, Tensor | None], Linearised]
 Set = tuple[Tensor, Tensor | None]
 
 
-def strata_of(conditions: Sequence[Hashable]) -> Tensor | None:
-    """(n,) the stratum of every sample, its condition; None where most conditions come once: they were drawn, too."""
+def strata_of(conditions: Sequence[int | str]) -> Tensor | None:
+    """(n,) the stratum of every sample, its label or prompt; None where most prompts come once: they were drawn, too."""
     number = {condition: i for i, condition in enumerate(dict.fromkeys(conditions))}
-    if 2 * len(number) > len(conditions) or len(number) == 1:
+    drawn = isinstance(conditions[0], str) and 2 * len(number) > len(conditions)
+    if drawn or len(number) == 1:
         return None
     return torch.tensor([number[condition] for condition in conditions])
 
@@ -134,8 +135,8 @@ def _half_sample(
 def _check(strata: Tensor | None) -> None:
     if strata is not None and (fewest := int(strata.bincount().min())) < IN_STRATUM:
         raise BadInput(
-            f"an interval of a distance needs every label or prompt {IN_STRATUM} or more times, or each once, and one comes "
-            f"{fewest} times; add samples."
+            f"an interval of a distance needs {IN_STRATUM} or more samples of every label, or prompt that comes again, and "
+            f"one has {fewest}; add samples."
         )
 
 

@@ -64,7 +64,7 @@ def share_interval(values: np.ndarray) -> Interval:
     trials, z = n * _trials(values), float(ndtri((1 + CONFIDENCE) / 2))
     centre = (mean + z**2 / (2 * trials)) / (1 + z**2 / trials)
     reach = z / (1 + z**2 / trials) * math.sqrt(mean * (1 - mean) / trials + z**2 / (4 * trials**2))
-    return Interval(mean, max(centre - reach, 0.0), min(centre + reach, 1.0))
+    return Interval(mean, max(min(centre - reach, mean), 0.0), min(max(centre + reach, mean), 1.0))
 
 
 def are_shares(values: np.ndarray) -> bool:

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from sdaccel.metrics.frechet import fid
+from sdaccel.metrics.frechet_interval import fid_interval
 from tests.metrics.coverage import CASES, Case
-from tests.metrics.worlds import World
+from tests.metrics.tiny import holds
+from tests.metrics.worlds import World, in_turn
 
 
 @pytest.mark.verify
@@ -14,3 +16,26 @@ def test_intervals_cover_the_truth(case: Case, record_property: pytest.RecordPro
     row = case.run()
     record_property("coverage", str(row))
     assert row.holds, row
+
+
+@pytest.mark.verify
+def test_percentile_bootstrap_of_fid_fails_the_same_test() -> None:
+    n, hits, world = 1000, 0, World(64, kind="gaussian", effect=0.1)
+    for _ in range(40):
+        x, y = world.generated(world.latents(n)), world.reference(world.latents(n))
+        again = [fid(*(s[torch.randint(n, (n,), generator=world.g)] for s in (x, y))) for _ in range(80)]
+        low, high = sorted(again)[2], sorted(again)[-3]
+        hits += low <= world.fid <= high
+        assert low > fid(x, y) > world.fid  # resampling adds the bias a second time
+    assert hits < 4
+
+
+@pytest.mark.verify
+def test_labels_in_turn_taken_for_drawn_ones_fail_the_same_test() -> None:
+    """The bias that is taken out is that of drawn labels, so real pictures come out nearer than the same distribution."""
+    n, world, found = 128, World(32, kind="gaussian", effect=0), []
+    for _ in range(200):
+        x, y = world.generated(world.latents(n, in_turn(n))), world.reference(world.latents(n))
+        found.append(fid_interval(x, y))
+    assert sum(holds(interval, 0) for interval in found) < 0.9 * len(found)
+    assert sum(interval.estimate < 0 for interval in found) > 0.7 * len(found)

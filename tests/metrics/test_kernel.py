@@ -42,6 +42,21 @@ def test_cmmd_is_a_thousand_times_the_double_loop_on_unit_features() -> None:
     assert cmmd(3 * x, y).value == pytest.approx(cmmd(x, y).value, rel=1e-8)
 
 
+def test_strata_count_a_pair_within_for_all_that_cannot_be_one() -> None:
+    """By loops: E k(x, x') of a set with strata is the mean over pairs of strata of the mean over their pairs of samples."""
+    x, y = gaussian_set(24, 5, seed=0), gaussian_set(17, 5, seed=1, shift=0.5)
+    strata, k = torch.arange(24) % 4, lambda a, b: (a @ b / 5 + 1) ** 3
+    means = [
+        [
+            np.mean([float(k(a, b)) for i, a in enumerate(x) for j, b in enumerate(x) if (i % 4, j % 4) == (s, t) and i != j])
+            for t in range(4)
+        ]
+        for s in range(4)
+    ]
+    own = np.mean([float(k(a, b)) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
+    assert kid(x, y, strata).value - kid(x, y).value == pytest.approx(np.mean(means) - own, rel=1e-9)
+
+
 def test_all_samples_in_one_subset_are_clean_fids_kid() -> None:
     import sdaccel.torchvision_guard  # noqa: F401, I001  (before clean-fid)
     from cleanfid.fid import kernel_distance
