@@ -12,7 +12,12 @@ are taken out: value and variance are low together, so that without the rest too
 
 Labels that come in turn are no independent draws: a set of them varies less than one whose labels are drawn, in its spread and
 in its bias. `strata` names the stratum of every sample; only what varies within strata counts then, and halves have the same
-labels. What the intervals cover is simulated by `python -m tests.metrics.coverage`; `make verify` holds it to bounds.
+labels.
+
+Simulated coverage (`python -m tests.metrics.coverage`; `make verify` holds it to bounds), labels drawn and in turn, paired and
+not, Monte-Carlo error 0.01 to 0.02: FID, KID and CMMD 0.93 to 0.97 at 32 features and N = 128; FID 0.95 to 0.98 at 128 features
+and N = 512, KID and CMMD of one distribution with labels in turn 0.99 there, which is too long. 512 features and more were not
+simulated yet.
 """
 
 import math

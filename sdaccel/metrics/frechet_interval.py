@@ -36,8 +36,8 @@ def linearised_fid(x: Tensor, y: Tensor, strata: Tensor | None = None) -> Linear
 def _moments(x: Tensor, strata: Tensor | None) -> tuple[Moments, Tensor]:
     """Unbiased moments of the whole, and the covariance within strata."""
     parts = [moments(x[members]) for members in groups(strata)]
-    mean = sum(part.n * part.mean for part in parts) / len(x)
-    within = sum(part.n * part.covariance for part in parts) / len(x)
+    mean = sum((part.n * part.mean for part in parts), torch.zeros_like(parts[0].mean)) / len(x)
+    within = sum((part.n * part.covariance for part in parts), torch.zeros_like(parts[0].covariance)) / len(x)
     whole = within / len(x)
     for part in parts:
         gap = part.mean - mean

@@ -8,8 +8,9 @@ Shares: a mean of values that are 0 or 1, or between, near an end says little of
 trials holds for values of 0 and 1; a sample that is right or wrong in m independent parts counts for up to m trials, as many
 as its variance says: p (1 - p) / s^2, which is 1 for values of 0 and 1.
 
-What they cover is simulated by `python -m tests.metrics.coverage`; `make verify` holds it to bounds. In short: means 0.92 to
-0.97 from N = 12 for normal, exponential, log-normal (sigma 1 and less), t3 and differences of log-normal values.
+Simulated coverage (`python -m tests.metrics.coverage`; `make verify` holds it to bounds): means 0.930 to 0.972 from N = 12 of
+normal, exponential, log-normal (sigma 0.5 and 1), t3 and k/5 values and of differences of log-normal ones; proportions 0.948 to
+0.951 and shares 0.953 to 0.958 in the mean over p from 0.5 to 0.999, N = 24, 128 and (proportions) 500.
 """
 
 import math

@@ -154,12 +154,14 @@ class Distances:
         strata = in_turn(self.n) if self.labels == "in turn" else None
         own = world.latents(self.n, strata)
         reference = world.reference(world.latents(self.n))
-        distance, options = DISTANCES[self.name], {"extrapolate": self.name == "fid", "strata": strata}
+        distance, extrapolate = DISTANCES[self.name], self.name == "fid"
         if not self.difference:
-            return distance_interval(distance, world.generated(own), reference, **options)
+            return distance_interval(distance, world.generated(own), reference, extrapolate=extrapolate, strata=strata)
         paired = self.difference == "paired"
         other = world.reference(own if paired else world.latents(self.n, strata))
-        return difference_interval(distance, world.generated(own), other, reference, paired=paired, **options)
+        return difference_interval(
+            distance, world.generated(own), other, reference, paired=paired, extrapolate=extrapolate, strata=strata
+        )
 
 
 Case = Proportions | Shares | Means | Distances
@@ -181,8 +183,8 @@ CASES: list[Case] = [
     *(Proportions(n) for n in (24, 128, 500)),
     *(Shares(n, parts, together) for n in (24, 128) for parts, together in ((3, 1e-9), (5, 0.3))),
     *(Means(draws, n) for draws in MEANS for n in (12, 24, 48, 96)),
-    *distances(32, 128, runs=500),
-    *distances(128, 512, runs=200),
+    *distances(32, 128, runs=300),
+    *distances(128, 512, runs=100),
 ]
 """What `make verify` runs."""
 

@@ -1,5 +1,7 @@
 """Do 95 % intervals hold the truth as often as they should? And does the naive one fail the same test?"""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from tests.metrics.worlds import World, in_turn
 
 @pytest.mark.verify
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_intervals_cover_the_truth(case: Case, record_property: pytest.RecordProperty) -> None:
+def test_intervals_cover_the_truth(case: Case, record_property: Callable[[str, object], None]) -> None:
     row = case.run()
     record_property("coverage", str(row))
     assert row.holds, row
