@@ -14,10 +14,13 @@ Labels that come in turn are no independent draws: a set of them varies less tha
 in its bias. `strata` names the stratum of every sample; only what varies within strata counts then, and halves have the same
 labels.
 
-Simulated coverage (`python -m tests.metrics.coverage`; `make verify` holds it to bounds), labels drawn and in turn, paired and
-not, Monte-Carlo error 0.01 to 0.02: FID, KID and CMMD 0.93 to 0.97 at 32 features and N = 128; FID 0.95 to 0.98 at 128 features
-and N = 512, KID and CMMD of one distribution with labels in turn 0.99 there, which is too long. 512 features and more were not
-simulated yet.
+Simulated coverage so far (`python -m tests.metrics.coverage`), Monte-Carlo error 0.01 to 0.02:
+
+    32 features, N = 128     FID and its differences 0.93 to 0.97, KID 0.94 to 0.96, CMMD of one distribution 0.94 and 0.95
+    128 features, N = 512    FID 0.95 to 0.98; KID and CMMD of one distribution, labels in turn, 0.99, which is too long
+    128 features, N < 100    KID and CMMD, labels drawn, 0.94 to 0.98 from N = 16
+
+512 features and more were not simulated: there the number of samples that FID needs is a guess.
 """
 
 import math
@@ -34,6 +37,8 @@ from sdaccel.metrics.intervals import CONFIDENCE, Interval
 
 REMOVED = 0.7
 """Part of the second-order variance that is taken out: all of it covers 0.90 to 0.95, none of it 0.96 to 0.99."""
+FEWEST = 16
+"""Samples of a set; fewer were not simulated."""
 IN_STRATUM = 4
 """Samples of a stratum: halves need two each to see how they differ."""
 
@@ -123,8 +128,8 @@ def _half_sample(
     statistic: Callable[[Sequence[Set]], Linearised], sets: Sequence[Set], seeds: Sequence[int], extrapolate: bool
 ) -> Interval:
     """Sets of one seed are split alike."""
-    for _, strata in sets:
-        _check(strata)
+    for rows, strata in sets:
+        _check(rows, strata)
     whole = statistic(sets)
     orders = [_order(rows, strata, seed) for seed, (rows, strata) in zip(seeds, sets, strict=True)]
     halves = [statistic([_taken(s, order[h::2]) for order, s in zip(orders, sets, strict=True)]) for h in (0, 1)]
@@ -137,7 +142,11 @@ def _half_sample(
     return Interval(estimate, estimate - reach, estimate + reach)
 
 
-def _check(strata: Tensor | None) -> None:
+def _check(rows: Tensor, strata: Tensor | None) -> None:
+    if len(rows) < FEWEST:
+        raise BadInput(
+            f"an interval of a distance needs {FEWEST} or more samples in each set and one has {len(rows)}; add samples."
+        )
     if strata is not None and (fewest := int(strata.bincount().min())) < IN_STRATUM:
         raise BadInput(
             f"an interval of a distance needs {IN_STRATUM} or more samples of every label, or prompt that comes again, and "

@@ -183,6 +183,7 @@ CASES: list[Case] = [
     *(Proportions(n) for n in (24, 128, 500)),
     *(Shares(n, parts, together) for n in (24, 128) for parts, together in ((3, 1e-9), (5, 0.3))),
     *(Means(draws, n) for draws in MEANS for n in (12, 24, 48, 96)),
+    *(Distances(name, 128, 16, 0.0, kind="exponential", runs=300) for name in ("kid", "cmmd")),
     *distances(32, 128, runs=300),
     *distances(128, 512, runs=100),
 ]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sdaccel.errors import BadInput
 from sdaccel.metrics import kernel
 from sdaccel.metrics.kernel import cmmd, cmmd_interval, kid, kid_difference, kid_interval
 from tests.metrics.tiny import gaussian_set, holds
@@ -93,3 +94,8 @@ def test_paired_difference_sees_what_two_intervals_cannot() -> None:
 def test_one_sample_is_no_set() -> None:
     with pytest.raises(ValueError, match="two or more"):
         kid(torch.zeros(1, 3), torch.zeros(4, 3))
+
+
+def test_an_interval_of_few_samples_is_refused() -> None:
+    with pytest.raises(BadInput, match="needs 16 or more samples in each set and one has 15"):
+        kid_interval(gaussian_set(15, 4, seed=0), gaussian_set(40, 4, seed=1))
