@@ -20,7 +20,8 @@ Simulated coverage so far (`python -m tests.metrics.coverage`), Monte-Carlo erro
     128 features, N = 512    FID 0.95 to 0.98; KID and CMMD of one distribution, labels in turn, 0.99, which is too long
     128 features, N < 100    KID and CMMD, labels drawn, 0.94 to 0.98 from N = 16
 
-512 features and more were not simulated: there the number of samples that FID needs is a guess.
+At 512 features and N = 2048 FID of one distribution with labels in turn was held in 40 of 40 runs, more often than it should.
+2048 features were not simulated: there the number of samples that FID needs is a guess.
 """
 
 import math

@@ -8,7 +8,6 @@ import torch
 from sdaccel.metrics.frechet import fid
 from sdaccel.metrics.frechet_interval import fid_interval
 from tests.metrics.coverage import CASES, Case
-from tests.metrics.tiny import holds
 from tests.metrics.worlds import World, in_turn
 
 
@@ -33,11 +32,11 @@ def test_percentile_bootstrap_of_fid_fails_the_same_test() -> None:
 
 
 @pytest.mark.verify
-def test_labels_in_turn_taken_for_drawn_ones_fail_the_same_test() -> None:
+def test_labels_in_turn_taken_for_drawn_ones_lie_below_the_truth() -> None:
     """The bias that is taken out is that of drawn labels, so real pictures come out nearer than the same distribution."""
     n, world, found = 128, World(32, kind="gaussian", effect=0), []
     for _ in range(200):
         x, y = world.generated(world.latents(n, in_turn(n))), world.reference(world.latents(n))
         found.append(fid_interval(x, y))
-    assert sum(holds(interval, 0) for interval in found) < 0.9 * len(found)
+    assert sum(interval.high < 0 for interval in found) > 0.05 * len(found)  # twice as many as may
     assert sum(interval.estimate < 0 for interval in found) > 0.7 * len(found)
