@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from sdaccel.errors import BadInput
-from sdaccel.metrics.intervals import Interval, mean_interval
+from sdaccel.metrics.intervals import Interval, are_shares, mean_interval, share_interval
+from sdaccel.metrics.metric import METRICS
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,28 @@ def of_interval(compute: Callable[[], Interval], n: int) -> Aggregate:
     return Aggregate(found.estimate, n, found.low, found.high)
 
 
-def of_values(values: np.ndarray) -> Aggregate:
-    """The mean of what is finite, NaN standing for samples that have no value; one sample has a mean and no interval."""
+def of_values(values: np.ndarray, *, share: bool | None = None) -> Aggregate:
+    """The mean of what is finite, NaN standing for samples that have no value; too few samples have a mean and no interval.
+
+    `share`: values are right or wrong, or the share that is right; None: they are if there is nothing but 0 and 1.
+    """
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
         return Aggregate(None, 0, note="no sample has a finite value")
     if len(finite) == 1:
         return Aggregate(float(finite[0]), 1, note="an interval needs two or more samples")
-    return of_interval(lambda: mean_interval(finite), len(finite))
+    interval = share_interval if share or (share is None and are_shares(finite)) else mean_interval
+    found = of_interval(lambda: interval(finite), len(finite))
+    return found if found.estimate is not None else replace(found, estimate=float(finite.mean()))
 
 
 def of_samples(columns: Mapping[str, np.ndarray], *, shown: Sequence[str] | None = None) -> Scores:
     """Aggregates of per-sample columns (N,); the record keeps the values of those in `shown`, or of all."""
     kept = {name: [digits(v) for v in column.tolist()] for name, column in columns.items() if shown is None or name in shown}
-    return Scores({name: of_values(column) for name, column in columns.items()}, kept)
+    return Scores({name: of_values(column, share=_share(name)) for name, column in columns.items()}, kept)
+
+
+def _share(name: str) -> bool | None:
+    """As the metric is declared."""
+    known = METRICS.get(name)
+    return known.share if known else None

@@ -13,6 +13,7 @@ import numpy as np
 from sdaccel.errors import BadInput
 from sdaccel.metrics.aggregate import Aggregate, Scores, digits, of_interval, of_values
 from sdaccel.metrics.intervals import Interval, mean_interval
+from sdaccel.metrics.metric import of
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def seen(scores: Scores, metric: str) -> Seen:
         found = scores.aggregates[metric]
         return Seen(replace(found, estimate=digits(found.estimate), low=digits(found.low), high=digits(found.high)))
     column = np.array(values, dtype=float)
-    return Seen(of_values(column), column)
+    return Seen(of_values(column, share=of(metric).share), column)
 
 
 def difference(own: Seen, other: Seen) -> Aggregate:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sdaccel.metrics import frechet, frechet_interval, kernel
 from sdaccel.metrics.aggregate import Aggregate, Scores, of_interval
+from sdaccel.metrics.distances import strata_of
 from sdaccel.metrics.extractors import FeatureExtractor, InceptionExtractor
 from sdaccel.metrics.features import features_of
 from sdaccel.metrics.frechet import fid
@@ -22,22 +23,26 @@ from sdaccel.metrics.manifold import PRECISION, RECALL, precision_recall
 from sdaccel.metrics.metric import OF_SETS
 from sdaccel.metrics.pictures import Pictures
 
-Score = Callable[[Tensor, Tensor], dict[str, Aggregate]]
+Score = Callable[[Tensor, Tensor, Tensor | None], dict[str, Aggregate]]
+"""(features of an arm, of the reference, strata of the arm)"""
 
 
-def _fid(x: Tensor, y: Tensor) -> dict[str, Aggregate]:
-    return {frechet.FID: of_interval(lambda: fid_interval(x, y), len(x)), frechet.PLUG_IN: Aggregate(fid(x, y), len(x))}
+def _fid(x: Tensor, y: Tensor, strata: Tensor | None) -> dict[str, Aggregate]:
+    return {
+        frechet.FID: of_interval(lambda: fid_interval(x, y, strata=strata), len(x)),
+        frechet.PLUG_IN: Aggregate(fid(x, y), len(x)),
+    }
 
 
-def _kid(x: Tensor, y: Tensor) -> dict[str, Aggregate]:
-    return {kernel.KID: of_interval(lambda: kid_interval(x, y), len(x))}
+def _kid(x: Tensor, y: Tensor, strata: Tensor | None) -> dict[str, Aggregate]:
+    return {kernel.KID: of_interval(lambda: kid_interval(x, y, strata=strata), len(x))}
 
 
-def _cmmd(x: Tensor, y: Tensor) -> dict[str, Aggregate]:
-    return {kernel.CMMD: of_interval(lambda: cmmd_interval(x, y), len(x))}
+def _cmmd(x: Tensor, y: Tensor, strata: Tensor | None) -> dict[str, Aggregate]:
+    return {kernel.CMMD: of_interval(lambda: cmmd_interval(x, y, strata=strata), len(x))}
 
 
-def _manifold(x: Tensor, y: Tensor) -> dict[str, Aggregate]:
+def _manifold(x: Tensor, y: Tensor, strata: Tensor | None) -> dict[str, Aggregate]:
     precision, recall = precision_recall(y, x)
     return {PRECISION: Aggregate(precision, len(x)), RECALL: Aggregate(recall, len(x))}
 
@@ -66,18 +71,22 @@ def names_of(scores: Sequence[OfSets]) -> tuple[str, ...]:
 
 
 class Distribution:
-    """The scores `of` this network's features; features are kept on disk and found again."""
+    """The scores `of` this network's features; features are kept on disk and found again.
+
+    Pictures of conditions that come several times are samples of strata; those of the reference were drawn.
+    """
 
     def __init__(
         self,
         extractor: FeatureExtractor,
         reference: Iterable[np.ndarray],
         *,
+        conditions: Sequence[int | str],
         of: Sequence[OfSets],
         key: str,
         cache: Path,
     ) -> None:
-        self.of = of
+        self.of, self.strata = of, strata_of(conditions)
         self.features = partial(features_of, extractor, cache=cache)
         self.reference = self.features(reference, key=key)
         self.last: tuple[str, Tensor] = ("", torch.empty(0))
@@ -89,7 +98,7 @@ class Distribution:
             return Scores({name: Aggregate(None, len(x), note=note) for score in self.of for name in score.gives})
         found: dict[str, Aggregate] = {}
         for score in self.of:
-            found |= score.score(x, self.reference)
+            found |= score.score(x, self.reference, self.strata)
         if baseline is not None:
             found |= self._differences(x, self._of_baseline(baseline), paired=pictures.paired)
         return Scores(found)
@@ -102,7 +111,7 @@ class Distribution:
 
     def _differences(self, x: Tensor, y: Tensor, *, paired: bool) -> dict[str, Aggregate]:
         return {
-            score.named: of_interval(partial(score.difference, x, y, self.reference, paired=paired), len(x))
+            score.named: of_interval(partial(score.difference, x, y, self.reference, paired=paired, strata=self.strata), len(x))
             for score in self.of
             if score.difference
         }

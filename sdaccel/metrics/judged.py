@@ -17,10 +17,14 @@ from sdaccel.metrics.pictures import Pictures, streamed
 from sdaccel.world.attributes import COLUMN, FIELDS, MATERIALS
 from sdaccel.world.reading import parse
 
-CLASS = metric(Metric(name="judge.class", label="judge: class", direction="higher", each=True, place=10, screen=True))
-MEAN = metric(Metric(name="judge.mean", label="judge: mean", direction="higher", each=True, place=20, screen=True, panel=10))
+CLASS = metric(
+    Metric(name="judge.class", label="judge: class", direction="higher", each=True, share=True, place=10, screen=True)
+)
+MEAN = metric(
+    Metric(name="judge.mean", label="judge: mean", direction="higher", each=True, share=True, place=20, screen=True, panel=10)
+)
 ATTRIBUTES = {
-    name: metric(Metric(name=f"judge.{name}", label=f"judge: {name}", direction="higher"))
+    name: metric(Metric(name=f"judge.{name}", label=f"judge: {name}", direction="higher", share=True))
     for name in dict.fromkeys(column.rstrip("012") for column in COLUMN)
 }
 """Attribute -> its metric."""

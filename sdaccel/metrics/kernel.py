@@ -2,6 +2,8 @@
 
     MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y), pairs x != x': unbiased, so it may be negative
 
+Of m samples of a stratum only m - 1 make a pair with one of them, as they would of all n; they count for m then.
+
 The kernel matrix is never stored, only blocks of it. KID's kernel is torchmetrics'. The mean over pairs is ours: torchmetrics
 and clean-fid average over random subsets of one size, so their figure is another one each time and has no influences; in one
 subset of all samples it is ours. CMMD code that keeps the kernel's diagonal gives figures above ours by about
@@ -14,8 +16,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from sdaccel.metrics.distances import Linearised, centred, difference_interval, distance_interval
 from sdaccel.metrics.frechet import blocks
-from sdaccel.metrics.intervals import Linearised, difference_interval, distance_interval
 from sdaccel.metrics.metric import OF_SETS, Metric, metric
 
 KID = metric(Metric(name="kid", label="KID", direction="lower", fewest=OF_SETS, place=40, screen=True))
@@ -53,37 +55,42 @@ def _cross_means(kernel: Kernel, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return rows / len(y), columns / len(x)
 
 
-def _own_means(kernel: Kernel, x: Tensor) -> Tensor:
-    """Means of k(x_i, x_j) over j != i, (n,)."""
+def _own_means(kernel: Kernel, x: Tensor, strata: Tensor | None) -> Tensor:
+    """Means of k(x_i, x_j) over j, (n,), j != i standing for i within its stratum."""
+    own = torch.zeros(len(x), dtype=torch.int64, device=x.device) if strata is None else strata.to(x.device)
+    extra = 1 / (own.bincount().double() - 1)[own]
     rows = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    for i, (row, a) in enumerate(zip(rows.split(BLOCK), blocks(x, BLOCK), strict=True)):
-        for j, b in enumerate(blocks(x, BLOCK)):
+    places = list(zip(own.split(BLOCK), extra.split(BLOCK), strict=True))
+    for i, (row, a, (stratum, more)) in enumerate(zip(rows.split(BLOCK), blocks(x, BLOCK), places, strict=True)):
+        for j, (b, (other, _)) in enumerate(zip(blocks(x, BLOCK), places, strict=True)):
             k = kernel(a, b)
-            row += k.sum(1) - (k.diagonal() if i == j else 0)
-    return rows / (len(x) - 1)
+            if i == j:
+                k.fill_diagonal_(0)
+            row += k.sum(1) + more * torch.where(stratum[:, None] == other, k, 0).sum(1)
+    return rows / len(x)
 
 
-def linearised_mmd(x: Tensor, y: Tensor, *, kernel: Kernel, scale: float = 1.0) -> Linearised:
-    """Unbiased MMD^2 and the influence of every sample."""
+def linearised_mmd(x: Tensor, y: Tensor, strata: Tensor | None = None, *, kernel: Kernel, scale: float = 1.0) -> Linearised:
+    """Unbiased MMD^2 and the influence of every sample; `strata` are those of x."""
     if min(len(x), len(y)) < 2:
         raise ValueError(f"an unbiased MMD needs two or more samples in each set, not {len(x)} and {len(y)}")
-    xx, yy = _own_means(kernel, x), _own_means(kernel, y)
+    xx, yy = _own_means(kernel, x, strata), _own_means(kernel, y, None)
     xy, yx = _cross_means(kernel, x, y)
     value = float(xx.mean() + yy.mean() - 2 * xy.mean())
-    return Linearised(scale * value, (2 * scale * (xx - xy), 2 * scale * (yy - yx)))
+    return Linearised(scale * value, (centred(2 * scale * (xx - xy), strata), centred(2 * scale * (yy - yx), None)))
 
 
 def unit(features: Tensor) -> Tensor:
     return features / features.norm(dim=1, keepdim=True)
 
 
-def kid(x: Tensor, y: Tensor) -> Linearised:
-    return linearised_mmd(x, y, kernel=polynomial)
+def kid(x: Tensor, y: Tensor, strata: Tensor | None = None) -> Linearised:
+    return linearised_mmd(x, y, strata, kernel=polynomial)
 
 
-def cmmd(x: Tensor, y: Tensor) -> Linearised:
+def cmmd(x: Tensor, y: Tensor, strata: Tensor | None = None) -> Linearised:
     """Of CLIP image features, which are brought to unit length here."""
-    return linearised_mmd(unit(x), unit(y), kernel=partial(gaussian, sigma=CMMD_SIGMA), scale=CMMD_SCALE)
+    return linearised_mmd(unit(x), unit(y), strata, kernel=partial(gaussian, sigma=CMMD_SIGMA), scale=CMMD_SCALE)
 
 
 kid_interval = partial(distance_interval, kid, extrapolate=False)

@@ -25,6 +25,8 @@ class Metric:
     """It comes with one."""
     each: bool = False
     """Its value of every sample stands in the record, so that arms can be compared sample by sample."""
+    share: bool | None = None
+    """Values of samples are right or wrong, or the share that is right; None: their values tell."""
     paired: bool = False
     """Each picture against the baseline's of the same noise."""
     difference: bool = False

@@ -13,9 +13,18 @@ from sdaccel.metrics.pictures import Pictures, streamed
 from sdaccel.metrics.ssim import ssim_batch
 
 PSNR = metric(Metric(name="psnr", label="PSNR (dB)", direction="higher", each=True, paired=True, place=110, screen=True))
-SSIM = metric(Metric(name="ssim", label="SSIM", direction="higher", each=True, paired=True))
+SSIM = metric(Metric(name="ssim", label="SSIM", direction="higher", each=True, share=False, paired=True))
 PERCEPTUAL = metric(
-    Metric(name="perceptual", label="perceptual distance", direction="lower", each=True, paired=True, place=120, panel=40)
+    Metric(
+        name="perceptual",
+        label="perceptual distance",
+        direction="lower",
+        each=True,
+        share=False,
+        paired=True,
+        place=120,
+        panel=40,
+    )
 )
 Distance = Callable[[Tensor, Tensor], Tensor]
 """uint8 (B, 3, H, W) twice -> (B,)"""

@@ -24,6 +24,7 @@ TOP1 = metric(
         direction="higher",
         fewest=CANDIDATES,
         each=True,
+        share=True,
         place=100,
         screen=True,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdaccel.generators.nextscale.layout import Layout
-from sdaccel.metrics.intervals import mean_interval
+from sdaccel.metrics.aggregate import of_values
 from sdaccel.records.outline import Outline
 from sdaccel.records.view import Arm, Record, Sample
 from sdaccel.reporting import style
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RESAMPLES = 1000
 GAMMAS = (1, 2, 3, 4)
 COUPLED, REJECTION = "speculative_coupled", "speculative_rejection"
 RULES = {COUPLED: "-", REJECTION: (0, (3, 1.2))}
@@ -77,11 +76,9 @@ def counted(record: Record, rule: str) -> dict[str, dict[int, np.ndarray]]:
 
 
 def interval(values: np.ndarray) -> Range:
-    """Mean and bootstrap interval of samples."""
-    if len(values) < 2:
-        return Range(float(values.mean()))
-    found = mean_interval(values, resamples=RESAMPLES)
-    return Range(found.estimate, found.low, found.high)
+    """Mean of samples, with its interval where there are enough."""
+    found = of_values(values)
+    return Range(float(values.mean()), found.low, found.high)
 
 
 def sides(record: Record) -> list[int]:

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from sdaccel.errors import BadInput
+from sdaccel.metrics.distances import strata_of
 from sdaccel.metrics.frechet import fid
 from sdaccel.metrics.frechet_interval import fid_difference, fid_interval, linearised_fid
 from tests.metrics.tiny import gaussian_set
+from tests.metrics.worlds import World, in_turn
 
 
 def test_influence_is_the_derivative_of_the_distance_towards_each_sample() -> None:
@@ -69,3 +71,31 @@ def test_pairs_must_be_pairs() -> None:
     sets = gaussian_set(100, 4, seed=0), gaussian_set(101, 4, seed=1), gaussian_set(100, 4, seed=2)
     with pytest.raises(ValueError, match="100 and 101"):
         fid_difference(*sets, paired=True)
+
+
+def test_one_stratum_is_no_stratum() -> None:
+    x, y = gaussian_set(300, 8, seed=0), gaussian_set(300, 8, seed=1, scale=1.2)
+    alone, plain = linearised_fid(x, y, torch.zeros(300, dtype=torch.int64)), linearised_fid(x, y)
+    assert (alone.value, alone.variance) == pytest.approx((plain.value, plain.variance), rel=1e-9)
+
+
+def test_labels_in_turn_are_centred_where_they_are_known() -> None:
+    world, n = World(8, kind="gaussian", effect=0), 192
+    pairs = [(world.generated(world.latents(n, in_turn(n))), world.reference(world.latents(n))) for _ in range(30)]
+    found = {
+        known: np.array([fid_interval(x, y, strata=in_turn(n) if known else None).estimate for x, y in pairs])
+        for known in (True, False)
+    }
+    error = found[True].std() / np.sqrt(len(pairs))
+    assert abs(found[True].mean()) < 3 * error
+    assert found[False].mean() < -3 * error
+
+
+def test_conditions_are_strata_where_they_come_again_and_draws_where_they_come_once() -> None:
+    assert strata_of(["a", "b", "c", "b"]) is None and strata_of([7, 7, 7]) is None
+    assert strata_of([0, 1, 2, 3]) is not None  # labels are few and given
+    strata = strata_of([5, 2, 5, 2, 5, 2])
+    assert strata is not None and strata.tolist() == [0, 1, 0, 1, 0, 1]
+    few = gaussian_set(64, 8, seed=0)
+    with pytest.raises(BadInput, match=r"4 or more samples of every label.* and one has 3"):
+        fid_interval(few, few, strata=torch.arange(64) % 21)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sdaccel.errors import BadInput
 from sdaccel.metrics import kernel
 from sdaccel.metrics.kernel import cmmd, cmmd_interval, kid, kid_difference, kid_interval
 from tests.metrics.tiny import TinyExtractor, gaussian_set, holds, images
@@ -40,6 +41,21 @@ def test_cmmd_is_a_thousand_times_the_double_loop_on_unit_features() -> None:
     expected = naive(u, v, lambda a, b: math.exp(-float((a - b) @ (a - b)) / 200))
     assert cmmd(x, y).value == pytest.approx(1000 * expected, rel=1e-8)
     assert cmmd(3 * x, y).value == pytest.approx(cmmd(x, y).value, rel=1e-8)
+
+
+def test_strata_count_a_pair_within_for_all_that_cannot_be_one() -> None:
+    """By loops: E k(x, x') of a set with strata is the mean over pairs of strata of the mean over their pairs of samples."""
+    x, y = gaussian_set(24, 5, seed=0), gaussian_set(17, 5, seed=1, shift=0.5)
+    strata, k = torch.arange(24) % 4, lambda a, b: (a @ b / 5 + 1) ** 3
+    means = [
+        [
+            np.mean([float(k(a, b)) for i, a in enumerate(x) for j, b in enumerate(x) if (i % 4, j % 4) == (s, t) and i != j])
+            for t in range(4)
+        ]
+        for s in range(4)
+    ]
+    own = np.mean([float(k(a, b)) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
+    assert kid(x, y, strata).value - kid(x, y).value == pytest.approx(np.mean(means) - own, rel=1e-9)
 
 
 def test_all_samples_in_one_subset_are_clean_fids_kid() -> None:
@@ -102,3 +118,8 @@ def test_paired_difference_sees_what_two_intervals_cannot() -> None:
 def test_one_sample_is_no_set() -> None:
     with pytest.raises(ValueError, match="two or more"):
         kid(torch.zeros(1, 3), torch.zeros(4, 3))
+
+
+def test_an_interval_of_few_samples_is_refused() -> None:
+    with pytest.raises(BadInput, match="needs 16 or more samples in each set and one has 15"):
+        kid_interval(gaussian_set(15, 4, seed=0), gaussian_set(40, 4, seed=1))

@@ -58,7 +58,7 @@ def test_no_value_and_one_value_say_so_and_are_no_error() -> None:
 
 def test_a_set_is_scored_as_the_functions_score_its_features(tmp_path: Path) -> None:
     extractor, real, own = TinyExtractor(), images(60, seed=1), images(56, seed=2, high=200)
-    sets = Distribution(extractor, listed(real), of=(FID, KID), key="real", cache=tmp_path)
+    sets = Distribution(extractor, listed(real), of=(FID, KID), conditions=["a", "b"], key="real", cache=tmp_path)
     found = sets(pictures(listed(own)), None).aggregates
     x, y = extractor(own), extractor(real)
     assert found["fid_plug_in"].estimate == pytest.approx(fid(x, y))
@@ -70,7 +70,7 @@ def test_a_set_is_scored_as_the_functions_score_its_features(tmp_path: Path) -> 
 @pytest.mark.parametrize("paired", [True, False])
 def test_differences_are_to_the_baseline_and_know_about_pairs(paired: bool, tmp_path: Path) -> None:
     extractor, real, a, b = TinyExtractor(), images(50, seed=1), images(50, seed=2), images(50, seed=3, high=180)
-    sets = Distribution(extractor, listed(real), of=(KID,), key="real", cache=tmp_path)
+    sets = Distribution(extractor, listed(real), of=(KID,), conditions=["a", "b"], key="real", cache=tmp_path)
     baseline = pictures(listed(b), "baseline")
     found = sets(pictures(listed(a), against="baseline", paired=paired), baseline).aggregates["kid_difference"]
     wanted = kid_difference(extractor(a), extractor(b), extractor(real), paired=paired)
@@ -78,7 +78,9 @@ def test_differences_are_to_the_baseline_and_know_about_pairs(paired: bool, tmp_
 
 
 def test_too_few_samples_leave_the_interval_out_and_say_how_many_are_needed(tmp_path: Path) -> None:
-    sets = Distribution(TinyExtractor(), listed(images(47)), of=(FID, KID, MANIFOLD), key="r", cache=tmp_path)
+    sets = Distribution(
+        TinyExtractor(), listed(images(47)), of=(FID, KID, MANIFOLD), conditions=["a", "b"], key="r", cache=tmp_path
+    )
     some = sets(pictures(listed(images(40, seed=4)), "some"), None).aggregates
     assert some["fid"].estimate is None and "48 or more" in some["fid"].note
     assert some["fid_plug_in"].estimate is not None and some["kid"].low is not None

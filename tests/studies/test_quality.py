@@ -153,7 +153,7 @@ WORLD = [
         ("{at_least: [real], metric: recall, bound: 1}", "has no interval"),
         ("{at_least: [alone], metric: psnr, bound: 1}", "psnr compares"),
         ("{monotone: [real], metric: judge.class}", "two or more arms"),
-        ("{ratios: [real, other]}", "ratio, disjoint"),
+        ("{ratios: [real, other]}", "did you mean ratio?"),
     ],
 )
 def test_a_check_that_means_nothing_is_refused_before_the_run(

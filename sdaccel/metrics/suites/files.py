@@ -73,18 +73,21 @@ class Files:
         out: list[Scorer] = []
         if self.inception:
             network = backbones.inception(Path(self.inception)).to(device)
-            out += [self._sets(network, OF_INCEPTION, cache), InceptionScore(network, cache=cache)]
+            out += [self._sets(network, OF_INCEPTION, conditions, cache), InceptionScore(network, cache=cache)]
         if self.clip:
             extractor, tokenizer = backbones.clip(Path(self.clip))
             extractor.to(device)
             if self.reference:
-                out.append(self._sets(extractor, (CMMD,), cache))
+                out.append(self._sets(extractor, (CMMD,), conditions, cache))
             if isinstance(conditions[0], str):
                 out.append(Texts(extractor, tokenizer, [str(prompt) for prompt in conditions], cache=cache))
         if self.lpips:
             return [*out, Paired(backbones.lpips_alex(Path(self.lpips)).to(device), device)]
         return [*out, Paired(None, device)]
 
-    def _sets(self, network: FeatureExtractor, of: Sequence[OfSets], cache: Path) -> Distribution:
+    def _sets(
+        self, network: FeatureExtractor, of: Sequence[OfSets], conditions: Sequence[int | str], cache: Path
+    ) -> Distribution:
         assert self.reference is not None
-        return Distribution(network, pictures_of(Path(self.reference)), of=of, key="reference", cache=cache)
+        pictures = pictures_of(Path(self.reference))
+        return Distribution(network, pictures, conditions=conditions, of=of, key="reference", cache=cache)

@@ -66,6 +66,7 @@ class World:
         sets = Distribution(
             extractor,
             of_world(kind, "val", count, size=size),
+            conditions=conditions,
             of=OF_SETS,
             key=f"world-{kind}-val-{size}px",
             cache=cache,

@@ -7,6 +7,7 @@
     {disjoint: [target, draft], metric: fid}                        draft's interval lies wholly above target's
 
     {at_least: [real], metric: judge.mean, bound: 0.97}             also at_most; every arm named
+    {contains_zero: [real], metric: fid}                            real pictures are no distance away from real ones
     {ratio: [real, target], metric: judge.class, at_least: 0.9}     metric(target) / metric(real); also at_most
     {monotone: [s50, s20, s5], metric: judge.mean, within: 0}       no arm is better than the one before, by more than `within`
     {non_inferior: [dense, stack], metric: judge.mean, margin: 0.01}   stack is worse than dense by less than the margin
