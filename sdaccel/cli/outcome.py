@@ -55,12 +55,8 @@ def show(record: Record, console: Console) -> None:
         _print(found, record.study.question or record.id, console)
     for reason in record.failures:
         console.print(f"FAILED: {reason}")
-    for name, timed in record.timing.arms.items():
-        speedup, ceiling = timed.speedup, record.arms[name].mac_ceiling
-        beside = f", {speedup.p50:.2f}x [{speedup.p10:.2f}, {speedup.p90:.2f}]" if speedup else ""
-        limit = f" (MAC ceiling {ceiling:.2f}x)" if ceiling else ""
-        memory = f", peak {timed.peak_bytes / 2**20:,.0f} MiB beside the weights" if timed.peak_bytes else ""
-        console.print(f"{name}: {timed.seconds.p50:.3f} s per batch{beside} {limit}{memory}")
+    for name, found in tables(record, "timing").items():
+        _print(found, name, console, intervals=True)
     if record.measured:
         _print(quality(record, screen=True), "quality", console)
     for name, found in tables(record, "winners").items():
@@ -72,11 +68,12 @@ def show(record: Record, console: Console) -> None:
     console.print(f"verdict: {record.verdict.upper()}" + (f" ({record.weights})" if record.weights else ""))
 
 
-def _print(table: Table, title: str, console: Console) -> None:
-    """Without intervals, which the report's tables hold."""
+def _print(table: Table, title: str, console: Console, *, intervals: bool = False) -> None:
+    """Without the intervals of qualities, which the report's tables hold."""
     on_screen = OnScreen(title=title, title_justify="left")
     for name, number in zip(table.columns, table.numeric, strict=True):
         on_screen.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in table.rows:
-        on_screen.add_row(*(shown(cell.estimate if isinstance(cell, Range) else cell, missing=table.missing) for cell in row))
+        cells = (cell.estimate if isinstance(cell, Range) and not intervals else cell for cell in row)
+        on_screen.add_row(*(shown(cell, missing=table.missing) for cell in cells))
     console.print(on_screen)

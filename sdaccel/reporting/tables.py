@@ -9,6 +9,7 @@ from typing import Any
 from sdaccel.records.outline import outline_of
 from sdaccel.records.view import Check, Record
 from sdaccel.reporting import registry
+from sdaccel.reporting.ceilings import DECODE_OUT
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.registry import table
 from sdaccel.reporting.series import marked, weighted
@@ -77,7 +78,7 @@ def verdicts(record: Record) -> Table:
 def arms(record: Record) -> Table:
     """What every arm computed, what that allows at best, and how its images compare."""
     kinds = list(dict.fromkeys(kind for arm in record.arms.values() for kind in arm.kinds))
-    columns = ("arm", "strategy", "planted bug", *kinds, "MAC ceiling", "against", "PSNR (dB)", "identical", "images")
+    columns = ("arm", "strategy", "planted bug", *kinds, DECODE_OUT, "against", "PSNR (dB)", "identical", "images")
     rows: list[tuple[Cell, ...]] = []
     for name, arm in record.arms.items():
         counts = [arm.kinds.get(kind, 0) for kind in kinds]

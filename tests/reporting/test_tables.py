@@ -13,8 +13,9 @@ import pytest
 from sdaccel.records.view import Record
 from sdaccel.reporting import tables
 from sdaccel.reporting.build import read
+from sdaccel.reporting.ceilings import DECODE_OUT
 from sdaccel.reporting.tables import Table
-from sdaccel.reporting.timing import timing_table
+from sdaccel.reporting.timing import INTERVAL, SECONDS, SPEEDUP, timing_table
 
 
 @pytest.fixture
@@ -45,10 +46,12 @@ def test_timings_and_ceilings_stand_in_the_csv_unrounded(records: list[Record]) 
     for row in rows(timing_table(record)):
         name, mark = row["arm"].split(" ", 1)
         timed = record.timing.arms[name]
-        for unit, found in (("s", timed.seconds), ("×", timed.speedup)):
-            assert found and [number(row[f"{q} ({unit})"]) for q in ("p10", "p50", "p90")] == [found.p10, found.p50, found.p90]
-        assert number(row["MAC ceiling"]) == record.arms[name].mac_ceiling
-        assert number(row["peak memory (bytes)"]) == timed.peak_bytes
+        times, ratio = f"{SECONDS} [p10, p90]", f"{SPEEDUP} {INTERVAL}"
+        assert [number(row[f"{times}{end}"]) for end in (" low", "", " high")] == list(vars(timed.seconds).values())[:3]
+        assert timed.speedup and number(row[ratio]) == timed.speedup.estimate
+        assert number(row[DECODE_OUT]) == record.arms[name].mac_ceiling
+        assert row["memory alone, weights in (MiB)"] == "" and timed.memory_bytes is None, "a CPU measures none"
+        assert number(row["rounds"]) == 2
         assert len(timed.rounds) == timed.seconds.n == 2 and mark == "(random weights)"
     assert [row["arm"].split()[0] for row in rows(timing_table(record))] == ["baseline", "run"]
 
