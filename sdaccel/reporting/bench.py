@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CALLS = {"var_engine": "ms per batch, decode in", "speculation": "ms per batch, decode in unless not decoded"}
-"""By benchmark; that of kernels times calls without one."""
+CALLS = {"var_engine": "ms per batch, decode in", "speculation": "ms per batch, decode in"}
+"""By benchmark; arms that are not decoded say so, and calls of kernels have no decoder."""
 FLOOR = "the arm's floor: bytes or arithmetic"
 
 
@@ -97,8 +97,10 @@ def bench_times(record: Record) -> "Figure":
 
 def ratios(cases: Mapping[str, Case]) -> str:
     """How the ratios of these cases read."""
-    notes = dict.fromkeys(arm.speedup.note for case in cases.values() for arm in case.arms.values() if arm.speedup.note)
-    return f"×: ratio of medians over the first arm, {INTERVAL}" + "".join(f" ({note}: no interval)" for note in notes)
+    arms = [arm for case in cases.values() for arm in case.arms.values()]
+    notes = dict.fromkeys(arm.speedup.note for arm in arms if arm.speedup.note)
+    ends = "".join(f"no interval: {note}" for note in notes) or INTERVAL
+    return f"medians of {rounds_of(arm.seconds.n for arm in arms)}; ×: their ratio to the first arm ({ends})"
 
 
 def _panel(axes: "Axes", case: str, measured: Case, colours: Mapping[str, str]) -> None:
@@ -120,7 +122,7 @@ def _panel(axes: "Axes", case: str, measured: Case, colours: Mapping[str, str]) 
     axes.set_yticks(range(len(arms)), list(arms))
     axes.set_ylim(len(arms) - 0.4, -0.6)
     axes.set_xlim(0, 1.75 * max(1e3 * arm.seconds.p90 for arm in arms.values()))
-    axes.set_title(f"{case}, {rounds_of(arm.seconds.n for arm in arms.values())}")
+    axes.set_title(case)
 
 
 def _interval(found: Speedup) -> str:

@@ -68,7 +68,7 @@ def code_speed(record: Record) -> "Figure":
     """The measured ratio of medians with its interval, the published one, and what arithmetic allows."""
     rows: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in code_speed_table(record).rows]
     speeds = [found.speedup for found in record.timing.arms.values() if found.speedup]
-    figure = style.blank(style.COLUMN, 1.5 + 0.2 * len(rows))
+    figure = style.blank(style.COLUMN, 1.6 + 0.2 * len(rows))
     axes = figure.subplots()
     for place, row in enumerate(rows):
         draw_speedup(axes, place, speeds[place])
@@ -81,7 +81,7 @@ def code_speed(record: Record) -> "Figure":
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=0)
     counted = rounds_of(speed.n for speed in speeds)
-    axes.set_xlabel(f"{SPEEDUP} over {record.study.baseline}, B = {rows[0]['batch']}, {counted}")
+    axes.set_xlabel(f"{SPEEDUP} over {record.study.baseline}\nB = {rows[0]['batch']}, {counted}")
     style.legend(figure, style.handles([axes]), columns=1)
     style.question(figure, record, "Does CoDe reach the published ratios?")
     return figure

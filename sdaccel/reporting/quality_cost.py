@@ -91,7 +91,7 @@ def prices(record: Record) -> list[Axis]:
     if len(seconds) < 2:
         return out
     ms = 1e3 / size
-    label = f"ms per sample, decode in, median and p10 to p90 of {rounds_of(s.n for s in seconds.values())}"
+    label = f"ms per sample, decode in; p10 to p90, {rounds_of(s.n for s in seconds.values())}"
     spans = {name: (ms * s.p10, ms * s.p90) for name, s in seconds.items()}
     return [*out, Axis(label, {name: ms * s.p50 for name, s in seconds.items()}, spans)]
 

@@ -54,7 +54,7 @@ def timing(record: Record) -> "Figure":
     shown = {name: found.speedup for name, found in timed if found.speedup and found.baseline != name}
     named = series.labels({name: record.arms[name] for name in shown})
     wide = max(map(len, named.values())) > 16
-    figure = style.blank(style.PAGE if wide else style.COLUMN, 1.45 + 0.22 * len(shown))
+    figure = style.blank(style.PAGE if wide else style.COLUMN, 1.55 + 0.22 * len(shown))
     axes = figure.subplots()
     for row, (name, speed) in enumerate(shown.items()):
         draw_speedup(axes, row, speed)
@@ -66,7 +66,7 @@ def timing(record: Record) -> "Figure":
     axes.set_yticks(range(len(shown)), list(named.values()))
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(left=0, right=1.06 * axes.dataLim.x1)
-    axes.set_xlabel(f"{SPEEDUP} over {record.study.baseline}, {rounds_of(speed.n for speed in shown.values())}")
+    axes.set_xlabel(f"{SPEEDUP} over {record.study.baseline}\n{rounds_of(speed.n for speed in shown.values())}")
     style.legend(figure, style.handles([axes]), columns=2 if wide else 1, handletextpad=0.4)
     style.question(figure, record, "How much of the MAC ceiling is reached?")
     return figure
@@ -74,12 +74,12 @@ def timing(record: Record) -> "Figure":
 
 def draw_speedup(axes: "Axes", row: int, speed: Speedup) -> None:
     """A mark at the ratio of medians and a bar for its interval; where it has none the legend says why."""
-    said = INTERVAL
+    said = f"measured, ratio of medians {INTERVAL}"
     if speed.low is not None and speed.high is not None:
         axes.plot([speed.low, speed.high], [row, row], color=style.SKY, linewidth=5, solid_capstyle="butt")
-    elif speed.note:
-        said = f"({speed.note}: no interval)"
-    axes.plot(speed.estimate, row, "|", color=style.BLUE, markersize=9, mew=1.6, label=f"measured, ratio of medians {said}")
+    else:
+        said = f"measured, ratio of medians (no interval: {speed.note})" if speed.note else "_the baseline"
+    axes.plot(speed.estimate, row, "|", color=style.BLUE, markersize=9, mew=1.6, label=said)
 
 
 def rounds_of(counts: Iterable[int]) -> str:
