@@ -33,7 +33,7 @@ def _bench(overrides: Sequence[str], conf: Path) -> int:
     made = runner.run(plan)
     path = plan.output / made["id"] / "record.json"
     store.save(made, path)
-    show(read.load(path), Console(highlight=False, width=160))
+    show(read.load(path), Console(highlight=False, markup=False, width=160))
     print(f"record {path}")
     return 0
 

@@ -14,6 +14,7 @@ from sdaccel.reporting.cells import Range, Table, shown
 from sdaccel.reporting.quality import quality
 from sdaccel.reporting.sample_sheet import in_run
 from sdaccel.reporting.tables import tables
+from sdaccel.reporting.timing import timing_table
 from sdaccel.studies.compose import Plan
 
 
@@ -55,8 +56,8 @@ def show(record: Record, console: Console) -> None:
         _print(found, record.study.question or record.id, console)
     for reason in record.failures:
         console.print(f"FAILED: {reason}")
-    for name, found in tables(record, "timing").items():
-        _print(found, name, console, intervals=True)
+    for line in clocked(record):
+        console.print(line)
     if record.measured:
         _print(quality(record, screen=True), "quality", console)
     for name, found in tables(record, "winners").items():
@@ -68,12 +69,23 @@ def show(record: Record, console: Console) -> None:
     console.print(f"verdict: {record.verdict.upper()}" + (f" ({record.weights})" if record.weights else ""))
 
 
-def _print(table: Table, title: str, console: Console, *, intervals: bool = False) -> None:
-    """Without the intervals of qualities, which the report's tables hold."""
+def clocked(record: Record) -> list[str]:
+    """The rows of the report's table of times, a line each: at 80 columns a table of them cannot be read."""
+    table, lines = timing_table(record), []
+    for arm, baseline, rounds, seconds, speed, *ceilings, memory in table.rows:
+        over = f", {shown(speed, missing='')} × over {baseline}" if speed else ""
+        limits = [f"{shown(c, missing='')} × decode {end}" for c, end in zip(ceilings, ("in", "out"), strict=True) if c]
+        limit = f" (MAC ceiling {', '.join(limits)})" if limits else ""
+        held = f", {table.columns[-1]}: {shown(memory, missing='')}" if memory else ""
+        lines.append(f"{arm}: {shown(seconds, missing='')} s per batch{over}, {rounds} rounds, decode in{limit}{held}")
+    return lines
+
+
+def _print(table: Table, title: str, console: Console) -> None:
+    """Without intervals, which the report's tables hold."""
     on_screen = OnScreen(title=title, title_justify="left")
     for name, number in zip(table.columns, table.numeric, strict=True):
         on_screen.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in table.rows:
-        cells = (cell.estimate if isinstance(cell, Range) and not intervals else cell for cell in row)
-        on_screen.add_row(*(shown(cell, missing=table.missing) for cell in cells))
+        on_screen.add_row(*(shown(cell.estimate if isinstance(cell, Range) else cell, missing=table.missing) for cell in row))
     console.print(on_screen)

@@ -99,7 +99,7 @@ def ratios(cases: Mapping[str, Case]) -> str:
     """How the ratios of these cases read."""
     arms = [arm for case in cases.values() for arm in case.arms.values()]
     notes = dict.fromkeys(arm.speedup.note for arm in arms if arm.speedup.note)
-    ends = "".join(f"no interval: {note}" for note in notes) or INTERVAL
+    ends = "".join(f"no interval: {note}" for note in notes) or "95 % interval in brackets"
     return f"medians of {rounds_of(arm.seconds.n for arm in arms)}; ×: their ratio to the first arm ({ends})"
 
 
@@ -121,7 +121,8 @@ def _panel(axes: "Axes", case: str, measured: Case, colours: Mapping[str, str]) 
             axes.plot([least, least], [row - 0.42, row + 0.42], color=style.VERMILLION, linewidth=1.4, label=FLOOR)
     axes.set_yticks(range(len(arms)), list(arms))
     axes.set_ylim(len(arms) - 0.4, -0.6)
-    axes.set_xlim(0, 1.75 * max(1e3 * arm.seconds.p90 for arm in arms.values()))
+    room = 2.6 if any(_interval(arm.speedup) for arm in arms.values()) else 1.75
+    axes.set_xlim(0, room * max(1e3 * arm.seconds.p90 for arm in arms.values()))
     axes.set_title(case)
 
 

@@ -98,7 +98,7 @@ def tables(record: Record, *names: str) -> dict[str, Table]:
 
 
 def to_csv(table: Table) -> str:
-    """Numbers as JSON writes them, which is as the record holds them; an interval, or why it is missing, in columns of its own."""
+    """Numbers as JSON writes them, which is as the record holds them; an interval, or why there is none, in own columns."""
     columns = [[row[i] for row in table.rows] for i in range(len(table.columns))]
     heads = [_heads(name, cells) for name, cells in zip(table.columns, columns, strict=True)]
     out = io.StringIO()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sdaccel.cli.outcome import clocked
 from sdaccel.records.view import Record
 from sdaccel.reporting import tables
 from sdaccel.reporting.build import read
@@ -54,6 +55,13 @@ def test_timings_and_ceilings_stand_in_the_csv_unrounded(records: list[Record]) 
         assert number(row["rounds"]) == 2
         assert len(timed.rounds) == timed.seconds.n == 2 and mark == "(random weights)"
     assert [row["arm"].split()[0] for row in rows(timing_table(record))] == ["baseline", "run"]
+
+
+def test_the_screen_tells_the_figures_of_the_table(records: list[Record]) -> None:
+    found = timing_table(records[1]).rows
+    for row, line in zip(found, clocked(records[1]), strict=True):
+        assert all(shown(cell, missing="") in line for cell in row)
+        assert "decode in" in line and "2 rounds" in line
 
 
 def test_arms_count_what_they_did_and_how_they_compare(records: list[Record]) -> None:
