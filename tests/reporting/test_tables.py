@@ -15,6 +15,7 @@ from sdaccel.records.view import Record
 from sdaccel.reporting import tables
 from sdaccel.reporting.build import read
 from sdaccel.reporting.ceilings import DECODE_OUT
+from sdaccel.reporting.cells import shown
 from sdaccel.reporting.tables import Table
 from sdaccel.reporting.timing import INTERVAL, SECONDS, SPEEDUP, timing_table
 
