@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Protocol
 import torch
 
 from sdaccel.errors import BadInput
+from sdaccel.measure import memory
 from sdaccel.measure.compiles import compiled_graphs
 from sdaccel.measure.energy import joules
 from sdaccel.measure.floor import Ceilings, Work, floor
-from sdaccel.measure.memory import bytes_left
-from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
+from sdaccel.measure.speedup import speedup
+from sdaccel.measure.timing import interleaved, summary
 
 Cases = dict[str, list[Work]]
 """Case, such as a batch size or a kernel -> the stages of its work."""
@@ -32,7 +33,7 @@ class Benchmark(Protocol):
         ...
 
     def work(self, generator: Any) -> Cases:
-        """What no arm of a case can do without; a function of the configuration alone."""
+        """What a case's first arm, and every one that does the same, cannot do without; of the configuration alone."""
         ...
 
     def run(self, generator: Any, device: torch.device) -> dict[str, Any]:
@@ -50,38 +51,41 @@ def listed(options: Any, *names: str) -> None:
 def compare(
     calls: Mapping[str, Callable[[], Any]],
     *,
+    alone: Mapping[str, Callable[[], Callable[[], Any]]],
     device: torch.device,
     warmup: int,
     repeats: int,
     times: int = 1,
     energy: float = 0,
-) -> dict[str, dict[str, Any]]:
-    """Every arm of a case; the first is what the others are compared with. A call is timed `times` times at once."""
-    built, left = {}, {}
+) -> dict[str, Any]:
+    """{"order", "arms"} of a case; the first arm is what the others are compared with. A call is timed `times` times at once.
+
+    `alone` builds an arm's call anew, for its memory; arms without an entry there have none.
+    """
+    built = {}
     for name, call in calls.items():
         before = compiled_graphs()
-        left[name] = bytes_left(call, device)
+        call()
         built[name] = compiled_graphs() - before
     before = compiled_graphs()
     many = {name: _repeated(call, times) for name, call in calls.items()}
-    seconds = {
-        name: [s / times for s in found]
-        for name, found in interleaved(many, warmup=warmup, repeats=repeats, device=device).items()
-    }
+    found = interleaved(many, warmup=warmup, repeats=repeats, device=device)
     again = compiled_graphs() - before
+    seconds = {name: [s / times for s in rounds] for name, rounds in found.seconds.items()}
     first = next(iter(seconds.values()))
-    return {
+    arms = {
         name: {
-            "seconds": summary(found),
-            "rounds": found,
-            "speedup": speedups(first, found),
-            "memory_bytes": None if (peak := peak_memory(calls[name], device)) is None else left[name] + peak,
+            "seconds": summary(rounds),
+            "rounds": rounds,
+            "speedup": asdict(speedup(first, rounds)),
+            "memory_bytes": memory.alone(alone[name], device) if name in alone else None,
             "joules": joules(calls[name], device, seconds=energy) if energy else None,
             "compiled": built[name],
             "recompiled": again,
         }
-        for name, found in seconds.items()
+        for name, rounds in seconds.items()
     }
+    return {"order": found.order, "arms": arms}
 
 
 def _repeated(call: Callable[[], Any], times: int) -> Callable[[], Any]:
@@ -92,12 +96,12 @@ def _repeated(call: Callable[[], Any], times: int) -> Callable[[], Any]:
     return many
 
 
-def with_floor(arms: dict[str, dict[str, Any]], stages: Sequence[Work], ceiling: Ceilings) -> dict[str, Any]:
-    """The arms of one case with the share of the least time in their median."""
-    least = floor(stages, ceiling)
-    for arm in arms.values():
-        arm["of_floor"] = least / arm["seconds"]["p50"]
-    return {"floor_seconds": least, "arms": arms}
+def with_floor(case: dict[str, Any], floors: Mapping[str, Sequence[Work]], ceiling: Ceilings) -> dict[str, Any]:
+    """The case with every arm's least time, and the share of it in the arm's median; arms without an entry have none."""
+    for name, arm in case["arms"].items():
+        least = floor(floors[name], ceiling) if name in floors else None
+        arm |= {"floor_seconds": least, "of_floor": least and least / arm["seconds"]["p50"]}
+    return case
 
 
 def total(stages: Sequence[Work]) -> dict[str, float]:

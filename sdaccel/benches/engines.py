@@ -2,13 +2,13 @@
 
 Arms are engines of one generator, run in turn in one process, noise and decoder inside the timer. The floor is that of the
 generator's number format: per scale, weights without adaLN and the cache are read once; adaLN and the decoder's weights once
-per batch. Phases are timed in a pass of their own, without graphs. Memory is what an arm allocated when it was built, what its
-first batch left behind, and what a batch takes beside both at its worst moment. Kernels are those of a further, profiled batch.
+per batch. Phases are timed in a pass of their own, without graphs. Memory is that of an engine built anew, at the worst moment
+of its second batch. Kernels are those of a further, profiled batch.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -27,7 +27,6 @@ from sdaccel.generators.var.engine_fast import Fast, FastLoop
 from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.generators.var.sampler import VarModel
 from sdaccel.measure.floor import Work, ceilings, synchronize
-from sdaccel.measure.memory import held
 from sdaccel.measure.profile import busiest
 from sdaccel.registry import configurable
 
@@ -72,34 +71,36 @@ class VarEngine:
         return {f"batch {size}": work(generator, size) for size in self.batch_sizes}
 
     def run(self, generator: Var, device: torch.device) -> dict[str, Any]:
-        runtimes, built = {}, {}
-        for name, config in self.configs(generator).items():
-            empty = held(device)
-            runtimes[name] = config.build(device)
-            built[name] = held(device) - empty
+        runtimes = {name: config.build(device) for name, config in self.configs(generator).items()}
         dtype = torch_dtype(generator.dtype)
         before = ceilings(device, dtype)
-        measured = [self._batch(runtimes, built, generator, size, device) for size in self.batch_sizes]
+        measured = [self._batch(runtimes, generator, size, device) for size in self.batch_sizes]
         ceiling = before.raised(ceilings(device, dtype))  # other work on the machine lowers either
         stages = self.work(generator)
-        cases = {case: with_floor(found, stages[case], ceiling) for case, found in zip(stages, measured, strict=True)}
+        cases = {
+            case: with_floor(found, dict.fromkeys(runtimes, stages[case]), ceiling)
+            for case, found in zip(stages, measured, strict=True)
+        }
         return {"ceilings": asdict(ceiling), "cases": cases, "agreement": agreements(runtimes, device)}
 
-    def _batch(
-        self, runtimes: dict[str, VarRuntime], built: dict[str, int], generator: Var, size: int, device: torch.device
-    ) -> dict[str, dict[str, Any]]:
+    def _batch(self, runtimes: dict[str, VarRuntime], generator: Var, size: int, device: torch.device) -> dict[str, Any]:
         labels = [i % generator.num_classes for i in range(size)]
         batch = batches(labels, seed=0, size=size)[0]
-        calls = {name: lambda r=r: r.generate(batch, backend=None, strategy=None) for name, r in runtimes.items()}
-        arms = compare(calls, device=device, warmup=self.warmup, repeats=self.repeats, energy=self.energy_seconds)
-        for name, arm in arms.items():
+
+        def generating(runtime: VarRuntime) -> Callable[[], Any]:
+            return lambda: runtime.generate(batch, backend=None, strategy=None)
+
+        calls = {name: generating(runtime) for name, runtime in runtimes.items()}
+        alone = {name: lambda r=r: generating(r.config.build(device)) for name, r in runtimes.items()}
+        rounds = {"warmup": self.warmup, "repeats": self.repeats}
+        found = compare(calls, alone=alone, device=device, energy=self.energy_seconds, **rounds)
+        for name, arm in found["arms"].items():
             arm["phases"] = phases(runtimes[name], batch, device)
             arm["kernels"] = busiest(calls[name], device, count=LISTED)
             arm["images"] = size
-            arm["memory_bytes"] = arm["memory_bytes"] and arm["memory_bytes"] + built[name]
             if isinstance(engine := runtimes[name].engine, Fast):
                 engine.forget()  # or the next batch size would work in memory that this one has paid for
-        return arms
+        return found
 
 
 def work(config: Var, size: int) -> list[Work]:

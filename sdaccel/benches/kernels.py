@@ -7,6 +7,7 @@ kernel runs where there is a GPU.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -73,9 +74,14 @@ class Kernels:
         cases = {}
         for name, stages in self.work(generator).items():
             arms = self.arms(name, generator, device)
-            found = compare(arms, device=device, warmup=self.warmup, repeats=self.repeats, times=self.times)
-            cases[name] = with_floor(found, stages, ceiling)
+            alone = {arm: partial(self._alone, name, arm, generator, device) for arm in arms}
+            found = compare(arms, alone=alone, device=device, warmup=self.warmup, repeats=self.repeats, times=self.times)
+            cases[name] = with_floor(found, dict.fromkeys(arms, stages), ceiling)
         return {"ceilings": asdict(ceiling), "cases": cases}
+
+    def _alone(self, case: str, arm: str, generator: Var, device: torch.device) -> Callable[[], Any]:
+        """Beside it lies what all arms of the case work on."""
+        return self.arms(case, generator, device)[arm]
 
     @torch.no_grad()
     def arms(self, case: str, generator: Var, device: torch.device) -> Arms:

@@ -25,9 +25,8 @@ from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.var.engine_fast import Fast
 from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.measure.floor import ceilings
-from sdaccel.measure.memory import bytes_left, held
-from sdaccel.measure.timing import interleaved, peak_memory, summary
+from sdaccel.measure.floor import Work, ceilings
+from sdaccel.measure.timing import Rounds, interleaved, summary
 from sdaccel.registry import configurable
 from sdaccel.strategies.base import Equipped
 from sdaccel.strategies.speculative.coupled import Coupled
@@ -40,6 +39,8 @@ Calls = dict[str, Callable[[], Any]]
 
 GAMMA = 2
 """Scales proposed at once in the timed generations."""
+TARGET, COUPLED, DRAFT, UNTOUCHED = "target", f"coupled, gamma={GAMMA}", "draft, not decoded", "target, untouched"
+"""Arms."""
 
 
 @configurable(group="bench", name="speculation")
@@ -92,42 +93,49 @@ class SpeculationCosts:
     def run(self, generator: Var, device: torch.device) -> dict[str, Any]:
         dtype = torch_dtype(generator.dtype)
         before = ceilings(device, dtype)
-        pair, measured, parts = Pair(generator, self.draft, device), {}, {}
+        pair, measured, parts, turns = Pair(generator, self.draft, device), {}, {}, {}
         for size in self.batch_sizes:
             batch = batches([i % generator.num_classes for i in range(size)], seed=0, size=size)[0]
             measured[f"batch {size}"] = self._whole(pair, batch)
             calls = Parts(pair, batch).calls(max(self.gammas))
-            seconds = interleaved(calls, warmup=self.warmup, repeats=self.repeats, device=device)
-            parts[f"batch {size}"] = {name: summary(found) for name, found in seconds.items()}
+            found = interleaved(calls, warmup=self.warmup, repeats=self.repeats, device=device)
+            parts[f"batch {size}"] = priced(found)
+            turns[f"batch {size}"] = found.order
             del calls
             pair.forget()
         del pair
         ceiling = before.raised(ceilings(device, dtype))
-        stages = self.work(generator)
-        cases = {case: with_floor(arms, stages[case], ceiling) for case, arms in measured.items()}
+        floors = {f"batch {size}": self._floors(generator, size) for size in self.batch_sizes}
+        cases = {case: with_floor(found, floors[case], ceiling) for case, found in measured.items()}
         fit = self._fit(Pair(self._checked(generator), self.checked_draft, device))
-        return {"ceilings": asdict(ceiling), "cases": cases, "parts": parts, "fit": fit}
+        return {"ceilings": asdict(ceiling), "cases": cases, "parts": parts, "parts_order": turns, "fit": fit}
 
-    def _whole(self, pair: "Pair", batch: Batch) -> dict[str, dict[str, Any]]:
-        """Whole generations, and what they need: models, what a first batch leaves behind, and a batch at its worst moment."""
+    def _floors(self, generator: Var, size: int) -> dict[str, list[Work]]:
+        """Of coupled speculation none: what it cannot do without depends on what is accepted."""
+        target, draft = (work(model, size) for model in (generator, self.draft.beside(generator)))
+        return {TARGET: target, UNTOUCHED: target, DRAFT: draft[:-1]}  # no decoder
+
+    def _whole(self, pair: "Pair", batch: Batch) -> dict[str, Any]:
+        """Whole generations; the memory of a pair is that of both models and their one tokenizer."""
         untouched = VarRuntime(pair.config, pair.target.var, pair.target.vae)
         calls: Calls = {
-            "target": lambda: pair.target.generate(batch, backend=None, strategy=None),
-            f"coupled, gamma={GAMMA}": lambda: pair.speculate(batch, gamma=GAMMA),
-            "draft, not decoded": lambda: pair.sketch(batch),
-            "target, untouched": lambda: untouched.generate(batch, backend=None, strategy=None),
+            TARGET: partial(generation, pair.target, batch),
+            COUPLED: lambda: pair.speculate(batch, gamma=GAMMA),
+            DRAFT: lambda: pair.sketch(batch),
+            UNTOUCHED: partial(generation, untouched, batch),
         }
-        alone, both = list(calls)[:2]
-        left = {name: bytes_left(calls[name], pair.device) for name in (alone, both)}
-        peak = {name: peak_memory(calls[name], pair.device) for name in (alone, both)}
-        arms = compare(calls, device=pair.device, warmup=self.warmup, repeats=self.repeats)
-        for arm in arms.values():
+
+        def target() -> Callable[[], Any]:
+            return partial(generation, pair.config.build(pair.device), batch)
+
+        def both() -> Callable[[], Any]:
+            return partial(Pair(pair.config, self.draft, pair.device).speculate, batch, gamma=GAMMA)
+
+        alone = {TARGET: target, COUPLED: both}
+        found = compare(calls, alone=alone, device=pair.device, warmup=self.warmup, repeats=self.repeats)
+        for arm in found["arms"].values():
             arm["images"] = len(batch)
-            arm["memory_bytes"] = None
-        if (one := peak[alone]) is not None and (two := peak[both]) is not None:
-            arms[alone]["memory_bytes"] = pair.target_bytes + left[alone] + one
-            arms[both]["memory_bytes"] = pair.target_bytes + pair.draft_bytes + left[alone] + left[both] + two
-        return arms
+        return found
 
     def _fit(self, pair: "Pair") -> dict[str, Any]:
         """The sum of parts beside the clock, image by image; parts and whole generations take turns."""
@@ -136,16 +144,28 @@ class SpeculationCosts:
         runs = {name: pair.speculate(batch, gamma=GAMMA).stats["target_runs"][0].tolist() for name, batch in images.items()}
         parts = Parts(pair, images["image 0"]).calls(GAMMA)
         whole: Calls = {name: partial(pair.speculate, batch, gamma=GAMMA) for name, batch in images.items()}
-        seconds = interleaved(parts | whole, warmup=self.warmup, repeats=self.repeats, device=pair.device)
-        prices = prices_of({name: summary(seconds[name])["p50"] for name in parts})
+        timed = interleaved(parts | whole, warmup=self.warmup, repeats=self.repeats, device=pair.device)
+        p50 = {name: rounds["p50"] for name, rounds in priced(timed).items()}
+        prices = prices_of({name: p50[name] for name in parts})
         predicted = {name: cost_of(prices, rounds_from_runs(runs[name], gamma=GAMMA)) for name in images}
-        found = {name: summary(seconds[name])["p50"] for name in images}
         return {
             "gamma": GAMMA,
-            "images": {name: {"predicted": predicted[name], "measured": found[name]} for name in images},
+            "images": {name: {"predicted": predicted[name], "measured": p50[name]} for name in images},
             "predicted": sum(predicted.values()),
-            "measured": sum(found.values()),
+            "measured": sum(p50[name] for name in images),
+            "order": timed.order,
+            "timed": priced(timed),
         }
+
+
+def priced(found: Rounds) -> dict[str, dict[str, Any]]:
+    """Parts with every round of theirs."""
+    return {name: summary(rounds) | {"rounds": rounds} for name, rounds in found.seconds.items()}
+
+
+def generation(runtime: VarRuntime, batch: Batch) -> None:
+    """A picture by this model alone, decoded."""
+    runtime.generate(batch, backend=None, strategy=None)
 
 
 class Pair:
@@ -153,12 +173,9 @@ class Pair:
 
     def __init__(self, target: Var, draft: Var, device: torch.device) -> None:
         self.config, self.draft_config, self.device = target, draft.beside(target), device
-        empty = held(device)
         self.target = target.build(device)
-        self.target_bytes = held(device) - empty
         self.draft = VarRuntime(self.draft_config, self.draft_config.build(device).var, self.target.vae)
         gc.collect()  # the draft's own copy of the tokenizer
-        self.draft_bytes = held(device) - empty - self.target_bytes
 
     def speculate(self, batch: Batch, *, gamma: int) -> Any:
         """A generation; its tokens are those of the target alone."""

@@ -11,8 +11,12 @@ from sdaccel.cli import CONF, told, wants_help
 from sdaccel.records import read, store
 from sdaccel.records.timing import Benched
 from sdaccel.records.view import Record
+from sdaccel.reporting.bench import unit
+from sdaccel.reporting.cells import faster, shown, spanned
+from sdaccel.reporting.timing import INTERVAL
 
 MIB = 2**20
+FURTHER = ("floor (ms)", "of floor", "memory (MiB)", "J", "phases (ms)")
 
 
 USAGE = "usage: sdaccel bench +bench=NAME [group=option] [key=value ...]"
@@ -29,29 +33,29 @@ def _bench(overrides: Sequence[str], conf: Path) -> int:
     made = runner.run(plan)
     path = plan.output / made["id"] / "record.json"
     store.save(made, path)
-    show(read.load(path), Console(highlight=False, width=160))
+    show(read.load(path), Console(highlight=False, markup=False, width=160))
     print(f"record {path}")
     return 0
 
 
 def show(record: Record, console: Console) -> None:
-    """One line per case and arm, then the case's floor."""
-    table = Table("case", "arm", "p50 ms", "p10 .. p90", "speed-up", "of floor", "memory MiB", "J", "phases, ms")
+    """One line per case and arm, then the work of the first arm's floor."""
+    table = Table("case", "arm", "rounds", f"{unit(record)} [p10, p90]", f"speed-up (×) {INTERVAL}", *FURTHER)
     for case, found in record.timing.cases.items():
         for name, arm in found.arms.items():
             table.add_row(case, name + (f" ({arm.recompiled} recompiled)" if arm.recompiled else ""), *_cells(arm))
         work = record.content["work"][case]
-        says = f"{work['bytes'] / MIB:.1f} MiB, {2 * work['macs'] / 1e9:.2f} GFLOP"
-        table.add_row(case, "floor", f"{1e3 * found.floor_seconds:.3f}", says, "", "", "", "", "")
+        table.add_row(case, "least work", "", f"{work['bytes'] / MIB:.1f} MiB, {2 * work['macs'] / 1e9:.2f} GFLOP")
     console.print(table)
 
 
 def _cells(arm: Benched) -> list[str]:
     return [
-        f"{1e3 * arm.seconds.p50:.3f}",
-        f"{1e3 * arm.seconds.p10:.3f} .. {1e3 * arm.seconds.p90:.3f}",
-        f"{arm.speedup.p50:.2f}",
-        f"{100 * arm.of_floor:.0f} %",
+        str(arm.seconds.n),
+        shown(spanned(arm.seconds, times=1e3), missing=""),
+        shown(faster(arm.speedup), missing=""),
+        shown(arm.floor_seconds and 1e3 * arm.floor_seconds, missing=""),
+        "" if arm.of_floor is None else f"{100 * arm.of_floor:.0f} %",
         "" if arm.memory_bytes is None else f"{arm.memory_bytes / MIB:.0f}",
         "" if arm.joules is None else f"{arm.joules:.2f}",
         ", ".join(f"{phase} {1e3 * value:.1f}" for phase, value in arm.phases.items()),

@@ -14,6 +14,7 @@ from sdaccel.reporting.cells import Range, Table, shown
 from sdaccel.reporting.quality import quality
 from sdaccel.reporting.sample_sheet import in_run
 from sdaccel.reporting.tables import tables
+from sdaccel.reporting.timing import timing_table
 from sdaccel.studies.compose import Plan
 
 
@@ -52,12 +53,8 @@ def _draw(record: Record, folder: Path, console: Console) -> bool:
 def show(record: Record, console: Console) -> None:
     """One row per check and role, the worst arm of those it looked at; then time, quality and pixels."""
     verdicts(record, console)
-    for name, timed in record.timing.arms.items():
-        speedup, ceiling = timed.speedup, record.arms[name].mac_ceiling
-        beside = f", {speedup.p50:.2f}x [{speedup.p10:.2f}, {speedup.p90:.2f}]" if speedup else ""
-        limit = f" (MAC ceiling {ceiling:.2f}x)" if ceiling else ""
-        memory = f", peak {timed.peak_bytes / 2**20:,.0f} MiB beside the weights" if timed.peak_bytes else ""
-        console.print(f"{name}: {timed.seconds.p50:.3f} s per batch{beside} {limit}{memory}")
+    for line in clocked(record):
+        console.print(line)
     if record.measured:
         _print(quality(record, screen=True), "quality", console)
     for name, found in tables(record, "winners").items():
@@ -67,6 +64,18 @@ def show(record: Record, console: Console) -> None:
             same = f", {paired.identical} of {paired.n} identical" if paired.identical else ""
             console.print(f"{name}: PSNR {paired.psnr:.1f} dB against {paired.against}{same}")
     conclude(record, console)
+
+
+def clocked(record: Record) -> list[str]:
+    """The rows of the report's table of times, a line each: at 80 columns a table of them cannot be read."""
+    table, lines = timing_table(record), []
+    for arm, baseline, rounds, seconds, speed, *ceilings, memory in table.rows:
+        over = f", {shown(speed, missing='')} × over {baseline}" if speed else ""
+        limits = [f"{shown(c, missing='')} × decode {end}" for c, end in zip(ceilings, ("in", "out"), strict=True) if c]
+        limit = f" (MAC ceiling {', '.join(limits)})" if limits else ""
+        held = f", {table.columns[-1]}: {shown(memory, missing='')}" if memory else ""
+        lines.append(f"{arm}: {shown(seconds, missing='')} s per batch{over}, {rounds} rounds, decode in{limit}{held}")
+    return lines
 
 
 def verdicts(record: Record, console: Console) -> None:

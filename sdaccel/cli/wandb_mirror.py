@@ -61,9 +61,9 @@ def scalars(record: Record) -> dict[str, float]:
     for name, timed in record.timing.arms.items():
         out[f"seconds/{name}"] = timed.seconds.p50
         if timed.speedup:
-            out[f"speedup/{name}"] = timed.speedup.p50
+            out[f"speedup/{name}"] = timed.speedup.estimate
             if ceiling := record.arms[name].mac_ceiling:
-                out[f"speedup_ceiling/{name}"] = ceiling
+                out[f"speedup_ceiling_decode_out/{name}"] = ceiling
     return out
 
 

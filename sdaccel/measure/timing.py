@@ -4,25 +4,38 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 
+@dataclass(frozen=True)
+class Rounds:
+    """What the clock said."""
+
+    seconds: dict[str, list[float]]
+    """By arm, one entry per round."""
+    order: list[list[int]]
+    """Of every round, its arms as they ran, by their place among the arms."""
+
+
 def interleaved(
-    calls: Mapping[str, Callable[[], Any]], *, warmup: int, repeats: int, device: torch.device
-) -> dict[str, list[float]]:
-    """Seconds of every timed call, A B A B ...: drift of the machine falls on all arms alike."""
+    calls: Mapping[str, Callable[[], Any]], *, warmup: int, repeats: int, device: torch.device, seed: int = 0
+) -> Rounds:
+    """Every arm once per round: drift of the machine falls on all alike, and no arm is always after the same other one."""
+    names, rng = list(calls), np.random.default_rng(seed)
     for _ in range(warmup):
-        for call in calls.values():
-            call()
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
+        for i in rng.permutation(len(names)):
+            calls[names[i]]()
+    order = [rng.permutation(len(names)).tolist() for _ in range(repeats)]
+    seconds: dict[str, list[float]] = {name: [] for name in names}
     with long_lived():
-        for _ in range(repeats):
-            for name, call in calls.items():
-                seconds[name].append(_time(call, device))
-    return seconds
+        for turns in order:
+            for i in turns:
+                seconds[names[i]].append(_time(calls[names[i]], device))
+    return Rounds(seconds, order)
 
 
 @contextmanager
@@ -49,23 +62,6 @@ def _time(call: Callable[[], Any], device: torch.device) -> float:
     return begin.elapsed_time(end) / 1000
 
 
-def peak_memory(call: Callable[[], Any], device: torch.device) -> int | None:
-    """Bytes a call allocates on the GPU at its worst moment, beside what was there; None on a CPU."""
-    if device.type != "cuda":
-        return None
-    torch.cuda.synchronize(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device)
-    call()
-    torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device) - before
-
-
 def summary(seconds: Sequence[float]) -> dict[str, float]:
     p10, p50, p90 = np.percentile(seconds, [10, 50, 90])
     return {"p10": float(p10), "p50": float(p50), "p90": float(p90), "n": len(seconds)}
-
-
-def speedups(baseline: Sequence[float], other: Sequence[float]) -> dict[str, float]:
-    """Ratio of paired rounds, so that a slow round weighs on both sides."""
-    return summary([b / o for b, o in zip(baseline, other, strict=True)])

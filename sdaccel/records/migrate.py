@@ -4,8 +4,10 @@ They hold Python paths, the strategy's class in lower case as `mode`, samples an
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from sdaccel.measure.speedup import speedup
 from sdaccel.records.names import named, random_weights
 
 CLASSES = {
@@ -47,6 +49,9 @@ CLASSES = {
     "SpeculationCosts": "speculation",
 }
 """Class as such records name it -> its registered name."""
+FLOORLESS = ("coupled, gamma=2", "draft, not decoded")
+"""Arms of a benchmark beside whose times such records put the floor of other work, the target's."""
+LOST = "raw rounds not kept"
 EXACT = ("original", "collect", "diffusers", "speculative_profile", "speculative_coupled", "speculative_rejection")
 DECODE_MACS: dict[tuple[Any, Any], float] = {(160, 256): 196856774656.0}
 """By the tokenizer's width and the picture's: the published one's."""
@@ -71,6 +76,35 @@ def content_of(record: Mapping[str, Any]) -> dict[str, Any]:
     if "generator" in config:  # of a benchmark
         own["random_weights"] = random_weights(config["generator"], config["generator"]["identity"])
     return own
+
+
+def timing_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's timing in today's format, where a speed-up is a ratio of medians."""
+    timing: dict[str, Any] = record["timing"] or {}
+    arms, cases = timing.get("arms") or {}, timing.get("cases") or {}
+    own = {name: arm | {"speedup": _speedup(arm, arms.get(arm["baseline"]))} for name, arm in arms.items()}
+    return timing | {"arms": own, "cases": {name: _case(case) for name, case in cases.items()}}
+
+
+def _case(case: Mapping[str, Any]) -> dict[str, Any]:
+    """A case had one floor for all its arms."""
+    first, floor = next(iter(case["arms"].values())), case.get("floor_seconds")
+    arms = {name: arm | {"speedup": _speedup(arm, first)} for name, arm in case["arms"].items()}
+    if floor:
+        arms = {name: arm | {"floor_seconds": floor} for name, arm in arms.items()}
+        arms |= {name: arms[name] | {"floor_seconds": None, "of_floor": None} for name in FLOORLESS if name in arms}
+    return {**case, "arms": arms}
+
+
+def _speedup(arm: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """As it is kept; where quantiles of paired rounds are, by the rounds, and without these by the medians alone."""
+    kept: dict[str, Any] | None = arm["speedup"]
+    if kept is None or baseline is None or "estimate" in kept:
+        return kept
+    if "rounds" in arm:
+        return asdict(speedup(baseline["rounds"], arm["rounds"]))
+    note = "" if arm is baseline else LOST
+    return {"estimate": baseline["seconds"]["p50"] / arm["seconds"]["p50"], "n": arm["seconds"]["n"], "note": note}
 
 
 def each_of(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def view_of(raw: Json, *, each: Callable[[], Json] = dict) -> Record:
         name: _parsed(Arm, {"name": name, **config["arms"][name], **arm, "each": cache(partial(of_arm, name))})
         for name, arm in content["arms"].items()
     }
-    also = {"arms": {}, "timing": raw["timing"] or {}, "folders": raw.get("samples", {}), "content": content}
+    also = {"arms": {}, "timing": migrate.timing_of(raw), "folders": raw.get("samples", {}), "content": content}
     return replace(_parsed(Record, {**config.get("data", {}), **config, **content, **raw, **also}), arms=arms)
 
 

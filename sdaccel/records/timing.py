@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sdaccel.measure.speedup import Speedup
+
 
 @dataclass(frozen=True)
 class Quantiles:
+    """Seconds over rounds."""
+
     p10: float
     p50: float
     p90: float
@@ -17,10 +21,13 @@ class Timed:
     """An arm of a study that was timed."""
 
     seconds: Quantiles
-    """Of a batch."""
+    """Of a batch, decode in."""
     baseline: str | None = None
-    speedup: Quantiles | None = None
+    speedup: Speedup | None = None
+    memory_bytes: int | None = None
+    """Of the arm alone, its weights included."""
     peak_bytes: int | None = None
+    """In records of the first format in place of that: a peak beside all that lay on the GPU, whoever had left it there."""
     rounds: Sequence[float] = ()
     """Seconds of every round, in order; not in records of the first format."""
 
@@ -38,8 +45,10 @@ class Benched:
     """An arm of a benchmark's case."""
 
     seconds: Quantiles
-    speedup: Quantiles
-    of_floor: float
+    speedup: Speedup
+    floor_seconds: float | None = None
+    """The least that its own work can take; None where it depends on what the arm meets on the way."""
+    of_floor: float | None = None
     memory_bytes: int | None = None
     joules: float | None = None
     images: int = 1
@@ -51,8 +60,9 @@ class Benched:
 
 @dataclass(frozen=True)
 class Case:
-    floor_seconds: float
     arms: Mapping[str, Benched]
+    order: Sequence[Sequence[int]] = ()
+    """Of every round, arms as they ran, by their place among the arms."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,8 @@ class Timing:
 
     batch_size: int = 0
     arms: Mapping[str, Timed] = field(default_factory=dict)
+    order: Sequence[Sequence[int]] = ()
+    """Of every round, arms as they ran, by their place among the arms; not in records of the first format."""
     cases: Mapping[str, Case] = field(default_factory=dict)
     """Of a benchmark, as all that follows."""
     parts: Mapping[str, Mapping[str, Quantiles]] = field(default_factory=dict)

@@ -1,43 +1,56 @@
 """What a benchmark's record says: a row per case and arm, and bars beside the least time that the work can take."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from sdaccel.measure.speedup import Speedup
 from sdaccel.records.outline import Outline
 from sdaccel.records.timing import Case
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
-from sdaccel.reporting.cells import Cell, Range, Table, spanned
+from sdaccel.reporting.cells import Cell, Table, faster, spanned
 from sdaccel.reporting.registry import figure, table
+from sdaccel.reporting.timing import INTERVAL, rounds_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+CALLS = {"var_engine": "ms per batch, decode in", "speculation": "ms per batch, decode in"}
+"""By benchmark; arms that are not decoded say so, and calls of kernels have no decoder."""
+FLOOR = "the arm's floor: bytes or arithmetic"
 
 
 def benched(outline: Outline) -> str | None:
     return None if outline.bench else "a benchmark, which sdaccel bench runs."
 
 
+def unit(record: Record) -> str:
+    """What a call is, and whether the decoder is in its time."""
+    return CALLS.get(record.bench.name if record.bench else "", "ms per call")
+
+
 @table(name="bench", place=50, needs=benched)
 def bench(record: Record) -> Table:
-    """Milliseconds of a call and paired speed-up over the case's first arm, medians with 10th and 90th percentile."""
-    columns = ("case", "arm", "ms", "speed-up (×)", "of floor", "memory (MiB)", "J per image", "recompiled")
+    """Milliseconds of a call, ratio of medians over the case's first arm, and the least that the arm's own work could take."""
+    measured = ("rounds", f"{unit(record)} [p10, p90]", f"speed-up (×) {INTERVAL}", "floor (ms)", "of floor")
+    columns = ("case", "arm", *measured, "memory (MiB)", "J per image", "recompiled")
     rows: list[tuple[Cell, ...]] = []
     for case, found in record.timing.cases.items():
         for name, arm in found.arms.items():
-            held, joules = arm.memory_bytes, None if arm.joules is None else arm.joules / arm.images
-            times, ratio = spanned(arm.seconds, times=1e3), spanned(arm.speedup)
-            memory = held and held / 2**20
-            rows.append((case, style.titled(record, name), times, ratio, arm.of_floor, memory, joules, arm.recompiled))
-        rows.append((case, "floor", Range(1e3 * found.floor_seconds), None, 1.0, None, None, None))
+            times, ratio = spanned(arm.seconds, times=1e3), faster(arm.speedup)
+            floor = arm.floor_seconds and 1e3 * arm.floor_seconds
+            memory, joules = arm.memory_bytes and arm.memory_bytes / 2**20, arm.joules and arm.joules / arm.images
+            shown = style.titled(record, name)
+            rows.append((case, shown, arm.seconds.n, times, ratio, floor, arm.of_floor, memory, joules, arm.recompiled))
     return Table(columns, rows)
 
 
 @table(name="kernels", place=60, needs=benched)
 def kernels(record: Record) -> Table:
     """Where an arm's time goes, busiest first; of records that profiled."""
-    columns = ("case", "arm", "kernel", "ms", "runs", "share")
+    columns = ("case", "arm", "kernel", "ms of one profiled call", "runs", "share")
     rows: list[tuple[Cell, ...]] = [
         (case, style.titled(record, name), k.name, 1e3 * k.seconds, k.runs, k.share)
         for case, found in record.timing.cases.items()
@@ -60,7 +73,7 @@ def agreement(record: Record) -> Table:
 
 @figure(needs=benched)
 def bench_times(record: Record) -> "Figure":
-    """A panel per case: a bar per arm, its phases stacked where they were measured, and the floor as a line."""
+    """A panel per case: a bar per arm, its phases stacked where they were measured, and a mark at its own floor."""
     found = record.timing.cases
     phases = dict.fromkeys(phase for case in found.values() for arm in case.arms.values() for phase in arm.phases)
     colours = dict(zip(phases, (*style.CYCLE, style.GREY) * len(phases), strict=False))
@@ -71,12 +84,23 @@ def bench_times(record: Record) -> "Figure":
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, (case, measured) in zip(panels, found.items(), strict=False):
         _panel(axes, case, measured, colours)
+        axes.set_xlabel(unit(record))
     for axes in panels[len(found) :]:
         axes.set_visible(False)
-    split = "split as in a pass without graphs that waits at every boundary" if phases else None
-    style.legend(figure, style.handles(panels), columns=4, title=split, alignment="left", handlelength=1.4)
+    said = [ratios(found), "split as in a pass without graphs that waits at every boundary" if phases else ""]
+    title = textwrap.fill("; ".join(filter(None, said)), int(16 * figure.get_figwidth()))
+    handles = style.handles(panels)
+    style.legend(figure, handles, columns=4 if columns > 1 else 2, title=title, alignment="left", handlelength=1.4)
     style.question(figure, record, record.study.question)
     return figure
+
+
+def ratios(cases: Mapping[str, Case]) -> str:
+    """How the ratios of these cases read."""
+    arms = [arm for case in cases.values() for arm in case.arms.values()]
+    notes = dict.fromkeys(arm.speedup.note for arm in arms if arm.speedup.note)
+    ends = "".join(f"no interval: {note}" for note in notes) or "95 % interval in brackets"
+    return f"medians of {rounds_of(arm.seconds.n for arm in arms)}; ×: their ratio to the first arm ({ends})"
 
 
 def _panel(axes: "Axes", case: str, measured: Case, colours: Mapping[str, str]) -> None:
@@ -90,12 +114,17 @@ def _panel(axes: "Axes", case: str, measured: Case, colours: Mapping[str, str]) 
             axes.barh(row, width, left=left, height=0.62, color=colours.get(phase, style.SKY), label=phase or "_")
             left += width
         axes.plot([p10, p90], [row, row], color="black", linewidth=0.8, label="10th to 90th percentile")
-        said = f" {p50:.3g} ms, {arm.speedup.p50:.2f}×"
-        axes.annotate(said, (max(p50, p90), row), va="center_baseline", fontsize=6)
-    floor = 1e3 * measured.floor_seconds
-    axes.axvline(floor, color=style.VERMILLION, linewidth=1, linestyle=(0, (3, 1.5)), label="floor: bytes or arithmetic")
+        ratio = f", {arm.speedup.estimate:.2f}× {_interval(arm.speedup)}".rstrip() if row else ""
+        axes.annotate(f" {p50:.3g} ms{ratio}", (max(p50, p90), row), va="center_baseline", fontsize=6)
+        if arm.floor_seconds:
+            least = 1e3 * arm.floor_seconds
+            axes.plot([least, least], [row - 0.42, row + 0.42], color=style.VERMILLION, linewidth=1.4, label=FLOOR)
     axes.set_yticks(range(len(arms)), list(arms))
     axes.set_ylim(len(arms) - 0.4, -0.6)
-    axes.set_xlim(0, 1.75 * max(1e3 * arm.seconds.p90 for arm in arms.values()))
+    room = 2.6 if any(_interval(arm.speedup) for arm in arms.values()) else 1.75
+    axes.set_xlim(0, room * max(1e3 * arm.seconds.p90 for arm in arms.values()))
     axes.set_title(case)
-    axes.set_xlabel("ms per call")
+
+
+def _interval(found: Speedup) -> str:
+    return "" if found.low is None or found.high is None else f"[{found.low:.2f}, {found.high:.2f}]"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sdaccel.measure.speedup import Speedup
 from sdaccel.records.timing import Quantiles
 from sdaccel.records.view import Metric
 
@@ -13,10 +14,15 @@ class Range:
     estimate: float
     low: float | None = None
     high: float | None = None
+    note: str = ""
+    """Why it has none."""
 
     @property
     def interval(self) -> str:
-        return "" if self.low is None or self.high is None else f"[{digits(self.low)}, {digits(self.high)}]"
+        """Or the note in its place."""
+        if self.low is None or self.high is None:
+            return self.note and f"({self.note})"
+        return f"[{digits(self.low)}, {digits(self.high)}]"
 
 
 def ranged(found: Metric | None) -> Range | None:
@@ -27,6 +33,11 @@ def ranged(found: Metric | None) -> Range | None:
 def spanned(found: Quantiles, *, times: float = 1.0) -> Range:
     """Median with 10th and 90th percentile, in another unit."""
     return Range(times * found.p50, times * found.p10, times * found.p90)
+
+
+def faster(found: Speedup | None) -> Range | None:
+    """Ratio of medians with its interval, or why it has none."""
+    return Range(found.estimate, found.low, found.high, found.note) if found else None
 
 
 Cell = str | int | float | bool | Range | None

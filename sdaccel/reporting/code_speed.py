@@ -4,10 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 from sdaccel.records.view import Arm, Record
 from sdaccel.reporting import style
-from sdaccel.reporting.cells import Cell, Table, spanned
+from sdaccel.reporting.ceilings import DECODE_IN, DECODE_OUT
+from sdaccel.reporting.cells import Cell, Table, faster
 from sdaccel.reporting.registry import figure, table, with_figure
 from sdaccel.reporting.series import labels, weighted
-from sdaccel.reporting.timing import timed_beside_another
+from sdaccel.reporting.timing import (
+    INTERVAL,
+    SPEEDUP,
+    ceiling_of,
+    draw_speedup,
+    rounds_of,
+    timed_beside_another,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +25,8 @@ PUBLISHED = {
     1: {"N=6": 1.6},
 }
 """Batch size -> arm -> times as fast as d30: one L20, float16 autocast without FlashAttention, the decoder not timed."""
-COLUMNS = ("arm", "batch", "speed-up", "published", "of published", "MAC ceiling", "ceiling without decoder", "decoder's share")
+MEASURED, PUBLISHED_AS = f"{SPEEDUP} {INTERVAL}", "published, decode out (×)"
+COLUMNS = ("arm", "batch", "rounds", MEASURED, PUBLISHED_AS, "of published", DECODE_IN, DECODE_OUT, "decoder's share")
 
 
 def kind_of(arm: Arm) -> str:
@@ -47,32 +56,32 @@ def code_speed_table(record: Record) -> Table:
     for name, shown in names.items():
         arm, found = record.arms[name], record.timing.arms[name]
         assert found.speedup and found.baseline
-        said, baseline = published.get(kind_of(arm)), record.arms[found.baseline]
-        share, base = decoder_share(arm), decoder_share(baseline)
-        whole = baseline.macs / (1 - base) / (arm.macs / (1 - share))
-        of = said and found.speedup.p50 / said
-        rows.append((weighted(shown, arm), batch, spanned(found.speedup), said, of, whole, arm.mac_ceiling, share))
+        said, speed = published.get(kind_of(arm)), found.speedup
+        ceilings = ceiling_of(record, name), arm.mac_ceiling
+        of = said and speed.estimate / said
+        rows.append((weighted(shown, arm), batch, speed.n, faster(speed), said, of, *ceilings, decoder_share(arm)))
     return Table(COLUMNS, rows, missing="not published")
 
 
 @figure(needs=timed_beside_another)
 def code_speed(record: Record) -> "Figure":
-    """Measured p50 with p10 and p90, the published ratio, and what arithmetic allows."""
+    """The measured ratio of medians with its interval, the published one, and what arithmetic allows."""
     rows: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in code_speed_table(record).rows]
-    figure = style.blank(style.COLUMN, 1.3 + 0.2 * len(rows))
+    speeds = [found.speedup for found in record.timing.arms.values() if found.speedup]
+    figure = style.blank(style.COLUMN, 1.6 + 0.2 * len(rows))
     axes = figure.subplots()
     for place, row in enumerate(rows):
-        speed = row["speed-up"]
-        axes.plot([speed.low, speed.high], [place, place], color=style.SKY, linewidth=5, solid_capstyle="butt")
-        axes.plot(speed.estimate, place, "|", color=style.BLUE, markersize=9, mew=1.6, label="measured p50 [p10, p90]")
-        axes.plot(row["MAC ceiling"], place, "D", color=style.VERMILLION, fillstyle="none", markersize=4, label="MAC ceiling")
-        if row["published"] is not None:
-            axes.plot(row["published"], place, "s", color="black", markersize=4, label="published (no decoder)")
+        draw_speedup(axes, place, speeds[place])
+        if row[DECODE_IN] is not None:
+            axes.plot(row[DECODE_IN], place, "D", color=style.VERMILLION, fillstyle="none", markersize=4, label=DECODE_IN)
+        if row[PUBLISHED_AS] is not None:
+            axes.plot(row[PUBLISHED_AS], place, "s", color="black", markersize=4, label="published, decode out")
     axes.axvline(1, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)))
     axes.set_yticks(range(len(rows)), list(compared(record).values()))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"speed-up over {record.study.baseline} (×), B = {rows[0]['batch']}")
-    style.legend(figure, style.handles([axes]), columns=2)
+    counted = rounds_of(speed.n for speed in speeds)
+    axes.set_xlabel(f"{SPEEDUP} over {record.study.baseline}\nB = {rows[0]['batch']}, {counted}")
+    style.legend(figure, style.handles([axes]), columns=1)
     style.question(figure, record, "Does CoDe reach the published ratios?")
     return figure

@@ -102,7 +102,9 @@ def _end(entry: int) -> str:
 def _price(axes: "Axes", record: Record, shown: dict[str, tuple[int, int]]) -> None:
     """Of the correct mask: the target reads what the draft made, so its arithmetic is not saved."""
     baseline = record.study.baseline
-    for cost, colour, name in zip(prices(record), (style.GREEN, "black"), ("MACs", "measured time"), strict=False):
+    for cost, colour, name in zip(
+        prices(record), (style.GREEN, "black"), ("MACs, decode out", "measured time, decode in"), strict=False
+    ):
         own = _relative(cost, baseline, {arm: entry for arm, (entry, mask) in shown.items() if mask == 3})
         axes.plot(*zip(*own, strict=True), color=colour, marker="s", markersize=2.6, label=f"{name}, mask 3")
     axes.axhline(1, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)))

@@ -1,7 +1,8 @@
 """The figure that the project is about: what quality an arm reaches, and what it pays for it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sdaccel.metrics.metric import of
@@ -11,6 +12,7 @@ from sdaccel.reporting import style
 from sdaccel.reporting.labels import name_points
 from sdaccel.reporting.quality import named
 from sdaccel.reporting.registry import figure
+from sdaccel.reporting.timing import rounds_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +36,8 @@ class Axis:
 
     label: str
     of: dict[str, float]
+    spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """10th and 90th percentile over rounds, where it was measured."""
 
 
 def few_priced(outline: Outline) -> str | None:
@@ -79,12 +83,17 @@ def _metrics(record: Record) -> list[str]:
 
 
 def prices(record: Record) -> list[Axis]:
-    """MACs relative to the baseline, then milliseconds per sample."""
+    """MACs relative to the baseline, then milliseconds per sample, median over rounds."""
     timed, size = record.timing.arms, record.timing.batch_size
     shares = {name: arm.cost for name, arm in record.measured.items() if arm.cost}
-    out = [Axis("MACs relative to the baseline", shares)]
-    seconds = {name: 1e3 * timed[name].seconds.p50 / size for name in shares if name in timed}
-    return [*out, Axis("measured time per sample (ms)", seconds)] if len(seconds) > 1 else out
+    out = [Axis("MACs relative to the baseline, decode out", shares)]
+    seconds = {name: timed[name].seconds for name in shares if name in timed}
+    if len(seconds) < 2:
+        return out
+    ms = 1e3 / size
+    label = f"ms per sample, decode in; p10 to p90, {rounds_of(s.n for s in seconds.values())}"
+    spans = {name: (ms * s.p10, ms * s.p90) for name, s in seconds.items()}
+    return [*out, Axis(label, {name: ms * s.p50 for name, s in seconds.items()}, spans)]
 
 
 def _panel(axes: "Axes", record: Record, metric: str, axis: Axis) -> None:
@@ -98,6 +107,8 @@ def _panel(axes: "Axes", record: Record, metric: str, axis: Axis) -> None:
         for name, (x, y) in zip(own, place, strict=True):
             if ends := arms[name].metrics[metric].ends:
                 axes.plot([x, x], ends, color=colour, linewidth=1.5, solid_capstyle="butt")
+            if name in axis.spans:
+                axes.plot(axis.spans[name], [y, y], color=colour, linewidth=1.5, solid_capstyle="butt")
             axes.plot(x, y, "o", color=colour, markersize=3.4)
             points.append((x, y, names[name], colour))
     free = {name: arm.known(metric) for name, arm in arms.items() if not arm.macs}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sdaccel.records.view import Record
 from sdaccel.reporting import sdvar_bounds as bounds
-from sdaccel.reporting.cells import Range, ranged, spanned
+from sdaccel.reporting.cells import Range, faster, ranged
 from sdaccel.reporting.entry_sweep import handed_over
 from sdaccel.strategies.speculative.masks import CORRECT
 
@@ -47,9 +47,9 @@ def calls(record: Record, name: str) -> Range:
 
 
 def speedup(record: Record, name: str) -> Range | None:
-    """p50 and, as its ends, p10 and p90 of the paired rounds."""
+    """Ratio of medians; None without an interval."""
     found = record.timing.arms.get(name)
-    return spanned(found.speedup) if found and found.speedup else None
+    return faster(found.speedup) if found and found.speedup and found.speedup.low is not None else None
 
 
 def fid_rise(record: Record, name: str) -> Range | None:
@@ -59,10 +59,14 @@ def fid_rise(record: Record, name: str) -> Range | None:
 
 
 def memory(record: Record, name: str) -> Range | None:
-    """Peak on the GPU, weights included, relative to the target's; None on a CPU, or where caches outlast a call."""
+    """On a GPU, weights included, relative to the target's; None on a CPU, or where the peak of an old record lacks caches."""
+    timed = record.timing.arms
+    whole, target = (timed[arm].memory_bytes if arm in timed else None for arm in (name, record.study.baseline))
+    if whole and target:
+        return Range(whole / target)
     if record.arms[name].generator.options.get("engine", "eager") == HOLDS_CACHES:
         return None
-    timed, of_models = record.timing.arms, bounds.weights_of(record.arms[name])
+    of_models = bounds.weights_of(record.arms[name])
     own, alone = (timed[arm].peak_bytes if arm in timed else None for arm in (name, record.study.baseline))
     if of_models is None or own is None or alone is None:
         return None

@@ -30,6 +30,11 @@ def alone(record: Record, case: str) -> float:
     return record.timing.cases[case].arms["target"].seconds.p50
 
 
+def rounds(record: Record) -> int:
+    """Of every part, generation and run."""
+    return max(part.n for parts in record.timing.parts.values() for part in parts.values())
+
+
 def gammas_of(record: Record) -> list[int]:
     """Scales that are proposed at once, as they were measured."""
     return list(record.bench.options["gammas"]) if record.bench and record.timing.parts else []
@@ -55,12 +60,14 @@ def priced_parts(outline: Outline) -> str | None:
 @table(name="speculation_bound", place=150, needs=priced_parts)
 def bound_table(record: Record) -> Table:
     """A row per batch size and gamma."""
-    columns = ("case", "gamma", "accepting nothing (×)", "half (×)", "0.9 (×)", "everything (×)", "breaks even at")
+    shares = (f"accepting {share} (×, decode in)" for share in ("nothing", "half", "0.9", "everything"))
+    columns = ("case", "rounds", "gamma", *shares, "breaks even at")
     rows: list[tuple[Cell, ...]] = []
     for case in record.timing.parts:
         for gamma in gammas_of(record):
             at = [speedup(record, case, acceptance=a, gamma=gamma) for a in RATES]
-            rows.append((style.titled(record, case), gamma, at[0], at[50], at[90], at[100], break_even(RATES, at)))
+            shown = style.titled(record, case)
+            rows.append((shown, rounds(record), gamma, at[0], at[50], at[90], at[100], break_even(RATES, at)))
     return Table(columns, rows, missing="never")
 
 
@@ -69,26 +76,28 @@ def parts_table(record: Record) -> Table:
     """Milliseconds by scale: a proposal, the target alone, and its pass over this scale and the next gamma ones."""
     gammas = gammas_of(record)
     passes = [f"pass over {g + 1} from it" for g in (0, *gammas)]
-    columns = ("case", "scale", "draft (ms)", "target alone, taken back and redone (ms)", *(f"{name} (ms)" for name in passes))
+    names = ("draft", "target alone, taken back and redone", *passes)
+    columns = ("case", "rounds", "scale", *(f"{name} (ms) [p10, p90]" for name in names))
     rows: list[tuple[Cell, ...]] = []
     for case, found in record.timing.parts.items():
         for k in range(scales_of(found)):
-            names = [f"draft {k}-{k}", f"rollback {k}", *(f"verify {k}-{k + g}" for g in (0, *gammas))]
-            shown = style.titled(record, case)
-            rows.append((shown, k, *(spanned(found[name], times=1e3) if name in found else None for name in names)))
+            parts = [f"draft {k}-{k}", f"rollback {k}", *(f"verify {k}-{k + g}" for g in (0, *gammas))]
+            times = (spanned(found[part], times=1e3) if part in found else None for part in parts)
+            rows.append((style.titled(record, case), rounds(record), k, *times))
     return Table(columns, rows)
 
 
 @table(name="speculation_fit", place=170, needs=priced_parts)
 def fit_table(record: Record) -> Table:
     """The sum of parts beside the clock."""
-    columns = ("run of the trained pair", "sum of parts (ms)", "clock (ms)", "ratio", f"within {BAR:.0%}")
+    parts, clock = "sum of parts (ms, decode in)", "clock (ms, decode in)"
+    columns = ("run of the trained pair", "rounds", parts, clock, "ratio", f"within {BAR:.0%}")
     rows: list[tuple[Cell, ...]] = []
     whole = record.timing.fit
     for name, fit in ({**whole.images, "all": whole} if whole else {}).items():
         ratio = fit.predicted / fit.measured
         fits = "yes" if abs(ratio - 1) <= BAR else "no"
-        rows.append((name, 1e3 * fit.predicted, 1e3 * fit.measured, ratio, fits))
+        rows.append((name, rounds(record), 1e3 * fit.predicted, 1e3 * fit.measured, ratio, fits))
     return Table(columns, rows)
 
 
@@ -126,9 +135,9 @@ def speculation_bound(record: Record) -> "Figure":
                 axes.plot(even, 1, "o", color=colour, markersize=3.6)
         axes.axhline(1, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)), label="the target alone")
         axes.set_xlabel("probability that a scale stands")
-        axes.set_title(case + more.get(case, ""))
+        axes.set_title(f"{case}, {rounds(record)} rounds" + more.get(case, ""))
         axes.set_xlim(0, 1)
-    panels[0].set_ylabel("speed-up (×)")
+    panels[0].set_ylabel("speed-up, decode in (×)")
     panels[0].set_ylim(bottom=0)
     style.legend(figure, style.handles(panels[:1]), columns=5 if len(found) > 1 else 3)
     style.question(figure, record, "Which acceptance would speculation need, at the prices that its parts have?")

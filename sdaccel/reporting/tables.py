@@ -9,6 +9,7 @@ from typing import Any
 from sdaccel.records.outline import outline_of
 from sdaccel.records.view import Check, Record
 from sdaccel.reporting import registry
+from sdaccel.reporting.ceilings import DECODE_OUT
 from sdaccel.reporting.cells import Cell, Range, Table, digits, shown
 from sdaccel.reporting.registry import table
 from sdaccel.reporting.series import marked, weighted
@@ -120,7 +121,7 @@ def verdicts(record: Record) -> Table:
 def arms(record: Record) -> Table:
     """What every arm computed, what that allows at best, and how its images compare."""
     kinds = list(dict.fromkeys(kind for arm in record.arms.values() for kind in arm.kinds))
-    columns = ("arm", "strategy", "planted bug", *kinds, "MAC ceiling", "against", "PSNR (dB)", "identical", "images")
+    columns = ("arm", "strategy", "planted bug", *kinds, DECODE_OUT, "against", "PSNR (dB)", "identical", "images")
     rows: list[tuple[Cell, ...]] = []
     for name, arm in record.arms.items():
         counts = [arm.kinds.get(kind, 0) for kind in kinds]
@@ -140,23 +141,26 @@ def tables(record: Record, *names: str) -> dict[str, Table]:
 
 
 def to_csv(table: Table) -> str:
-    """Numbers as JSON writes them, which is as the record holds them; an interval in columns of its own."""
-    ranged = [any(isinstance(row[i], Range) for row in table.rows) for i in range(len(table.columns))]
+    """Numbers as JSON writes them, which is as the record holds them; an interval, or why there is none, in own columns."""
+    columns = [[row[i] for row in table.rows] for i in range(len(table.columns))]
+    heads = [_heads(name, cells) for name, cells in zip(table.columns, columns, strict=True)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    heads = (
-        [name, f"{name} low", f"{name} high"] if wide else [name] for name, wide in zip(table.columns, ranged, strict=True)
-    )
     writer.writerow([head for group in heads for head in group])
     for row in table.rows:
-        groups = (_parts(cell) if wide else [cell] for cell, wide in zip(row, ranged, strict=True))
-        cells = [cell for group in groups for cell in group]
+        cells = [part for cell, group in zip(row, heads, strict=True) for part in _parts(cell)[: len(group)]]
         writer.writerow(["" if c is None else c if isinstance(c, str) else json.dumps(c) for c in cells])
     return out.getvalue()
 
 
+def _heads(name: str, cells: list[Cell]) -> list[str]:
+    found = [cell for cell in cells if isinstance(cell, Range)]
+    ends = ["low", "high"] * bool(found) + ["note"] * any(cell.note for cell in found)
+    return [name, *(f"{name} {end}" for end in ends)]
+
+
 def _parts(cell: Cell) -> list[Any]:
-    return [cell.estimate, cell.low, cell.high] if isinstance(cell, Range) else [cell, None, None]
+    return [cell.estimate, cell.low, cell.high, cell.note] if isinstance(cell, Range) else [cell, None, None, None]
 
 
 def to_latex(table: Table) -> str:

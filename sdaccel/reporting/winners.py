@@ -39,7 +39,7 @@ COLUMNS = (
 def winners(record: Record) -> Table:
     """A row per cost, budget and metric."""
     rows: list[tuple[Cell, ...]] = []
-    for cost, unit in zip(relative(record), ("MACs", "time"), strict=False):
+    for cost, unit in zip(relative(record), ("MACs", "time, decode in"), strict=False):
         for budget in BUDGETS:
             rows += [
                 (f"{100 * budget:g} % of {unit}", metric.label, *row)

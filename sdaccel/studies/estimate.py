@@ -45,7 +45,8 @@ def describe(plan: Plan, console: Console) -> None:
             overhead=overhead,
         )
         total["todo"] += todo
-        timed = timing.warmup + timing.repeats if arm.timed and timing.repeats else 0
+        alone = 2 if device.type == "cuda" else 0  # calls for its memory
+        timed = timing.warmup + timing.repeats + alone if arm.timed and timing.repeats else 0
         total["seconds"] += needs["seconds"] * len(missing) / processes + needs["seconds"] * timed
         total["bytes"] += needs["disk"] * todo
         memory = arm_memory(arm, priced[arm.name], batch_size=plan.cfg.data.batch_size)

@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ import torch
 from rich.console import Console
 
 from sdaccel.conditions import batches
-from sdaccel.measure.timing import interleaved, peak_memory, speedups, summary
+from sdaccel.measure import memory
+from sdaccel.measure.speedup import speedup
+from sdaccel.measure.timing import interleaved, summary
 from sdaccel.metrics.aggregate import Scores
 from sdaccel.metrics.pictures import Pictures
 from sdaccel.metrics.suite import measure
@@ -222,22 +224,25 @@ def _time(plan: Plan, console: Console) -> dict[str, Any]:
     batch = batches(plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size)[0]
     console.print(f"timing {len(arms)} arms, {spec.warmup} + {spec.repeats} rounds")
 
-    models = Models(device, plan.conditions, cache=Path(plan.cfg.output) / "text")
-
-    def call(arm: Arm) -> Any:
+    def call(arm: Arm, models: Models) -> Callable[[], Any]:
         runtime, strategy = models.runtime(arm), models.equip(arm)
         return lambda: runtime.generate(batch, backend=arm.backend, strategy=strategy)
 
-    calls = {arm.name: call(arm) for arm in arms}
-    seconds = interleaved(calls, warmup=spec.warmup, repeats=spec.repeats, device=device)
+    def models() -> Models:
+        return Models(device, plan.conditions, cache=Path(plan.cfg.output) / "text")
+
+    together = models()
+    calls = {arm.name: call(arm, together) for arm in arms}
+    found = interleaved(calls, warmup=spec.warmup, repeats=spec.repeats, device=device, seed=plan.cfg.seed)
+    del calls, together  # before any arm is alone
     entries = {}
     for arm in arms:
-        baseline = arm.baseline(plan.cfg.study.baseline, arms)
+        baseline, rounds = arm.baseline(plan.cfg.study.baseline, arms), found.seconds[arm.name]
         entries[arm.name] = {
-            "peak_bytes": peak_memory(calls[arm.name], device),
-            "seconds": summary(seconds[arm.name]),
-            "rounds": seconds[arm.name],
+            "seconds": summary(rounds),
+            "rounds": rounds,
             "baseline": baseline and baseline.name,
-            "speedup": speedups(seconds[baseline.name], seconds[arm.name]) if baseline else None,
+            "speedup": asdict(speedup(found.seconds[baseline.name], rounds)) if baseline else None,
+            "memory_bytes": memory.alone(lambda arm=arm: call(arm, models()), device),  # type: ignore[misc]
         }
-    return {"batch_size": len(batch), "arms": entries}
+    return {"batch_size": len(batch), "order": found.order, "arms": entries}

@@ -47,7 +47,7 @@ class Logger:
 
 @dataclass
 class Timing:
-    """A pass of its own: arms take turns in one process, after a warm-up, and the samples are thrown away."""
+    """A pass of its own: arms take turns in one process, in another order every round, and the samples are thrown away."""
 
     repeats: int = 5
     """Timed rounds; 0 skips the pass."""

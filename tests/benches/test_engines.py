@@ -14,6 +14,8 @@ from sdaccel.measure.compiles import compiled_graphs
 from sdaccel.measure.energy import joules
 from sdaccel.measure.floor import Ceilings, Work, ceilings, floor
 from sdaccel.measure.profile import busiest
+from sdaccel.measure.speedup import Speedup, speedup
+from sdaccel.measure.timing import summary
 from sdaccel.records.promote import promote
 from sdaccel.records.read import load
 from sdaccel.records.view import Record
@@ -87,8 +89,11 @@ def test_a_benchmark_writes_a_record_whose_content_no_clock_decides(record: Reco
     assert record.verdict == "no claim"
     found = record.timing.cases["batch 1"]
     assert set(found.arms) == {"autocast", "eager", "fast"}
-    assert found.floor_seconds > 0
-    assert found.arms["autocast"].speedup.p50 == 1
+    assert all(arm.floor_seconds and arm.floor_seconds > 0 for arm in found.arms.values())
+    assert found.arms["autocast"].speedup == Speedup(1.0, n=2)
+    for arm in found.arms.values():
+        assert vars(arm.seconds) == summary(arm.rounds) and arm.speedup == speedup(found.arms["autocast"].rounds, arm.rounds)
+    assert len(found.order) == 2
     assert {arm.recompiled for arm in found.arms.values()} == {0}
     assert {arm.joules for arm in found.arms.values()} == {None}
     assert {len(arm.rounds) for arm in found.arms.values()} == {2}, "every round is kept"

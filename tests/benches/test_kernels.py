@@ -71,9 +71,10 @@ def test_every_case_has_its_arms_its_floor_and_its_line(tmp_path: Path, capsys: 
     assert list(made.timing.cases) == list(made.content["work"]) == [*CASES, "forecast sums"]
     for case in made.timing.cases.values():
         assert all(arm.seconds.p50 > 0 and len(arm.rounds) == 1 for arm in case.arms.values())
-        assert case.floor_seconds > 0
+        assert all(arm.floor_seconds and arm.of_floor for arm in case.arms.values())
+        assert [sorted(turn) for turn in case.order] == [list(range(len(case.arms)))]
     show(made, Console(width=160))
-    assert capsys.readouterr().out.count("floor") == len(CASES) + 2
+    assert capsys.readouterr().out.count("least work") == len(CASES) + 1
 
 
 @pytest.mark.parametrize(

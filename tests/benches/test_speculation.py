@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sdaccel.benches import runner
-from sdaccel.benches.speculation import Pair, Parts
+from sdaccel.benches import runner, speculation
+from sdaccel.benches.speculation import COUPLED, Pair, Parts
 from sdaccel.conditions import batches
 from sdaccel.errors import BadInput
 from sdaccel.generators.var.generator import Var
@@ -48,12 +48,20 @@ def test_a_record_holds_the_price_of_everything_a_round_may_do(record: Record) -
     assert runner.verify(record, conf=CONF) == []
 
 
+def test_every_arm_has_the_floor_of_its_own_work(record: Record) -> None:
+    """The draft is smaller and not decoded; what speculation cannot do without depends on what is accepted."""
+    for case in record.timing.cases.values():
+        floors = {name: arm.floor_seconds for name, arm in case.arms.items()}
+        assert floors[COUPLED] is None and floors[speculation.TARGET] == floors[speculation.UNTOUCHED]
+        assert 0 < (floors[speculation.DRAFT] or 0.0) < (floors[speculation.TARGET] or 0.0)
+
+
 def test_the_report_reads_it(record: Record) -> None:
     tables = (report.bound_table, report.parts_table, report.fit_table, report.memory_table)
     assert [len(table(record).rows) for table in tables] == [4, 6, 3, 0]
     with style.styled():
         panels = report.speculation_bound(record).axes
-    assert [axes.get_title("left") for axes in panels] == ["batch 1", "batch 2"]
+    assert [axes.get_title("left") for axes in panels] == [f"batch {size}, {report.rounds(record)} rounds" for size in (1, 2)]
 
 
 def test_break_even_is_the_first_rate_that_pays() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from sdaccel.errors import BadInput
+from sdaccel.measure.speedup import speedup
+from sdaccel.measure.timing import summary
 from sdaccel.records import read, store
 from sdaccel.records.promote import promote
 from sdaccel.samples import canonical, digest
@@ -75,7 +77,12 @@ def test_it_holds_no_python_path_and_every_round(path: Path) -> None:
     assert "_target_" not in text and "sdaccel." not in text
     record = read.load(path)
     assert [arm.strategy.name for arm in record.arms.values()] == ["original", "scale_skipping", "scale_skipping"]
-    assert {len(timed.rounds) for timed in record.timing.arms.values()} == {2}
+    arms = record.timing.arms
+    assert {len(timed.rounds) for timed in arms.values()} == {2}
+    assert [sorted(turns) for turns in record.timing.order] == [list(range(len(arms)))] * 2
+    for timed in arms.values():
+        assert vars(timed.seconds) == summary(timed.rounds), "medians derive from rounds"
+        assert timed.speedup == speedup(arms["target"].rounds, timed.rounds)
     facts = record.arms["target"].facts
     assert facts.exact and facts.random_weights and list(facts.models["generator"].scales) == [1, 2, 4]
 

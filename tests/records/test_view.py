@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from sdaccel.generators.var.generator import Var
+from sdaccel.measure.speedup import Speedup, speedup
+from sdaccel.measure.timing import summary
 from sdaccel.records import migrate, read, store
 from sdaccel.records.names import arm_name
+from sdaccel.records.timing import Benched, Quantiles, Timed
 from sdaccel.records.view import Record
 from sdaccel.registry import CONFIGURABLES
 from tests.conftest import CONF, ROOT
@@ -88,3 +91,33 @@ def test_reading_leaves_the_record_as_it_was() -> None:
     before = json.dumps(raw)
     migrate.content_of(raw)
     assert json.dumps(raw) == before
+
+
+def test_of_lost_rounds_the_ratio_of_medians_is_left_and_no_interval_is_invented(committed: list[Record]) -> None:
+    compared: list[tuple[Quantiles, Timed | Benched]] = []
+    for timing in (record.timing for record in committed):
+        compared += [(timing.arms[arm.baseline].seconds, arm) for arm in timing.arms.values() if arm.baseline]
+        compared += [(next(iter(c.arms.values())).seconds, arm) for c in timing.cases.values() for arm in c.arms.values()]
+    lost = [(base, arm) for base, arm in compared if not arm.rounds]
+    assert len(lost) > 50
+    for base, arm in lost:
+        assert arm.speedup and arm.speedup.estimate == base.p50 / arm.seconds.p50
+        assert (arm.speedup.low, arm.speedup.high, arm.speedup.n) == (None, None, arm.seconds.n)
+        assert arm.speedup.note == ("" if base is arm.seconds else migrate.LOST)
+
+
+def test_an_old_benchmark_draws_no_floor_of_other_work(committed: list[Record]) -> None:
+    for record in (record for record in committed if record.study.name == "bench_speculation"):
+        for case in record.timing.cases.values():
+            bare = {name for name, arm in case.arms.items() if arm.floor_seconds is None and arm.of_floor is None}
+            assert bare == set(migrate.FLOORLESS)
+
+
+def test_rounds_that_were_kept_beside_other_quantiles_give_the_speed_up_of_today() -> None:
+    quantiles = {"p10": 1.9, "p50": 2.0, "p90": 2.1, "n": 3}
+    arms = {
+        name: {"seconds": summary(rounds), "rounds": rounds, "baseline": "slow", "speedup": quantiles}
+        for name, rounds in {"slow": [2.0, 2.1, 2.2], "quick": [1.0, 1.1, 1.0]}.items()
+    }
+    found = migrate.timing_of({"timing": {"arms": arms}})["arms"]
+    assert Speedup(**found["quick"]["speedup"]) == speedup(arms["slow"]["rounds"], arms["quick"]["rounds"])  # type: ignore[arg-type]

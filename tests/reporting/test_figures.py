@@ -11,11 +11,15 @@ import pytest
 from matplotlib.lines import Line2D
 
 from sdaccel.errors import BadInput
+from sdaccel.measure.speedup import Speedup
+from sdaccel.records.migrate import LOST
 from sdaccel.records.outline import outline_of
 from sdaccel.records.timing import Timing
 from sdaccel.records.view import Arm, Part, Record
 from sdaccel.reporting import figures, per_step, series, style, timing
 from sdaccel.reporting.build import read
+from sdaccel.reporting.ceilings import DECODE_IN
+from sdaccel.reporting.cells import shown
 
 
 @pytest.fixture
@@ -95,15 +99,30 @@ def test_arms_that_coincide_share_one_line(headline: Record) -> None:
     assert [axes.get_title(loc="left").partition(",")[0] for axes in figure.axes] == ["float32", "bfloat16"]
 
 
-def test_timing_shows_the_measured_quantiles_and_the_ceiling(timed: Record) -> None:
+def test_timing_shows_the_ratio_its_interval_and_the_ceiling_with_the_decoder(timed: Record) -> None:
+    speed = Speedup(1.5, 1.4, 1.6, n=3)
+    arms = {name: replace(arm, speedup=speed) for name, arm in timed.timing.arms.items()}
     with style.styled():
-        figure = timing.timing(timed)
+        figure = timing.timing(replace(timed, timing=Timing(1, arms)))
     bar, middle, ceiling, _one = figure.axes[0].lines
-    speed = timed.timing.arms["run"].speedup
-    assert speed and x_of(bar) == [speed.p10, speed.p90]
-    assert x_of(middle) == [speed.p50]
-    assert x_of(ceiling) == [timed.arms["run"].mac_ceiling]
+    assert (x_of(bar), x_of(middle)) == ([1.4, 1.6], [1.5])
+    assert x_of(ceiling) == [timing.ceiling_of(timed, "run")] and ceiling.get_label() == DECODE_IN
+    assert "decode in" in figure.axes[0].get_xlabel() and "3 rounds" in figure.axes[0].get_xlabel()
     assert "(random weights)" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_a_speed_up_without_an_interval_says_why_and_shows_none(timed: Record) -> None:
+    arms = {name: replace(arm, speedup=Speedup(1.5, n=3, note=LOST)) for name, arm in timed.timing.arms.items()}
+    old = replace(timed, timing=Timing(1, arms))
+    with style.styled():
+        figure = timing.timing(old)
+    middle, _ceiling, _one = figure.axes[0].lines
+    assert x_of(middle) == [1.5] and LOST in str(middle.get_label())
+    assert f"1.5 ({LOST})" in timing_table_text(old)
+
+
+def timing_table_text(record: Record) -> str:
+    return " ".join(shown(cell, missing="") for row in timing.timing_table(record).rows for cell in row)
 
 
 def test_names_keep_only_what_tells_arms_apart() -> None:

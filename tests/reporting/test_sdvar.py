@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sdaccel.generators.base import Cost
+from sdaccel.measure.speedup import Speedup
 from sdaccel.records.timing import Quantiles, Timed, Timing
 from sdaccel.records.view import Arm, Each, Facts, Metric, Model, Part, Record, Sample, Study
 from sdaccel.reporting import style, tables
@@ -65,7 +66,7 @@ def record(**fids: float) -> Record:
         entry, sd_mask = map(int, key.removeprefix("e").split("m"))
         name = name_of(entry, sd_mask)
         arms[name] = arm(name, fid, stats(entry, sd_mask), entry_num=entry, sd_mask=sd_mask)
-    timed = {name: Timed(Quantiles(1.0, 1.0, 1.0), "target", speedup=Quantiles(1.4, 1.5, 1.6)) for name in arms}
+    timed = {name: Timed(Quantiles(1.0, 1.0, 1.0), "target", speedup=Speedup(1.5, 1.4, 1.6)) for name in arms}
     study = Study("sdvar", baseline="target", figures=["sdvar_claims"])
     return Record(study, arms, timing=Timing(1, timed))
 
@@ -110,6 +111,15 @@ def test_memory_is_measured_where_a_peak_holds_all_of_it_and_by_formula_elsewher
     ]
 
 
+def test_memory_alone_is_of_the_whole_arm_weights_and_caches_too() -> None:
+    found = record(e5m3=1.0)
+    held = {"target": 200, name_of(5, 3): 250}
+    timed = {name: replace(arm, memory_bytes=held[name]) for name, arm in found.timing.arms.items()}
+    fast = changed(replace(found, timing=Timing(1, timed)), name_of(5, 3), generator=Part("var", {"engine": "fast"}))
+    (row,) = [row for row in claims(fast).rows if row[0] == "memory"]
+    assert (row[3], row[5]) == (Range(1.25), "refuted")
+
+
 def test_without_an_interval_a_rise_of_fid_stays_open() -> None:
     found = record(e5m3=9.0)
     few = {"fid": Metric(9.0), "fid_difference": Metric(8.0)}
@@ -119,10 +129,12 @@ def test_without_an_interval_a_rise_of_fid_stays_open() -> None:
 
 def test_a_speed_below_the_promised_range_is_refuted_and_one_across_its_edge_open() -> None:
     found = record(e5m3=1.0, e8m3=1.0)
-    speeds = {name_of(5, 3): Quantiles(0.8, 0.9, 1.0), name_of(8, 3): Quantiles(1.2, 1.3, 1.4)}
+    speeds = {name_of(5, 3): Speedup(0.9, 0.8, 1.0), name_of(8, 3): Speedup(1.3, 1.2, 1.4)}
     timed = {name: replace(arm, speedup=speeds.get(name)) for name, arm in found.timing.arms.items()}
     assert list(verdicts(replace(found, timing=Timing(1, timed)), "speed-up").values()) == ["refuted", "open"]
     assert list(verdicts(replace(found, timing=Timing()), "speed-up").values()) == ["open", "open"]
+    bare = {name: replace(arm, speedup=Speedup(0.9, note="raw rounds not kept")) for name, arm in found.timing.arms.items()}
+    assert list(verdicts(replace(found, timing=Timing(1, bare)), "speed-up").values()) == ["open", "open"]
 
 
 def test_a_preset_must_beat_the_right_mask_at_its_own_entry() -> None:

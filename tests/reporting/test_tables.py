@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from sdaccel.cli.outcome import clocked
 from sdaccel.records.view import Record
 from sdaccel.reporting import tables
 from sdaccel.reporting.build import read
+from sdaccel.reporting.ceilings import DECODE_OUT
+from sdaccel.reporting.cells import shown
 from sdaccel.reporting.tables import Table
-from sdaccel.reporting.timing import timing_table
+from sdaccel.reporting.timing import INTERVAL, SECONDS, SPEEDUP, timing_table
 
 
 @pytest.fixture
@@ -45,12 +48,21 @@ def test_timings_and_ceilings_stand_in_the_csv_unrounded(records: list[Record]) 
     for row in rows(timing_table(record)):
         name, mark = row["arm"].split(" ", 1)
         timed = record.timing.arms[name]
-        for unit, found in (("s", timed.seconds), ("×", timed.speedup)):
-            assert found and [number(row[f"{q} ({unit})"]) for q in ("p10", "p50", "p90")] == [found.p10, found.p50, found.p90]
-        assert number(row["MAC ceiling"]) == record.arms[name].mac_ceiling
-        assert number(row["peak memory (bytes)"]) == timed.peak_bytes
+        times, ratio = f"{SECONDS} [p10, p90]", f"{SPEEDUP} {INTERVAL}"
+        assert [number(row[f"{times}{end}"]) for end in (" low", "", " high")] == list(vars(timed.seconds).values())[:3]
+        assert timed.speedup and number(row[ratio]) == timed.speedup.estimate
+        assert number(row[DECODE_OUT]) == record.arms[name].mac_ceiling
+        assert row["memory alone, weights in (MiB)"] == "" and timed.memory_bytes is None, "a CPU measures none"
+        assert number(row["rounds"]) == 2
         assert len(timed.rounds) == timed.seconds.n == 2 and mark == "(random weights)"
     assert [row["arm"].split()[0] for row in rows(timing_table(record))] == ["baseline", "run"]
+
+
+def test_the_screen_tells_the_figures_of_the_table(records: list[Record]) -> None:
+    found = timing_table(records[1]).rows
+    for row, line in zip(found, clocked(records[1]), strict=True):
+        assert all(shown(cell, missing="") in line for cell in row)
+        assert "decode in" in line and "2 rounds" in line
 
 
 def test_arms_count_what_they_did_and_how_they_compare(records: list[Record]) -> None:
