@@ -25,7 +25,7 @@ RESULT = re.compile(
 )
 """What a sentence of a measurement looks like."""
 NO_RESULTS = (
-    "After a metric and a paired difference brackets are its 95 % interval",
+    "after anything else its 95 % interval",
     "are the fast engine's pictures as good as the reference's?",
     "FID and KID come with 95 % intervals whose coverage was simulated",
 )
