@@ -15,6 +15,8 @@ from tests.generators.test_engine import TINY
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 GPU = torch.device("cuda")
 CONFIG = replace(TINY, dtype="float16", vocab=4096, cfg=3.0, top_k=900, top_p=0.95)
+ROUNDING = 1024
+"""Bytes: pools of graphs are counted in whole blocks, so that what lies in them counts to the next 512."""
 Make = Callable[[], Callable[[], Any]]
 
 
@@ -37,9 +39,9 @@ def test_the_same_arm_twice_has_one_figure_whatever_ran_before_it(engine: str) -
     for call in others:
         call()
     stale = torch.empty(300_000_000, dtype=torch.uint8, device=GPU)
-    assert first and alone(made, GPU) == first, "other models and their graphs are there"
+    assert first and alone(made, GPU) == pytest.approx(first, abs=ROUNDING), "other models and their graphs are there"
     del others, stale, call
-    assert alone(made, GPU) == first, "and were there"
+    assert alone(made, GPU) == pytest.approx(first, abs=ROUNDING), "and were there"
 
 
 def test_it_holds_the_weights_and_what_is_kept_between_calls() -> None:
@@ -66,7 +68,12 @@ def test_the_pool_that_graphs_work_in_counts() -> None:
         graph, seen = torch.cuda.CUDAGraph(), torch.zeros(1, device=GPU)
         with torch.cuda.graph(graph):
             seen += torch.ones(size // 4, device=GPU).sum()
-        return graph.replay
+
+        def call() -> torch.Tensor:
+            graph.replay()
+            return seen  # what a graph writes to has to live as long
+
+        return call
 
     found = alone(make, GPU)
     assert found is not None and size <= found < 1.2 * size + 2**26
