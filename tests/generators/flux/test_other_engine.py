@@ -71,6 +71,9 @@ class Products:
         total = linear(attention, down.weight[:, :width]) + self._feed_forward(layer, normed, weights)
         joint = joint + gate.unsqueeze(1) * total
         self._show({f"single.{index}": total[:, length:]})
+        self.entered = image if index == 0 else self.entered
+        if index == self.singles - 1:
+            self._show({"singles": joint[:, length:] - self.entered})
         return joint[:, length:], joint[:, :length], total[:, length:]
 
     def _projected(self, attn: Any, x: Tensor, names: str, norm_q: Any, norm_k: Any) -> list[Tensor]:
