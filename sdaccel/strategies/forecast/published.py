@@ -1,8 +1,7 @@
 """What an audited forecast is judged by: the recursion of its paper in float64, by other means than the strategy's own code.
 
-taylor, hicache, hicache_analytic, taylor_scaled, fora and delta have a paper or its reference code. Two have none: damped_taylor
-is our control and judged by the leading terms of HiCache's polynomials, newton by Newton's form with divided differences, where
-the strategy has Lagrange's weights.
+Two modes have neither paper nor reference code: damped_taylor, our control, is judged by the leading terms of HiCache's
+polynomials, newton by Newton's form with divided differences, where the strategy has Lagrange's weights.
 
 k steps since the last full step · L_i recursive difference quotient of a feature · c_i coefficient of L_i
 """
@@ -15,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from numpy.polynomial.hermite import Hermite
+from numpy.polynomial.hermite import herm2poly as hermite_to_poly
 from torch import Tensor
 
 from sdaccel.strategies.forecast.base import Forecast
@@ -98,7 +97,8 @@ class Analytic(Published):
 
 def hermite(k: int, i: int, scale: Any) -> Any:
     """scale^i H_i(scale k) / i!, and 1 for i = 0, of a number or a tensor."""
-    return scale**i * Hermite.basis(i)(scale * k) / math.factorial(i) if i else 1.0
+    powers = hermite_to_poly([0] * i + [1])
+    return scale**i * sum(float(c) * (scale * k) ** n for n, c in enumerate(powers)) / math.factorial(i) if i else 1.0
 
 
 def _layer(name: str) -> str:
@@ -117,7 +117,7 @@ def published(strategy: Forecast) -> Published | None:
     if isinstance(strategy, HiCacheAnalytic):
         return None if strategy.smooth or strategy.q_quantile is not None else Analytic(strategy)
     printed: dict[type[Forecast], Callable[[int, int], float]] = {
-        HiCache: lambda k, i: float(hermite(k, i, s)),
+        HiCache: lambda k, i: hermite(k, i, s),
         Taylor: lambda k, i: k**i / math.factorial(i),
         TaylorScaled: lambda k, i: (s * s * k) ** i / math.factorial(i),
         DampedTaylor: lambda k, i: (2 * s * s * k) ** i / math.factorial(i),

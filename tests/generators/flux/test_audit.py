@@ -138,9 +138,8 @@ def test_the_audit_sees_anchors_of_lower_precision(runtime: FluxRuntime, tmp_pat
     assert judged("anchors_written", made, made, tmp_path).passed is False
 
 
-@pytest.mark.parametrize("option", [{"smooth": 0.5}, {"q_quantile": 0.9}])
-def test_a_strategy_without_a_published_formula_is_one_line(option: dict[str, float], runtime: FluxRuntime) -> None:
-    strategy = HiCacheAnalytic(**option)
+@pytest.mark.parametrize("strategy", [HiCacheAnalytic(smooth=0.5), HiCacheAnalytic(q_quantile=0.9)])
+def test_a_strategy_without_a_published_formula_is_one_line(strategy: Forecast, runtime: FluxRuntime) -> None:
     with pytest.raises(
         BadInput, match="arm x: audit=true knows no published formula for these options of hicache_an"
     ) as caught:

@@ -17,16 +17,12 @@ class SeriesSeam:
     """Every number of its one feature is the series at the step; what all blocks add is the feature itself."""
 
     series: Series
-    steps: int
+    times: list[float]
     exact: bool = True
     wide: torch.dtype = torch.float64
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     shape: tuple[int, int, int] = (2, 3, 4)
     """(B, L, D)"""
-
-    @property
-    def times(self) -> list[float]:
-        return [1 - step / self.steps for step in range(self.steps + 1)]
 
     @property
     def features(self) -> list[str]:

@@ -8,11 +8,11 @@ a + c_1 (b - c d) + c_2 c (d + e) / d. Newton's polynomial is a + b k + c k^2 it
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdaccel.strategies.controls import MUTANTS
@@ -47,12 +47,15 @@ GAPS = st.integers(1, 9)
 K = st.integers(1, 8)
 
 
+quickly = settings(max_examples=50, deadline=None)
+
+
 def made(mode: type[Forecast], order: int, **options: int) -> Forecast:
     scale = {"hicache_scale": SIGMA} if mode in SCALED else {}
     return mode(max_order=0 if issubclass(mode, Fora) else order, **scale, **options)  # type: ignore[arg-type]
 
 
-def forecast(mode: Forecast, series: Series, anchors: list[float], at: float) -> float:
+def forecast(mode: Forecast, series: Series, anchors: Sequence[float], at: float) -> float:
     """From as many of the anchors as the mode keeps."""
     kept = anchors[: mode.max_order + 1]
     return math.fsum(w * series(s) for w, s in zip(mode.weights(kept, at), kept, strict=True))
@@ -62,6 +65,7 @@ def near(value: float) -> object:
     return pytest.approx(value, rel=1e-10, abs=1e-9)
 
 
+@quickly
 @given(newest=st.integers(0, 40), d=GAPS, k=K, a=NUMBERS, b=NUMBERS)
 @pytest.mark.parametrize("mode", [Taylor, Newton])
 def test_order_1_is_exact_on_a_line_at_any_spacing(
@@ -71,11 +75,13 @@ def test_order_1_is_exact_on_a_line_at_any_spacing(
     assert forecast(mode(), lambda s: a + b * (s - newest), anchors, newest + k) == near(a + b * k)
 
 
+@quickly
 @given(d=GAPS, e=GAPS, k=K, a=NUMBERS, b=NUMBERS, c=NUMBERS)
 def test_newton_of_order_2_is_exact_on_a_parabola_at_any_spacing(d: int, e: int, k: int, a: float, b: float, c: float) -> None:
     assert forecast(Newton(), lambda s: a + b * s + c * s**2, [0, -d, -d - e], k) == near(a + b * k + c * k**2)
 
 
+@quickly
 @given(d=GAPS, k=K, b=NUMBERS, c=NUMBERS)
 def test_taylor_as_published_misses_a_parabola_by_its_first_difference_half_a_gap_back(
     d: int, k: int, b: float, c: float
@@ -84,6 +90,7 @@ def test_taylor_as_published_misses_a_parabola_by_its_first_difference_half_a_ga
     assert forecast(Taylor(), lambda s: b * s + c * s**2, [0, -d, -2 * d], k) == near(b * k + c * k**2 - c * k * d)
 
 
+@quickly
 @given(d=GAPS, e=GAPS, k=K, a=NUMBERS, b=NUMBERS, c=NUMBERS)
 @pytest.mark.parametrize("mode", PRINTED)
 def test_lines_and_parabolas_are_forecast_as_printed(
@@ -96,6 +103,7 @@ def test_lines_and_parabolas_are_forecast_as_printed(
     assert parabola == near(a + c1 * (b - c * d) + c2 * c * (d + e) / d)
 
 
+@quickly
 @given(gaps=st.lists(GAPS, max_size=3), k=K, a=NUMBERS)
 @pytest.mark.parametrize("mode", [*PRINTED, Newton])
 def test_a_constant_is_forecast_as_it_is(mode: type[Forecast], gaps: list[int], k: int, a: float) -> None:
@@ -105,7 +113,8 @@ def test_a_constant_is_forecast_as_it_is(mode: type[Forecast], gaps: list[int], 
 
 def whole_run(strategy: Forecast, series: Series, steps: int) -> dict[int, float]:
     """Forecast step -> what the step was made with, through plan, anchors and sums."""
-    rule = strategy.start(SeriesSeam(series, steps), steps=steps)
+    times = [1 - step / steps for step in range(steps + 1)]
+    rule = strategy.start(SeriesSeam(series, times), steps=steps)
     found = {step: rule.velocity(step, torch.zeros(2, 3, 4)) for step in range(steps)}
     assert all(v.min() == v.max() for _, v in found.values())
     return {step: float(v.flatten()[0]) for step, (kind, v) in found.items() if kind != "full"}
@@ -147,6 +156,7 @@ ALL = [*PRINTED, Newton, HiCacheAnalytic]
 PLANS = {"interval": st.integers(2, 7), "first_enhance": st.integers(1, 10), "order": st.integers(1, 2)}
 
 
+@settings(max_examples=20, deadline=None)
 @given(**PLANS, a=NUMBERS, b=NUMBERS, c=NUMBERS)
 @pytest.mark.parametrize("mode", ALL)
 def test_a_whole_run_forecasts_by_the_law(
