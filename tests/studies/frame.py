@@ -17,7 +17,7 @@ from tests.conftest import CONF
 
 SMALL = ("generator=flux_tiny", "generator.num_steps=6", "generator.height=16", "generator.width=16", "study.timing.repeats=0")
 
-MINI = [f"study.arms.mini{steps}_{arm}" for steps in ("", "50") for arm in "ABCD"]
+MINI = [f"study.arms.mini{steps}_{arm}" for steps in ("", "24") for arm in "ABCD"]
 INTERVAL1 = (
     "+exp=interval1_equivalence",
     *(f"{arm}.generator=flux_tiny" for arm in MINI),
