@@ -59,7 +59,9 @@ def _check_panel(axes: "Axes", record: Record, check: str) -> None:
     for line, colour, label in lines:
         if line:
             scale.plot(line, colour, label, marker=4)
-    for colour, (name, line) in zip((style.VERMILLION, style.PURPLE, style.GREEN) * len(aimed), aimed.items(), strict=False):
+    for colour, (name, line) in zip(
+        (style.VERMILLION, style.PURPLE, style.GREEN, style.SKY) * len(aimed), aimed.items(), strict=False
+    ):
         scale.plot(line, colour, f"planted: {record.arms[name].template}")
     arrays = ", ".join(record.study.keep) if check == "equal" else ""
     if check == "equal" and (unseen := sum(v.control and v.passed is True for v in verdicts)):
@@ -90,7 +92,7 @@ def audited(outline: Outline) -> str | None:
 @figure(needs=audited)
 def would_be_forecasts(record: Record) -> "Figure":
     """Error of the forecast that a strategy would have made at a step, beside that of reusing the last full step."""
-    arms = {name: arm for name, arm in record.arms.items() if not arm.control and "forecast_error" in arm.per_step}
+    arms = _of_one_length(record)
     dtypes = list(dict.fromkeys(arm.generator.options["dtype"] for arm in arms.values()))
     count = len(record.conditions)
     figure = style.blank(style.PAGE, 3.0)
@@ -103,6 +105,13 @@ def would_be_forecasts(record: Record) -> "Figure":
     _legend_by_strategy(figure, panels)
     style.question(figure, record, "Would a forecast have been closer to the step's features than mere reuse?")
     return figure
+
+
+def _of_one_length(record: Record) -> dict[str, Arm]:
+    """Honest audited arms with as many steps as the baseline, so that one axis serves all; every one where there is none."""
+    arms = {name: arm for name, arm in record.arms.items() if not arm.control and "forecast_error" in arm.per_step}
+    steps = {sum(arm.kinds.values()) for arm in record.arms.values() if arm.template == record.study.baseline}
+    return {name: arm for name, arm in arms.items() if len(arm.per_step["forecast_error"]) in steps} or arms
 
 
 def _forecast_panel(axes: "Axes", arms: dict[str, Arm]) -> None:

@@ -17,13 +17,15 @@ from tests.conftest import CONF
 
 SMALL = ("generator=flux_tiny", "generator.num_steps=6", "generator.height=16", "generator.width=16", "study.timing.repeats=0")
 
-MINI = [f"study.arms.mini{steps}_{arm}" for steps in ("", "50") for arm in "ABCD"]
+MINI = [f"study.arms.mini{steps}_{arm}" for steps in ("", "24") for arm in "ABCD"]
 INTERVAL1 = (
     "+exp=interval1_equivalence",
     *(f"{arm}.generator=flux_tiny" for arm in MINI),
-    *(f"study.arms.mini_{arm}.strategy=[taylor,delta]" for arm in "BD"),
+    *(f"study.arms.{part}_{arm}.strategy=[taylor,delta]" for part in ("all", "mini") for arm in "BD"),
+    *(f"study.arms.{part}_{arm}.first_enhance=[3]" for part in ("all", "above", "held") for arm in "BD"),
+    *(f"study.arms.above_{arm}.strategy=[{strategy}]" for arm, strategy in (("B", "hicache_analytic"), ("D", "newton"))),
 )
-"""The headline study without its trained model, which takes a minute."""
+"""The headline study without its trained model, which takes a minute, and with few of its audited arms."""
 
 
 def plan(*overrides: str, output: Path) -> compose.Plan:

@@ -1,13 +1,17 @@
 """The headline study at few steps, and that it bites: what it must notice makes it fail."""
 
+import itertools
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from sdaccel.errors import BadInput
 from sdaccel.records.view import Record
+from sdaccel.registry import name_of
 from sdaccel.strategies.controls import MUTANTS
 from sdaccel.strategies.forecast.base import Forecast
+from tests.generators.flux.tiny import MODES
 from tests.studies.frame import INTERVAL1 as STUDY
 from tests.studies.frame import SMALL, plan, run, run_argv
 
@@ -24,9 +28,10 @@ def test_every_honest_arm_passes_every_check(record: Record) -> None:
     assert record.verdict == "pass"
     assert all(v.passed for v in honest)
     arms = {v.arm for v in honest}
-    tiny = {arm for arm in arms if not arm.startswith("mini")}
-    assert len(tiny) == 24, "in two formats: two strategies x (three warm-ups + a second image), four of sparse operators"
-    assert len(arms - tiny) == 10, "two strategies in two formats and one at 50 steps, both dense and sparse"
+    mini, audited = ({arm for arm in arms if arm.startswith(part)} for part in ("mini", ("all", "above", "held")))
+    assert len(arms - mini - audited) == 24, "in two formats: two strategies x (three warm-ups + a second image), four sparse"
+    assert len(mini) == 10, "two strategies in two formats and one at 24 steps, both dense and sparse"
+    assert len(audited) == 16, "both dense and sparse: two strategies at interval 1, one and two that hold at 3 and 5"
 
 
 def test_every_mutant_is_a_control_and_fails_the_check_it_names(record: Record) -> None:
@@ -94,3 +99,13 @@ def test_the_mac_ceiling_is_all_steps_over_the_full_ones_and_the_ends_of_the_oth
     ceiling = arms["run"].mac_ceiling
     assert ceiling and 13 / (5 + 8 * 0.02) < ceiling < 13 / 5, "a forecast runs the ends of the model"
     assert arms["baseline"].mac_ceiling == 1
+
+
+def test_the_study_audits_every_strategy_and_warm_up_over_both_backends_above_interval_1(tmp_path: Path) -> None:
+    planned = plan("+exp=interval1_equivalence", output=tmp_path).arms
+    above = [arm for arm in planned if arm.template.startswith(("above", "held"))]
+    assert all(arm.observers == ("audit",) for arm in above)
+    found = Counter(
+        (name_of(arm.strategy), arm.strategy.interval, arm.strategy.first_enhance, name_of(arm.backend)) for arm in above
+    )
+    assert found == Counter(itertools.product(MODES, (3, 5), (1, 3, 10), ("dense", "column_sparse")))

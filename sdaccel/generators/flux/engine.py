@@ -36,7 +36,8 @@ class Engine(Protocol):
         ...
 
     def watched(self, *, text: int) -> AbstractContextManager[dict[str, Tensor]]:
-        """Copies of all features that are made inside, of the image tokens behind so many of text."""
+        """Copies of all features that are made inside, of the image tokens behind so many of text, and under `singles` what
+        the single blocks added to these, where they ran."""
         ...
 
 
@@ -46,6 +47,7 @@ class Modules:
     def __init__(self, model: Any, *, compile: bool = False) -> None:
         self.blocks, self.single_blocks = list(model.transformer_blocks), list(model.single_transformer_blocks)
         self.doubles, self.singles = len(self.blocks), len(self.single_blocks)
+        self.norm_out = model.norm_out
         self._double: Callable[..., Any]
         self._single: Callable[..., Any]
         self._double, self._single = compiled() if compile else (double, single)
@@ -85,15 +87,25 @@ class Modules:
     def watched(self, *, text: int) -> Iterator[dict[str, Tensor]]:
         """By hooks of the modules, which share nothing with what blocks return."""
         seen: dict[str, Tensor] = {}
+        entered: list[Tensor] = []
 
         def keep(name: str, module: Any, args: Any, output: Any) -> None:
             image = output[0] if isinstance(output, tuple) else output
             seen[name] = (image[:, text:] if name.startswith("single") else image).clone()
 
+        def enter(module: Any, args: Any) -> None:
+            entered[:] = [args[0][:, text:].clone()]
+
+        def leave(module: Any, args: Any) -> None:
+            if entered:
+                seen["singles"] = args[0] - entered.pop()
+
         places = [(f"double.{i}.attn", block.attn) for i, block in enumerate(self.blocks)]
         places += [(f"double.{i}.mlp", block.ff) for i, block in enumerate(self.blocks)]
         places += [(f"single.{i}", block.proj_out) for i, block in enumerate(self.single_blocks)]
         handles = [module.register_forward_hook(partial(keep, name)) for name, module in places]
+        handles += [block.norm.register_forward_pre_hook(enter) for block in self.single_blocks[:1]]
+        handles.append(self.norm_out.register_forward_pre_hook(leave))
         try:
             yield seen
         finally:

@@ -44,10 +44,10 @@ class AnalyticForecastRule(ForecastRule):
                     self.state.observe((row, layer), sizes[row])
 
     def _sizes(self, spacing: float) -> list[list[float]]:
-        """D of every feature and row, read in one go."""
+        """D of every feature and row, read in one go; differences of bfloat16 anchors are not rounded to it."""
         pairs = (self.ring.anchors(name)[:2] for name in self.names)
         return torch.stack(
-            [slope_sizes((new - old) / spacing, quantile=self.state.rule.q_quantile) for new, old in pairs]
+            [slope_sizes((new.float() - old.float()) / spacing, quantile=self.state.rule.q_quantile) for new, old in pairs]
         ).tolist()
 
     def weights(self, step: int) -> Tensor:

@@ -2,17 +2,16 @@
 
 The audit wraps the strategy and sees the features through the seam's `watched` and copies of its own. After every full step the
 strategy's anchors must equal those copies bit for bit, and at every step the forecast it would make is evaluated and compared
-with the published recursion over the copies, in float64. It only watches: an audited run has the unaudited run's output.
+with the published recursion over the copies, in float64. Where a step is forecast, so is the sum that it was made with. The
+audit only watches: an audited run has the unaudited run's output.
 """
 
-import math
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
-from numpy.polynomial.hermite import Hermite
 from torch import Tensor
 
 from sdaccel.errors import BadInput
@@ -21,26 +20,9 @@ from sdaccel.registry import name_of
 from sdaccel.strategies.base import Declares
 from sdaccel.strategies.controls import observer
 from sdaccel.strategies.forecast.base import Forecast
+from sdaccel.strategies.forecast.granularity import GRANULARITIES
+from sdaccel.strategies.forecast.published import FeatureHistory, published
 from sdaccel.strategies.forecast.rule import ForecastRule
-from sdaccel.strategies.forecast.strategy import DampedTaylor, Fora, HiCache, Taylor, TaylorScaled
-
-Coefficient = Callable[[int, int], float]
-"""(k, i) -> c_i"""
-
-
-def published(strategy: Forecast) -> Coefficient | None:
-    """c_i(k) as printed, by other means than the strategy's own code; None where no paper prints any."""
-    s = getattr(strategy, "hicache_scale", 1.0)
-    printed: dict[type[Forecast], Coefficient] = {
-        HiCache: lambda k, i: float(s**i * Hermite.basis(i)(s * k)) / math.factorial(i) if i else 1.0,
-        Taylor: lambda k, i: k**i / math.factorial(i),
-        TaylorScaled: lambda k, i: (s * s * k) ** i / math.factorial(i),
-        DampedTaylor: lambda k, i: (2 * s * s * k) ** i / math.factorial(i),
-        Fora: lambda k, i: float(i == 0),
-    }
-    found = [coefficient for mode, coefficient in printed.items() if isinstance(strategy, mode)]
-    return found[0] if found and (strategy.granularity, strategy.clock) == ("module", "step") else None
-
 
 ARRAYS = ("anchor_error", "reference_error", "forecast_error", "reuse_error")
 
@@ -59,8 +41,9 @@ class Audited:
             raise BadInput(f"{where}: audit=true needs a forecasting strategy, not {name_of(strategy)}.")
         if published(strategy) is None:
             raise BadInput(
-                f"{where}: audit=true knows no published formula for {name_of(strategy)} at granularity="
-                f"{strategy.granularity}, clock={strategy.clock}; leave it off or add one to audit.py."
+                f"{where}: audit=true knows no published formula for these options of {name_of(strategy)}; it knows "
+                "granularity=module (of modes that hold also singles) with clock=step, and neither smooth nor q_quantile; "
+                "set these or leave it off."
             )
 
     @property
@@ -69,18 +52,27 @@ class Audited:
         return replace(own, arrays=(*own.arrays, *ARRAYS))
 
     def start(self, seam: DenoiseSeam, *, steps: int) -> "AuditedRule":
-        return AuditedRule(self.strategy.start(seam, steps=steps), seam, self.honest)
+        heard = Listening(seam)
+        return AuditedRule(self.strategy.start(heard, steps=steps), heard, self.honest, steps)
 
 
-@dataclass
-class FeatureHistory:
-    """What the audit itself knows of one feature: copies of the last full steps, newest first, and the ladder."""
+class Listening:
+    """The seam, and what a rule last put in the place of the blocks."""
 
-    copies: deque[Tensor]
-    ladder: list[Tensor] = field(default_factory=list)
-    """Of the newest full step."""
-    exact: list[Tensor] = field(default_factory=list)
-    """Of the newest one that a backend left exact: others are held and never differenced."""
+    def __init__(self, seam: DenoiseSeam) -> None:
+        self.seam = seam
+        self.added: Tensor | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.seam, name)
+
+    def from_trunk(self, step: int, x: Tensor, added: Tensor) -> Tensor:
+        self.added = added
+        return self.seam.from_trunk(step, x, added)
+
+    def from_singles(self, step: int, x: Tensor, added: Tensor) -> Tensor:
+        self.added = added
+        return self.seam.from_singles(step, x, added)
 
 
 class AuditedRule:
@@ -89,15 +81,18 @@ class AuditedRule:
     NaN stands where there was nothing to evaluate.
     """
 
-    def __init__(self, rule: ForecastRule, seam: DenoiseSeam, honest: Forecast) -> None:
+    def __init__(self, rule: ForecastRule, seam: Listening, honest: Forecast, steps: int) -> None:
         self.rule = rule
         self.seam = seam
         self.honest = honest
-        coefficient = published(honest)
-        assert coefficient is not None, "`Audited.check` has looked"
-        self.coefficient = coefficient
+        reference = published(honest)
+        assert reference is not None, "`Audited.check` has looked"
+        self.reference = reference
+        self.granularity = GRANULARITIES[honest.granularity]
+        self.forecasts = [step for step, kind in enumerate(honest.plan(steps)) if kind != "full"]
         self.steps: deque[int] = deque(maxlen=honest.max_order + 1)
-        self.watched = {name: FeatureHistory(deque(maxlen=honest.max_order + 1)) for name in seam.features}
+        names = self.granularity.names(seam)
+        self.watched = {name: FeatureHistory(self.steps, deque(maxlen=honest.max_order + 1)) for name in names}
         self.columns: dict[str, list[Tensor]] = {}
         self.images = 0
         self.exact = True
@@ -111,24 +106,41 @@ class AuditedRule:
     def velocity(self, step: int, x: Tensor) -> tuple[str, Tensor]:
         self.images = len(x)
         foreseen = self._would_be(step) if self.steps else {}
-        with self.seam.watched() as seen:
+        with self.seam.watched() as everything:
             kind, v = self.rule.velocity(step, x)
+        seen = {name: everything[name] for name in self.watched if name in everything}
+        errors = self._forecast_errors(foreseen, seen, len(x))
         if kind == "full":
             self._log("anchor_error", self._absorb(step, seen))
         else:
             self._log("anchor_error", torch.full((len(x),), torch.nan))
-        for name, value in self._forecast_errors(foreseen, seen, len(x)).items():
+            errors["reference_error"] = torch.maximum(errors["reference_error"], self._applied_error(step, foreseen))
+        for name, value in errors.items():
             self._log(name, value)
         return kind, v
 
     def _would_be(self, step: int) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         """Feature -> the strategy's forecast for this step, the published one, and mere reuse."""
-        k = step - self.steps[0]
-        out = {}
-        for name, watched in self.watched.items():
-            reference = sum((self.coefficient(k, i) * rung for i, rung in enumerate(watched.ladder)), torch.zeros(()))
-            out[name] = (self.rule.feature(step, name).double(), reference, watched.copies[0].double())
-        return out
+        return {
+            name: (
+                self.rule.feature(step, name).double(),
+                self.reference.forecast(name, watched, step),
+                watched.copies[0].double(),
+            )
+            for name, watched in self.watched.items()
+        }
+
+    def _applied_error(self, step: int, foreseen: dict[str, Any]) -> Tensor:
+        """Per row, of the sum that the step was really made with, which the strategy takes for several steps at once."""
+        assert self.seam.added is not None, "a step that is not full was made with a forecast"
+        references = torch.stack([reference for _, reference, _ in foreseen.values()])
+        if self.granularity.gated:  # of all forecasts at once, as the strategy asks for them: one product, the same bits
+            references *= self._gates[self.forecasts.index(step)].double().unsqueeze(2)
+        return _relative([(self.seam.added.double(), references.sum(0))])
+
+    @cached_property
+    def _gates(self) -> Tensor:
+        return self.seam.gates(self.forecasts)
 
     def _forecast_errors(self, foreseen: dict[str, Any], seen: dict[str, Tensor], rows: int) -> dict[str, Tensor]:
         """Per row, relative L2 over all features: strategy against published, and both rules against what came."""
@@ -162,6 +174,7 @@ class AuditedRule:
                     rungs.append((rungs[-1] - old) / spacing)
             watched.ladder = rungs if self.exact else rungs[:1]
             watched.exact = rungs if self.exact else watched.exact
+            self.reference.absorbed(name, watched)
             worst = torch.maximum(worst, self._difference(name, watched).cpu())
         return worst
 

@@ -1,6 +1,6 @@
 """Planted bugs of forecasting strategies: a check that none of them trips proves nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
@@ -8,9 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from sdaccel.generators.flux.seam import DenoiseSeam
 from sdaccel.strategies.controls import mutant
 from sdaccel.strategies.forecast.anchors import AnchorRing
 from sdaccel.strategies.forecast.base import Forecast
+from sdaccel.strategies.forecast.rule import ForecastRule
 
 planted = partial(mutant, of=Forecast, needs="a forecasting strategy")
 
@@ -20,16 +22,38 @@ def remade(cls: type, strategy: Forecast) -> Forecast:
     return cls(**{f.name: getattr(strategy, f.name) for f in fields(strategy)})
 
 
+def misplaced(strategy: Forecast, wrong: Callable[[list[float], float], tuple[list[float], float]]) -> Forecast:
+    """The strategy whose forecasts take anchors and step for where they are not: `wrong` gets and gives their positions."""
+
+    class Misplaced(type(strategy)):  # type: ignore[misc]
+        def start(self, seam: DenoiseSeam, *, steps: int) -> ForecastRule:
+            rule: ForecastRule = super().start(seam, steps=steps)
+            honest = rule.positions
+            rule.positions = lambda step: wrong(*honest(step))  # type: ignore[method-assign]
+            return rule
+
+    return remade(Misplaced, strategy)
+
+
 @planted()
 @contextmanager
 def sign_flip(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
     """Polynomials evaluated at -k: the paper's time runs down, a port took its formula with time running up."""
+    yield misplaced(strategy, lambda anchors, at: (anchors, 2 * anchors[0] - at))
 
-    class Flipped(type(strategy)):  # type: ignore[misc]
-        def coefficients(self, k: float, *, order: int) -> list[float]:
-            return super().coefficients(-k, order=order)
 
-    yield remade(Flipped, strategy)
+@planted()
+@contextmanager
+def frozen_k(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
+    """Polynomials evaluated at k = 1, however long ago the last full step was."""
+    yield misplaced(strategy, lambda anchors, at: (anchors, anchors[0] + 1))
+
+
+@planted()
+@contextmanager
+def undivided(runtime: Any, strategy: Forecast) -> Iterator[Forecast]:
+    """Differences of anchors not divided by their spacing: each lies one step behind the next."""
+    yield misplaced(strategy, lambda anchors, at: ([anchors[0] - j for j in range(len(anchors))], at))
 
 
 class SharedBufferRing(AnchorRing):

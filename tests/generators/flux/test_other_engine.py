@@ -30,6 +30,8 @@ class Products:
         self.doubles, self.singles = len(self.blocks), len(self.single_blocks)
         self.operators: Operators | None = None
         self.seen: dict[str, Tensor] | None = None
+        self.entered: Tensor
+        """What the first single block was given."""
 
     @contextmanager
     def serving(self, operators: Operators | None) -> Iterator[None]:
@@ -71,6 +73,10 @@ class Products:
         total = linear(attention, down.weight[:, :width]) + self._feed_forward(layer, normed, weights)
         joint = joint + gate.unsqueeze(1) * total
         self._show({f"single.{index}": total[:, length:]})
+        if index == 0:
+            self.entered = image
+        if index == self.singles - 1:
+            self._show({"singles": joint[:, length:] - self.entered})
         return joint[:, length:], joint[:, :length], total[:, length:]
 
     def _projected(self, attn: Any, x: Tensor, names: str, norm_q: Any, norm_k: Any) -> list[Tensor]:

@@ -11,13 +11,21 @@ from sdaccel.generators.base import Generation
 from sdaccel.generators.flux.generator import FluxRuntime
 from sdaccel.strategies.controls import MUTANTS
 from sdaccel.strategies.forecast.audit import Audited
-from sdaccel.strategies.forecast.strategy import Forecast, HiCache, Taylor
+from sdaccel.strategies.forecast.strategy import Delta, Forecast, HiCache, HiCacheAnalytic, Newton, Taylor
 from tests.generators.flux.test_audit import judged
 from tests.generators.flux.tiny import batch, built, same
 from tests.strategies.column_sparse.test_backend import everything
 from tests.strategies.column_sparse.tiny import HALVES, SPARSE, generate
 
 STRATEGY = HiCache(interval=1, max_order=2)
+HONEST = [
+    STRATEGY,
+    Taylor(interval=1, first_enhance=1),
+    HiCache(interval=3, first_enhance=2),
+    Newton(interval=3),
+    HiCacheAnalytic(interval=3),
+    Delta(interval=3),
+]
 TRIPS = {"missed_ticks": "equal", "aliased_cache": "anchors_written"}
 
 
@@ -32,7 +40,7 @@ def second_image(runtime: FluxRuntime, strategy: Any, honest: Forecast, backend:
     return generate(runtime, backend, audited)
 
 
-@pytest.mark.parametrize("strategy", [STRATEGY, Taylor(interval=1, first_enhance=1), HiCache(interval=3, first_enhance=2)])
+@pytest.mark.parametrize("strategy", HONEST)
 @pytest.mark.parametrize("half", HALVES)
 def test_honest_stacks_keep_their_features_and_forecast_as_published(
     half: str, strategy: Forecast, runtime: FluxRuntime, tmp_path: Path
