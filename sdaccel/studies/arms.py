@@ -15,7 +15,7 @@ from sdaccel.errors import BadInput, choices
 from sdaccel.generators.base import Cost
 from sdaccel.records.migrate import current
 from sdaccel.records.names import arm_name, named, short
-from sdaccel.registry import name_at
+from sdaccel.registry import name_at, unsaid
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 
 Load = Callable[[str, str], DictConfig]
@@ -289,11 +289,12 @@ def _instantiate(node: DictConfig) -> Any:
 
 
 def content_of(node: DictConfig) -> dict[str, Any]:
-    """Options under registered names, without paths to weights, whose hash stands in their place."""
-    options: dict[str, Any] = named(_without_paths(plain(node)), name_at)
+    """Options under registered names, without paths to weights, whose hash stands in their place, and later ones left alone."""
+    options: dict[str, Any] = named(_said(plain(node)), name_at)
     return options
 
 
-def _without_paths(options: dict[str, Any]) -> dict[str, Any]:
-    kept = {k: v for k, v in options.items() if not str(k).endswith("weights")}
-    return {k: _without_paths(v) if isinstance(v, dict) else v for k, v in kept.items()}
+def _said(options: dict[str, Any]) -> dict[str, Any]:
+    unspoken = unsaid(options["_target_"]) if "_target_" in options else {}
+    kept = {k: v for k, v in options.items() if not str(k).endswith("weights") and not (k in unspoken and v == unspoken[k])}
+    return {k: _said(v) if isinstance(v, dict) else v for k, v in kept.items()}

@@ -111,8 +111,9 @@ def draw_plan(arm: Arm) -> str:
         return "no steps"
     full = kinds.count("full")
     drawn = "".join({"full": "F", "partial": "p"}.get(kind, ".") for kind in kinds)
+    pace = f", {said}" if (said := getattr(arm.generator, "pace", "")) else ""
     at_most = " at most; what is accepted of a draft leaves some out" if "accepted" in arm.strategy.declares.stats else ""
-    return f"{drawn} {full}/{len(kinds)} full{at_most}"
+    return f"{drawn} {full}/{len(kinds)} full{at_most}{pace}"
 
 
 def arm_needs(arm: Arm, price: Price, *, batch_size: int, keep: list[str], rate: float, overhead: float) -> dict[str, float]:
