@@ -90,7 +90,7 @@ def _scheduled(scheduler: Any, sigmas: Grid, *, steps: int) -> Advance:
 
     def advance(i: int, x: Tensor, v: Tensor) -> Tensor:
         (following,) = scheduler.step(v, scheduler.timesteps[i], x, return_dict=False)
-        return following  # type: ignore[no-any-return]
+        return following
 
     return advance
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,8 +91,9 @@ def test_every_solver_steps_along_euler_s_sigmas(name: str, config: Flux) -> Non
 def smooth() -> FluxRuntime:
     """The tiny transformer without the fast waves of t that it is told: a trained model follows none, a random one each."""
     made = TINY.build(CPU)
+    embedder: Any = made.transformer.time_text_embed
     with torch.no_grad():
-        made.transformer.time_text_embed.timestep_embedder.linear_1.weight.unflatten(1, (2, -1))[:, :, :80] = 0  # type: ignore[union-attr,index]
+        embedder.timestep_embedder.linear_1.weight.unflatten(1, (2, -1))[:, :, :80] = 0
     return made
 
 
