@@ -25,6 +25,8 @@ class Metric:
     """It comes with one."""
     paired: bool = False
     """Each picture against the baseline's of the same noise."""
+    truth: bool = False
+    """Against the arm that stands for the exact solution, in place of the baseline."""
     difference: bool = False
     """Of a whole arm against its baseline."""
     place: int | None = None

@@ -79,9 +79,9 @@ def _metrics(record: Record) -> list[str]:
 
 
 def prices(record: Record) -> list[Axis]:
-    """MACs relative to the baseline, then milliseconds per sample."""
+    """MACs relative to the baseline, then milliseconds per sample; what stands for the exact solution is no way to save."""
     timed, size = record.timing.arms, record.timing.batch_size
-    shares = {name: arm.cost for name, arm in record.measured.items() if arm.cost}
+    shares = {name: arm.cost for name, arm in record.measured.items() if arm.cost and arm.template not in record.study.truth}
     out = [Axis("MACs relative to the baseline", shares)]
     seconds = {name: 1e3 * timed[name].seconds.p50 / size for name in shares if name in timed}
     return [*out, Axis("measured time per sample (ms)", seconds)] if len(seconds) > 1 else out

@@ -103,7 +103,15 @@ class Arm:
 
     def baseline(self, template: str, arms: "Sequence[Arm]") -> "Arm | None":
         """The one arm of the baseline template, or of its own `against`, that this arm is measured against."""
-        found = [arm for arm in arms if arm.template == (self.against or template) and self.agrees(arm)]
+        return self.one_of(self.against or template, arms)
+
+    def truth(self, templates: Sequence[str], arms: "Sequence[Arm]") -> "Arm | None":
+        """The other arm of the same noise that stands for the exact solution."""
+        found = self.one_of(templates[0], arms) if templates else None
+        return found if found and found.name != self.name and self.shares_noise(found) else None
+
+    def one_of(self, template: str, arms: "Sequence[Arm]") -> "Arm | None":
+        found = [arm for arm in arms if arm.template == template and self.agrees(arm)]
         return found[0] if len(found) == 1 else None
 
 
