@@ -50,7 +50,7 @@ class Paired:
 
 def to_truth(scores: Scores) -> Scores:
     """What was measured against that arm, under its names."""
-    return Scores(*({TRUE[name]: found for name, found in part.items()} for part in (scores.aggregates, scores.values)))
+    return Scores({TRUE[n]: found for n, found in scores.aggregates.items()}, {TRUE[n]: v for n, v in scores.values.items()})
 
 
 def psnr_batch(a: Tensor, b: Tensor) -> Tensor:

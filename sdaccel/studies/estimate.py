@@ -19,6 +19,8 @@ from sdaccel.studies.content import run_id
 from sdaccel.studies.runner import device_of, run_folder, sample_folders
 
 MIB = 2**20
+LONG = 100
+"""Steps from which a plan is not drawn whole."""
 
 
 def describe(plan: Plan, console: Console) -> None:
@@ -111,6 +113,7 @@ def draw_plan(arm: Arm) -> str:
         return "no steps"
     full = kinds.count("full")
     drawn = "".join({"full": "F", "partial": "p"}.get(kind, ".") for kind in kinds)
+    drawn = drawn if len(drawn) <= LONG else f"{drawn[: LONG // 2]} to {drawn[-3:]}"
     pace = f", {said}" if (said := getattr(arm.generator, "pace", "")) else ""
     at_most = " at most; what is accepted of a draft leaves some out" if "accepted" in arm.strategy.declares.stats else ""
     return f"{drawn} {full}/{len(kinds)} full{at_most}{pace}"
