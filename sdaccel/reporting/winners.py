@@ -70,7 +70,7 @@ def _row(record: Record, metric: str, cost: Axis, budget: float) -> tuple[Cell, 
     best, rival = best_of(record, metric, ours), best_of(record, metric, trivial)
     gap = difference(record, metric, best, rival)
     winner = rival if gap.high is not None and gap.high < 0 else best if gap.low is not None and gap.low > 0 else None
-    level = [name for name in ours if name != best and level(difference(record, metric, best, name))]
+    alike = [name for name in ours if name != best and level(difference(record, metric, best, name))]
     return (
         names[best],
         ranged(arms[best].metrics[metric]),
@@ -78,7 +78,7 @@ def _row(record: Record, metric: str, cost: Axis, budget: float) -> tuple[Cell, 
         ranged(arms[rival].metrics[metric]),
         gap,
         names[winner] if winner else "neither",
-        ", ".join(names[name] for name in level) or "no other",
+        ", ".join(names[name] for name in alike) or "no other",
     )
 
 
