@@ -25,9 +25,9 @@ PAIRS = (("psnr", "psnr_truth"), ("perceptual", "perceptual_truth"))
 """A row each: to the baseline, to the exact solution."""
 COLOURS = (*style.CYCLE, "#222222", "#8A6D3B", "#7F3C8D", "#7FB800")
 DASHES = ("-", (0, (3, 1.2)), (0, (1, 1)))
-SPREAD = 0.012
+SPREAD = 0.006
 """Share of its place by which a method is moved aside, so that intervals of one cost can be told apart."""
-HEIGHT, LEGEND = 2.1, 0.75
+HEIGHT, LEGEND = 2.1, 0.8
 """Inches: a row, and the legend."""
 COLUMNS = ("evaluations at most", "metric", "best", "reaches", "next", "next reaches", "better by", "winner", "level")
 """`better by` is in pairs; without a winner its interval holds 0. `level`: all that cannot be told from the best."""
@@ -58,7 +58,7 @@ def evaluations(record: Record) -> "Figure":
     for side in (0, 1):
         axes[-1][side].set_xlabel("evaluations of the model")
     handles = style.handles(figure.axes)
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=5)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4)
     figure.suptitle(style.titled(record, "How near does each method come at its evaluations, and to what?"), x=0.01, ha="left")
     return figure
 
