@@ -11,6 +11,7 @@ by themselves; other packages name theirs under entry points of those names.
 import importlib
 import pkgutil
 from collections.abc import Callable
+from dataclasses import field, fields
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
@@ -41,6 +42,14 @@ class Named(dict[str, T]):
         if self.homes.setdefault(name, home) != home:
             raise TypeError(f"{self.kind} {name} is registered twice: by {self.homes[name]} and by {home}")
         self[name] = thing
+
+
+LATER = "later"
+
+
+def later(default: Any) -> Any:
+    """An option that its class got after records were made with it: at its default no record holds it, so their hashes stay."""
+    return field(default=default, metadata={LATER: True})
 
 
 def home_of(source: Any) -> str:
@@ -86,6 +95,12 @@ def name_at(path: str) -> str:
             if home == path:
                 return name
     raise BadInput(f"{path} has no registered name, by which a record could know it; write @configurable above the class.")
+
+
+def unsaid(path: str) -> dict[str, Any]:
+    """Defaults of the options of the class at this path that came later."""
+    found = [group[name] for group in CONFIGURABLES.values() for name, home in group.homes.items() if home == path]
+    return {option.name: option.default for cls in found for option in fields(cls) if option.metadata.get(LATER)}
 
 
 def load_all() -> None:

@@ -29,6 +29,8 @@ class Metric:
     """Values of samples are right or wrong, or the share that is right; None: their values tell."""
     paired: bool = False
     """Each picture against the baseline's of the same noise."""
+    truth: bool = False
+    """Against the arm that stands for the exact solution, in place of the baseline."""
     difference: bool = False
     """Of a whole arm against its baseline."""
     place: int | None = None

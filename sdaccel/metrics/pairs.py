@@ -1,13 +1,14 @@
 """Each picture against the baseline's of the same noise: PSNR, SSIM, and a perceptual distance where there is a network."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sdaccel.metrics.aggregate import Scores, of_samples
-from sdaccel.metrics.metric import Metric, metric
+from sdaccel.metrics.metric import METRICS, Metric, metric
 from sdaccel.metrics.paired import psnr_batch
 from sdaccel.metrics.pictures import Pictures, streamed
 from sdaccel.metrics.ssim import ssim_batch
@@ -26,6 +27,15 @@ PERCEPTUAL = metric(
         panel=40,
     )
 )
+TRUE = {
+    name: metric(replace(METRICS[name], name=f"{name}_truth", label=label, truth=True, place=place, panel=panel, screen=False))
+    for name, label, place, panel in (
+        (PSNR, "PSNR to the truth (dB)", 115, None),
+        (SSIM, "SSIM to the truth", None, None),
+        (PERCEPTUAL, "perceptual distance to the truth", 125, 50),
+    )
+}
+"""Metric of pairs with the baseline -> the same with the arm that stands for the exact solution."""
 Distance = Callable[[Tensor, Tensor], Tensor]
 """uint8 (B, 3, H, W) twice -> (B,)"""
 
@@ -48,3 +58,8 @@ class Paired:
             for name, distance in self.distances.items():
                 columns[name].append(distance(ours, theirs).double().cpu().numpy())
         return of_samples({name: np.concatenate(parts) for name, parts in columns.items()})
+
+
+def to_truth(scores: Scores) -> Scores:
+    """What was measured against that arm, under its names."""
+    return Scores({TRUE[n]: found for n, found in scores.aggregates.items()}, {TRUE[n]: v for n, v in scores.values.items()})

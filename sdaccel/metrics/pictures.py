@@ -37,6 +37,8 @@ class Pictures:
     """The arm it is compared with, when that is another one."""
     paired: bool = False
     """Sample i of both was made of the same noise."""
+    truth: str | None = None
+    """The arm that stands for the exact solution, when that is another one of the same noise."""
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -1,12 +1,14 @@
 """What the study frame asks of a suite of metrics. A suite is a list of scorers; a scorer looks at one arm's pictures."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from sdaccel.metrics.aggregate import Scores
+from sdaccel.metrics.pairs import TRUE, Paired, to_truth
 from sdaccel.metrics.pictures import Pictures
 
 Scorer = Callable[[Pictures, Pictures | None], Scores]
@@ -33,6 +35,12 @@ class Suite(Protocol):
         ...
 
 
+def promised(suite: Suite, conditions: Sequence[int | str], *, truth: bool) -> tuple[str, ...]:
+    """Names of all metrics of a study, which may have an arm that stands for the exact solution."""
+    names = suite.names(conditions)
+    return (*names, *(TRUE[name] for name in names if truth and name in TRUE))
+
+
 def measure(scorers: Sequence[Scorer], arms: Sequence[Pictures]) -> dict[str, Scores]:
     """The metrics of every arm by its name."""
     by_name = {arm.name: arm for arm in arms}
@@ -41,5 +49,7 @@ def measure(scorers: Sequence[Scorer], arms: Sequence[Pictures]) -> dict[str, Sc
         found = Scores()
         for score in scorers:
             found = found.merged(score(arm, by_name[arm.against] if arm.against else None))
+            if arm.truth and isinstance(score, Paired):
+                found = found.merged(to_truth(score(replace(arm, paired=True), by_name[arm.truth])))
         out[arm.name] = found
     return out

@@ -193,6 +193,8 @@ class Study:
     baseline: str = ""
     figures: Sequence[str] = ()
     keep: Sequence[str] = ()
+    truth: Sequence[str] = ()
+    """Templates of the arms that stand for the exact solution."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DASHES = ("-", (0, (3, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+DASHES = ("-", (0, (3, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (6, 2)))
 """Methods of one template: orders, modes of a stack."""
 PALETTE = (*style.CYCLE, "#8A6D3B", "#7F3C8D", "#7FB800")
 TITLE, PANEL, BELOW, LEFT, RIGHT, LINE = 0.3, 1.75, 0.16, 0.55, 0.06, 0.13

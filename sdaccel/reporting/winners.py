@@ -70,7 +70,7 @@ def _row(record: Record, metric: str, cost: Axis, budget: float) -> tuple[Cell, 
     best, rival = best_of(record, metric, ours), best_of(record, metric, trivial)
     gap = difference(record, metric, best, rival)
     winner = rival if gap.high is not None and gap.high < 0 else best if gap.low is not None and gap.low > 0 else None
-    level = [name for name in ours if name != best and _level(difference(record, metric, best, name))]
+    alike = [name for name in ours if name != best and level(difference(record, metric, best, name))]
     return (
         names[best],
         ranged(arms[best].metrics[metric]),
@@ -78,7 +78,7 @@ def _row(record: Record, metric: str, cost: Axis, budget: float) -> tuple[Cell, 
         ranged(arms[rival].metrics[metric]),
         gap,
         names[winner] if winner else "neither",
-        ", ".join(names[name] for name in level) or "no other",
+        ", ".join(names[name] for name in alike) or "no other",
     )
 
 
@@ -111,7 +111,7 @@ def student(values: np.ndarray, *, confidence: float = 0.95) -> Range:
     return Range(float(finite.mean()), float(finite.mean()) - reach, float(finite.mean()) + reach)
 
 
-def _level(gap: Range) -> bool:
+def level(gap: Range) -> bool:
     """The interval of a difference holds 0, or there is none: the two arms cannot be told apart."""
     return gap.low is None or gap.high is None or gap.low <= 0 <= gap.high
 

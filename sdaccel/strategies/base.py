@@ -217,5 +217,5 @@ def check_declared(where: str, strategy: Any, generator: Any) -> None:
             f"{generator.seam or 'none'}; choose another strategy or generator."
         )
     for each in declared.excludes:
-        if getattr(generator, each.option) == each.value:
+        if getattr(generator, each.option, None) == each.value:
             raise BadInput(f"{where}: generator.{each.option}={each.value} {each.because}.")

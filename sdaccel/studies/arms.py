@@ -15,7 +15,7 @@ from sdaccel.errors import BadInput, choices
 from sdaccel.generators.base import Cost
 from sdaccel.records.migrate import current
 from sdaccel.records.names import arm_name, named, short
-from sdaccel.registry import name_at
+from sdaccel.registry import name_at, unsaid
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
 
 Load = Callable[[str, str], DictConfig]
@@ -103,7 +103,15 @@ class Arm:
 
     def baseline(self, template: str, arms: "Sequence[Arm]") -> "Arm | None":
         """The one arm of the baseline template, or of its own `against`, that this arm is measured against."""
-        found = [arm for arm in arms if arm.template == (self.against or template) and self.agrees(arm)]
+        return self.one_of(self.against or template, arms)
+
+    def truth(self, templates: Sequence[str], arms: "Sequence[Arm]") -> "Arm | None":
+        """The other arm of the same noise that stands for the exact solution."""
+        found = self.one_of(templates[0], arms) if templates else None
+        return found if found and found.name != self.name and self.shares_noise(found) else None
+
+    def one_of(self, template: str, arms: "Sequence[Arm]") -> "Arm | None":
+        found = [arm for arm in arms if arm.template == template and self.agrees(arm)]
         return found[0] if len(found) == 1 else None
 
 
@@ -289,11 +297,12 @@ def _instantiate(node: DictConfig) -> Any:
 
 
 def content_of(node: DictConfig) -> dict[str, Any]:
-    """Options under registered names, without paths to weights, whose hash stands in their place."""
-    options: dict[str, Any] = named(_without_paths(plain(node)), name_at)
+    """Options under registered names, without paths to weights, whose hash stands in their place, and later ones left alone."""
+    options: dict[str, Any] = named(_said(plain(node)), name_at)
     return options
 
 
-def _without_paths(options: dict[str, Any]) -> dict[str, Any]:
-    kept = {k: v for k, v in options.items() if not str(k).endswith("weights")}
-    return {k: _without_paths(v) if isinstance(v, dict) else v for k, v in kept.items()}
+def _said(options: dict[str, Any]) -> dict[str, Any]:
+    unspoken = unsaid(options["_target_"]) if "_target_" in options else {}
+    kept = {k: v for k, v in options.items() if not str(k).endswith("weights") and not (k in unspoken and v == unspoken[k])}
+    return {k: _said(v) if isinstance(v, dict) else v for k, v in kept.items()}

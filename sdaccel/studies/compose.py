@@ -20,6 +20,7 @@ from sdaccel import registry
 from sdaccel.conditions import Condition
 from sdaccel.configuring import plain, told_in_one_line, within
 from sdaccel.errors import BadInput, at_least, choices
+from sdaccel.metrics.suite import promised
 from sdaccel.registry import name_of
 from sdaccel.strategies.base import check_declared
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
@@ -49,6 +50,11 @@ class Plan:
     notes: list[str]
     """What was made of it, where that is more than it says."""
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Names of its metrics."""
+        return promised(self.metrics, self.conditions, truth=bool(self.cfg.study.truth))
+
 
 def register() -> None:
     schema.register()
@@ -74,9 +80,10 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     _check_keep(cfg.study.keep, arms)
     _check_pairs(cfg, arms)
     metrics.check(conditions)
-    validate(checks, Scope(arms, metrics.names(conditions), cfg.study.baseline))
+    made = Plan(cfg, arms, metrics, conditions, checks, list(overrides), notes)
+    validate(checks, Scope(arms, made.measured, cfg.study.baseline))
     _check_run(cfg)
-    return Plan(cfg, arms, metrics, conditions, checks, list(overrides), notes)
+    return made
 
 
 @contextmanager
@@ -170,13 +177,19 @@ def _check_pairs(cfg: DictConfig, arms: Sequence[Arm]) -> None:
     templates = {arm.template for arm in arms}
     if cfg.study.baseline not in templates and cfg.study.baseline != Study().baseline:
         raise BadInput(f"study.baseline={cfg.study.baseline} is no arm; there are {', '.join(sorted(templates))}.")
+    for name in cfg.study.truth:
+        if [arm.template for arm in arms].count(name) != 1:
+            raise BadInput(
+                f"study.truth={name} must be one arm, made once for all others; there are {', '.join(sorted(templates))}."
+            )
     for arm in arms:
         if arm.against and arm.against not in templates:
             raise BadInput(
                 f"study.arms.{arm.template}.against={arm.against} is no arm; there are {', '.join(sorted(templates))}."
             )
         baseline = arm.baseline(cfg.study.baseline, arms)
-        sizes = [(of.generator.height, of.generator.width) for of in (arm, baseline) if of]
+        others = (arm, baseline, arm.truth(cfg.study.truth, arms))
+        sizes = [(of.generator.height, of.generator.width) for of in others if of]
         if len(set(sizes)) > 1:
             raise BadInput(f"arm {arm.name} makes {sizes[0]} pixels and its baseline {sizes[1]}; compare equal sizes.")
 

@@ -32,6 +32,8 @@ def study_config(plan: Plan) -> dict[str, Any]:
     cfg: dict[str, Any] = plain(plan.cfg)
     kept = {key: value for key, value in cfg.items() if key not in NOT_CONTENT}
     kept["data"] = {"conditions": plan.conditions, "batch_size": cfg["data"]["batch_size"]}
+    if not plan.cfg.study.truth:  # an option that came later: without it records keep their hashes
+        kept["study"] = {key: value for key, value in cfg["study"].items() if key != "truth"}
     if identity := plan.metrics.identity():
         kept["metrics"] = {"name": name_at(cfg["metrics"]["_target_"])} | identity
     kept["arms"] = {arm.name: arm.config | arm.identities() for arm in plan.arms}

@@ -19,6 +19,8 @@ from sdaccel.studies.content import run_id
 from sdaccel.studies.runner import device_of, run_folder, sample_folders
 
 MIB = 2**20
+LONG = 100
+"""Steps from which a plan is not drawn whole."""
 
 
 def describe(plan: Plan, console: Console) -> None:
@@ -113,7 +115,9 @@ def draw_plan(arm: Arm, price: Price) -> str:
     if not kinds:
         return "no steps"
     drawn = "".join({"full": "F", "partial": "p"}.get(kind, ".") for kind in kinds)
-    return f"{drawn} {kinds.count('full')}/{len(kinds)} full"
+    drawn = drawn if len(drawn) <= LONG else f"{drawn[: LONG // 2]} to {drawn[-3:]}"
+    pace = f", {said}" if (said := getattr(arm.generator, "pace", "")) else ""
+    return f"{drawn} {kinds.count('full')}/{len(kinds)} full{pace}"
 
 
 def arm_needs(arm: Arm, price: Price, *, batch_size: int, keep: list[str], rate: float, overhead: float) -> dict[str, float]:

@@ -14,9 +14,9 @@ from sdaccel.studies.compose import Plan
 def outline(plan: Plan) -> Outline:
     study, arms = plan.cfg.study, plan.arms
     timed = [arm for arm in arms if arm.timed] if study.timing.repeats else []
-    metrics = [name for name in plan.metrics.names(plan.conditions) if of(name).fewest <= len(plan.conditions)]
+    metrics = [name for name in plan.measured if of(name).fewest <= len(plan.conditions)]
     return Outline(
-        study=Study(study.name, study.question, study.baseline, plain(study.figures), plain(study.keep)),
+        study=Study(study.name, study.question, study.baseline, plain(study.figures), plain(study.keep), plain(study.truth)),
         arms={arm.name: _arm(arm, plan, metrics, timed) for arm in arms},
         conditions=len(plan.conditions),
         checks=_checks(plan),
@@ -29,6 +29,7 @@ def _arm(arm: Arm, plan: Plan, metrics: Sequence[str], timed: Sequence[Arm]) -> 
         strategy = OBSERVERS[name](strategy, arm.strategy)
     baseline = arm.baseline(template, plan.arms)
     over = arm.baseline(template, timed) if arm in timed else None
+    truth = arm.truth(plan.cfg.study.truth, plan.arms)
     return ArmOutline(
         name=arm.name,
         template=arm.template,
@@ -39,7 +40,7 @@ def _arm(arm: Arm, plan: Plan, metrics: Sequence[str], timed: Sequence[Arm]) -> 
         scales=tuple(getattr(arm.generator, "scales", ())),
         arrays=frozenset([*arm.kept(plan.cfg.study.keep), *strategy.declares.arrays]),
         stats=frozenset(strategy.declares.stats),
-        metrics=frozenset(name for name in metrics if _has(arm, name, baseline)),
+        metrics=frozenset(name for name in metrics if _has(arm, name, truth if of(name).truth else baseline)),
         priced=not arm.real and not (baseline or arm).real,
         over=over.name if over else None,
     )

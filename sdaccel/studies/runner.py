@@ -199,7 +199,8 @@ def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result
         against = other.name if other and other.name != result.arm.name else None
         paired = other is not None and result.arm.shares_noise(other)
         key = f"{result.samples.folder.name}-{device.type}"
-        pictures.append(Pictures(result.arm.name, key, result.images, against, paired))
+        truth = result.arm.truth(plan.cfg.study.truth, arms)
+        pictures.append(Pictures(result.arm.name, key, result.images, against, paired, truth.name if truth else None))
     measured = measure(scorers, pictures)
     return [replace(result, metrics=measured.get(result.arm.name, Scores())) for result in results]
 

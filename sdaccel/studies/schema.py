@@ -72,6 +72,9 @@ class Study:
     """Name -> an arm with a `mutant`, the arm it stands `for`, and the check it `fails`: the study fails if it does not."""
     baseline: str = "baseline"
     """The arm that speed-ups and paired differences are quoted against."""
+    truth: list[str] = field(default_factory=list)
+    """Arms that stand for the exact solution: pictures are compared with the first one's as well as with the baseline's, and
+    the others, which are coarser, show that it has converged."""
     keep: list[str] = field(default_factory=list)
     """Arrays stored with every sample: latents, tokens, ..."""
     figures: list[str] = field(default_factory=list)

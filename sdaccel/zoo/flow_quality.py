@@ -13,6 +13,7 @@ from sdaccel.generators.flux.denoise import denoise
 from sdaccel.generators.flux.packing import position_ids
 from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.seam import FluxSeam
+from sdaccel.generators.flux.solvers import euler
 from sdaccel.generators.flux.text import TextTower, embed
 from sdaccel.generators.flux.vae import FluxVae
 from sdaccel.metrics.judge import RESOLUTION, Judge
@@ -72,7 +73,7 @@ def paint(
     schedule = times(steps, tokens=rows * columns)
     seam = FluxSeam(net, inputs=inputs, times=schedule, dtype=torch.float32, true_cfg=cfg)
     x = normal(seeds, Stream.LATENT, (rows * columns, net.config.in_channels))
-    x, _ = denoise(seam, x, rule=None, seen=lambda x: None)
+    x, _ = denoise(seam, x, advance=euler(schedule), rule=None, seen=lambda x: None)
     return vae.decode(x, height=height, width=width)
 
 

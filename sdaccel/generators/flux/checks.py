@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.flux import weights
+from sdaccel.generators.flux.solvers import EULER, SOLVERS, solver
 from sdaccel.generators.flux.vae import GROUPS
 
 if TYPE_CHECKING:
@@ -32,6 +33,31 @@ def check_sizes(config: "Flux") -> None:
         if not math.isfinite(number):
             raise BadInput(f"generator.{name}={number} must be a finite number.")
     check_rope(config)
+    check_solver(config)
+
+
+def check_solver(config: "Flux") -> None:
+    """Raise BadInput for a solver that would change nothing, or change what a model was distilled to do."""
+    known = solver(config.solver)
+    if config.evaluations is not None:
+        at_least(1, config, "evaluations", where="generator")
+        if config.num_steps != type(config).num_steps:
+            raise BadInput(
+                f"generator.num_steps={config.num_steps} has no effect beside generator.evaluations={config.evaluations}, "
+                "which decides the number of steps; leave one of them out."
+            )
+    if known is SOLVERS[EULER]:
+        return
+    if config.few_steps:
+        raise BadInput(
+            f"generator.solver={config.solver} does not go with a few-step model: it was distilled to jump along Euler's steps "
+            "and leaves no curve for a better solver to follow; write generator.solver=euler."
+        )
+    if config.grid_steps < 2:
+        raise BadInput(
+            f"generator.solver={config.solver} has one step here, which is Euler's own; write generator.solver=euler, or "
+            f"{known.evaluations(2)} or more evaluations."
+        )
 
 
 def check_rope(config: "Flux") -> None:

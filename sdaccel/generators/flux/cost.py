@@ -10,6 +10,7 @@ from torch import nn
 from sdaccel.generators.base import Cost, torch_dtype
 from sdaccel.generators.flux import weights
 from sdaccel.generators.flux.seam import FluxSeam
+from sdaccel.generators.flux.solvers import EULER
 from sdaccel.measure.macs import forward_macs, operator_calls
 
 if TYPE_CHECKING:
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
 
 
 KNOWN: dict[str, Cost] = {}
-"""Counted already, by configuration but for its number of steps."""
+"""Counted already, by configuration but for what decides its number of steps."""
 
 
 def price(config: "Flux") -> Cost:
     """Steps, what lies outside them, and bytes; under true guidance an image is two rows."""
-    key = repr(replace(config, num_steps=1))
+    key = repr(replace(config, num_steps=1, evaluations=None, solver=EULER))
     if key not in KNOWN:
         KNOWN[key] = _counted(config)
-    return replace(KNOWN[key], macs=KNOWN[key].macs[:1] * config.num_steps)
+    return replace(KNOWN[key], macs=KNOWN[key].macs[:1] * config.steps)
 
 
 def _counted(config: "Flux") -> Cost:

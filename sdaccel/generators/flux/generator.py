@@ -23,13 +23,14 @@ from sdaccel.generators.flux.model import Shape, transformer
 from sdaccel.generators.flux.packing import PATCH, position_ids
 from sdaccel.generators.flux.runtime import FluxRuntime, random_init
 from sdaccel.generators.flux.schedule import times
+from sdaccel.generators.flux.solvers import EULER, solver
 from sdaccel.generators.flux.text import Reader, hashed_embeddings, text_tower
 from sdaccel.generators.flux.vae import GROUPS, FluxVae
-from sdaccel.registry import configurable
+from sdaccel.registry import configurable, later
 from sdaccel.shipped import resolve, sha256
 from sdaccel.world.captions import encode
 
-WEIGHTLESS = ("num_steps", "guidance", "engine")
+WEIGHTLESS = ("num_steps", "solver", "evaluations", "guidance", "engine")
 """Options that the weights do not depend on."""
 
 
@@ -60,6 +61,10 @@ class Flux:
     """Channels of its latents."""
     num_steps: int = 50
     """Denoising steps."""
+    solver: str = later(EULER)
+    """What follows the flow over these steps: euler, ab2, dpmpp_2m, unipc, or heun, which evaluates the model twice a step."""
+    evaluations: int | None = later(None)
+    """In place of num_steps: as many steps as so many evaluations of the model pay for."""
     guidance: float = 3.5
     """Distilled guidance, an input of the model."""
     guidance_embeds: bool = True
@@ -103,8 +108,25 @@ class Flux:
         return self.text_weights is not None
 
     @property
+    def few_steps(self) -> bool:
+        """It was distilled to take few steps of its own."""
+        return False
+
+    @property
+    def grid_steps(self) -> int:
+        """Steps of the solver."""
+        return self.num_steps if self.evaluations is None else solver(self.solver).steps(self.evaluations)
+
+    @property
     def steps(self) -> int:
-        return self.num_steps
+        """Evaluations of the model: what strategies see as steps, and what an image costs."""
+        return solver(self.solver).evaluations(self.grid_steps)
+
+    @property
+    def pace(self) -> str:
+        """What a plan has to say of a solver."""
+        budget = "" if self.evaluations in (None, self.steps) else f" for at most {self.evaluations} evaluations"
+        return "" if self.solver == EULER else f"{self.grid_steps} steps of {self.solver}{budget}"
 
     @property
     def cell(self) -> int:
@@ -121,9 +143,14 @@ class Flux:
         return (self.latent_channels if self.vae_widths else 3) * PATCH**2
 
     @property
+    def grid(self) -> list[float]:
+        """The schedule: where every step of the solver begins, and the last one ends."""
+        return times(self.grid_steps, tokens=self.tokens)
+
+    @property
     def times(self) -> list[float]:
-        """The schedule."""
-        return times(self.num_steps, tokens=self.tokens)
+        """Where the model is evaluated, and the end."""
+        return solver(self.solver).times(self.grid)
 
     @property
     def branches(self) -> int:

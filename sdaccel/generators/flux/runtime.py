@@ -13,6 +13,7 @@ from sdaccel.generators.flux.engine import Modules
 from sdaccel.generators.flux.operators import in_order, in_rows
 from sdaccel.generators.flux.packing import unpack_maps
 from sdaccel.generators.flux.seam import FluxSeam
+from sdaccel.generators.flux.solvers import solver
 from sdaccel.generators.flux.text import Reader
 from sdaccel.generators.flux.vae import FluxVae
 from sdaccel.noise import Stream, normal
@@ -44,8 +45,8 @@ class FluxRuntime(nn.Module):
         seeds = batch.seeds.to(device)
         x = normal(seeds, Stream.LATENT, (config.tokens, config.channels)).to(torch.promote_types(dtype, torch.float32))
         latents = [x]
-        grid = config.height // config.cell, config.width // config.cell
-        operators = backend.start(layers=config.doubles + config.singles, grid=grid, seeds=seeds)
+        sides = config.height // config.cell, config.width // config.cell
+        operators = backend.start(layers=config.doubles + config.singles, grid=sides, seeds=seeds)
         order = operators.order if operators else None
         inputs["img_ids"] = in_order(inputs["img_ids"], order)
         engine = Modules(self.transformer, compile=config.engine == "compiled")
@@ -59,9 +60,10 @@ class FluxRuntime(nn.Module):
                 operators=operators,
                 engine=engine,
             )
-            rule = strategy.start(seam, steps=config.num_steps)
+            rule = strategy.start(seam, steps=config.steps)
             keeping = (lambda x: latents.append(in_rows(x, order, dim=1))) if "latents" in keep else lambda x: None
-            x, kinds = denoise(seam, in_order(x, order, dim=1), rule=rule, seen=keeping)
+            advance = solver(config.solver).start(config.grid)
+            x, kinds = denoise(seam, in_order(x, order, dim=1), advance=advance, rule=rule, seen=keeping)
         x = in_rows(x, order, dim=1)
         arrays, stats = told(rule)
         kept = {"latents": torch.stack(latents, 1)} if "latents" in keep else {}

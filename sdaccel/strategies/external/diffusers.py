@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sdaccel.strategies.base import Alone, Declares, Untold, strategy
-from sdaccel.strategies.forecast.checks import check_schedule
+from sdaccel.strategies.forecast.checks import UNDER_EULER, check_schedule
 from sdaccel.strategies.forecast.plan import full_steps
 
 FORECAST = (r"transformer_blocks\.\d+\.(attn|ff|ff_context)", r"single_transformer_blocks\.\d+\.proj_out")
@@ -65,7 +65,7 @@ class DiffusersRule(Untold):
 class DiffusersTaylorSeer(Alone):
     """diffusers' TaylorSeerCacheConfig at the reference's granularity."""
 
-    declares: ClassVar[Declares] = Declares(seam="denoise", exact=False)
+    declares: ClassVar[Declares] = Declares(seam="denoise", exact=False, excludes=UNDER_EULER)
 
     interval: int = 5
     """Distance of full steps."""

@@ -11,7 +11,7 @@ from sdaccel.generators.base import DTYPES
 from sdaccel.generators.flux.seam import DenoiseSeam
 from sdaccel.strategies.base import Alone, Declares
 from sdaccel.strategies.forecast.anchors import AnchorRing
-from sdaccel.strategies.forecast.checks import check_options, check_plan
+from sdaccel.strategies.forecast.checks import UNDER_EULER, check_options, check_plan
 from sdaccel.strategies.forecast.granularity import GRANULARITIES
 from sdaccel.strategies.forecast.plan import full_steps
 from sdaccel.strategies.forecast.rule import ForecastRule
@@ -37,7 +37,7 @@ class Forecast(Alone):
     offload: bool = False
     """Keep it in the host's pinned memory; on a CPU it is there already and this changes nothing."""
 
-    declares: ClassVar[Declares] = Declares(seam="denoise", exact=False)
+    declares: ClassVar[Declares] = Declares(seam="denoise", exact=False, excludes=UNDER_EULER)
 
     def check(self, steps: int) -> None:
         check_options(self)

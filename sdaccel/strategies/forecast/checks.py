@@ -4,6 +4,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from sdaccel.errors import BadInput, at_least
+from sdaccel.generators.flux.solvers import EULER, SOLVERS
+from sdaccel.strategies.base import Excludes
 from sdaccel.strategies.forecast.analytic import AnalyticRule
 from sdaccel.strategies.forecast.clock import CLOCKS
 from sdaccel.strategies.forecast.granularity import GRANULARITIES
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 
 FEW_STEPS = 4
 """What distilled models take; neighbouring steps of so few have little in common."""
+NOT_PUBLISHED = (
+    "evaluates the model where no published forecast was made for: they step along Euler's grid; write generator.solver=euler"
+)
+UNDER_EULER = tuple(Excludes("solver", name, NOT_PUBLISHED) for name in SOLVERS if name != EULER)
+"""What a strategy that forecasts declares."""
 ANCHOR_DTYPES = ("same", "float32", "bfloat16")
 
 

@@ -21,7 +21,7 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.flux.seam import DenoiseSeam
 from sdaccel.strategies.base import Alone, Declares, Untold, strategy
 from sdaccel.strategies.forecast import distributions
-from sdaccel.strategies.forecast.checks import check_options, check_plan
+from sdaccel.strategies.forecast.checks import UNDER_EULER, check_options, check_plan
 from sdaccel.strategies.forecast.plan import full_steps
 from sdaccel.strategies.forecast.strategy import Taylor
 from sdaccel.strategies.forecast.weights import divided_differences
@@ -40,7 +40,7 @@ THINNED = 4
 class Collect(Alone):
     """Every step in full; statistics of the features, of their differences, and of the errors that forecasts would have."""
 
-    declares: ClassVar[Declares] = Declares(seam="denoise", exact=True, arrays=ARRAYS)
+    declares: ClassVar[Declares] = Declares(seam="denoise", exact=True, arrays=ARRAYS, excludes=UNDER_EULER)
 
     interval: int = 5
     """Distance N of the full steps that a forecasting strategy would have."""

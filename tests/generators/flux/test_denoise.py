@@ -11,6 +11,7 @@ from torch import Tensor
 from sdaccel.generators.flux.denoise import denoise
 from sdaccel.generators.flux.generator import FluxRuntime
 from sdaccel.generators.flux.schedule import shift_mu, times
+from sdaccel.generators.flux.solvers import euler
 from sdaccel.strategies.base import Untold
 from tests.generators.flux.tiny import TINY, bind, noise, relative
 
@@ -48,7 +49,7 @@ def test_denoise_is_the_scheduler_s_own_loop(runtime: FluxRuntime) -> None:
     seam, theirs = bind(runtime), scheduler(steps, tokens=TINY.tokens)
     seen: list[Tensor] = []
     with torch.no_grad():
-        ours, kinds = denoise(seam, x, rule=None, seen=seen.append)
+        ours, kinds = denoise(seam, x, advance=euler(seam.times), rule=None, seen=seen.append)
         for step, t in enumerate(theirs.timesteps):
             v = seam.model(hidden_states=x, timestep=(t / 1000).expand(2), return_dict=False, **seam.inputs)[0]
             x = theirs.step(v, t, x, return_dict=False)[0]
@@ -65,6 +66,7 @@ def test_a_rule_answers_for_every_velocity(runtime: FluxRuntime) -> None:
             return f"kind {step}", torch.full_like(x, 0.25)
 
     x = noise([1])
-    out, kinds = denoise(bind(runtime, ["a cat"]), x, rule=Constant(), seen=lambda latents: None)
+    seam = bind(runtime, ["a cat"])
+    out, kinds = denoise(seam, x, advance=euler(seam.times), rule=Constant(), seen=lambda latents: None)
     assert torch.allclose(out, x - 0.25, atol=1e-5)
     assert kinds == [f"kind {step}" for step in range(TINY.num_steps)]

@@ -70,8 +70,12 @@ class OfficialFlux(Flux):
         return False
 
     @property
-    def times(self) -> list[float]:
-        return times(self.num_steps, tokens=self.tokens, shifted=self.shifted)
+    def few_steps(self) -> bool:
+        return not self.shifted
+
+    @property
+    def grid(self) -> list[float]:
+        return times(self.grid_steps, tokens=self.tokens, shifted=self.shifted)
 
     @property
     def variant(self) -> str:
