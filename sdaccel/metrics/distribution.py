@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -68,6 +69,8 @@ def names_of(scores: Sequence[OfSets]) -> tuple[str, ...]:
 class Distribution:
     """The scores `of` this network's features; features are kept on disk and found again."""
 
+    of_sets: ClassVar[bool] = True
+
     def __init__(
         self,
         extractor: FeatureExtractor,
@@ -79,8 +82,12 @@ class Distribution:
     ) -> None:
         self.of = of
         self.features = partial(features_of, extractor, cache=cache)
-        self.reference = self.features(reference, key=key)
+        self._reference = partial(self.features, reference, key=key)
         self.last: tuple[str, Tensor] = ("", torch.empty(0))
+
+    @cached_property
+    def reference(self) -> Tensor:
+        return self._reference()
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         x = self.features(pictures.read(), key=pictures.key)
@@ -110,6 +117,8 @@ class Distribution:
 
 class InceptionScore:
     """Over the network's own classes, from the features that are on disk already."""
+
+    of_sets: ClassVar[bool] = True
 
     def __init__(self, extractor: InceptionExtractor, *, cache: Path) -> None:
         self.extractor, self.cache = extractor, cache

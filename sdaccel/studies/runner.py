@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +68,7 @@ def run(plan: Plan, *, console: Console) -> Record | None:
     results = generate(plan, console=console)
     if results is None:
         return None
-    results = _measure(plan, results, console)
+    results = measured(plan, results, console)
     verdicts = [verdict for check in plan.checks for verdict in check.judge(results)]
     timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
     each, path = content.of_samples(results), run_folder(plan) / "record.json"
@@ -88,6 +88,15 @@ def run(plan: Plan, *, console: Console) -> Record | None:
 
 def generate(plan: Plan, *, console: Console) -> list[Result] | None:
     """Every arm with all its samples on disk; None on every process but the first."""
+    folders = make(plan, range(len(plan.conditions)), console=console)
+    if folders is None:
+        return None
+    priced, held = prices(plan.arms), Held()
+    return [Result(arm, folders[arm.name], len(plan.conditions), held=held).priced(priced[arm.name]) for arm in plan.arms]
+
+
+def make(plan: Plan, wanted: Collection[int], *, console: Console) -> dict[str, Samples] | None:
+    """Where every arm has its samples, those that are wanted on disk; None on every process but the first."""
     cfg = plan.cfg
     _die_with_parent()
     _end_when_asked()
@@ -95,11 +104,8 @@ def generate(plan: Plan, *, console: Console) -> list[Result] | None:
     os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
     torch.set_num_threads(cfg.trainer.threads)  # beside a GPU too: real pictures are drawn on the CPU
     with _quiet():
-        rank_zero = _fill(plan, folders, _trainer(cfg), console)
-    if not rank_zero:
-        return None
-    priced, held = prices(plan.arms), Held()
-    return [Result(arm, folders[arm.name], len(plan.conditions), held=held).priced(priced[arm.name]) for arm in plan.arms]
+        rank_zero = _fill(plan, folders, wanted, _trainer(cfg), console)
+    return folders if rank_zero else None
 
 
 def run_folder(plan: Plan) -> Path:
@@ -144,17 +150,20 @@ def _trainer(cfg: Any) -> pl.Trainer:
     )
 
 
-def _fill(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console: Console) -> bool:
-    """Every sample that is not on disk; True on the first process."""
+def _fill(
+    plan: Plan, folders: dict[str, Samples], wanted: Collection[int], trainer: pl.Trainer, console: Console
+) -> bool:
+    """Every wanted sample that is not on disk; True on the first process."""
+    others = set(range(len(plan.conditions))).difference(wanted)
     missing = {
         arm.name: batches(
-            plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=samples.done(plan.conditions)
+            plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=samples.done(plan.conditions) | others
         )
         for arm in plan.arms
         for samples in [folders[arm.name]]
     }
     total = sum(len(batch.wanted) for todo in missing.values() for batch in todo)
-    kept = len(plan.arms) * len(plan.conditions) - total
+    kept = len(plan.arms) * len(wanted) - total
     if trainer.global_rank == 0:
         console.print(f"{total} images to generate, {kept} already on disk, {len(plan.arms)} arms")
     rank, world = trainer.global_rank, trainer.world_size
@@ -181,7 +190,7 @@ def _fill(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console:
     return trainer.is_global_zero
 
 
-def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result]:
+def measured(plan: Plan, results: list[Result], console: Console) -> list[Result]:
     """The metrics of every arm, from its pictures on disk; those of controls too, which a check on quality must fail."""
     arms, device = [result.arm for result in results], device_of(plan.cfg)
     scorers = plan.metrics.scorers(
@@ -197,8 +206,8 @@ def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result
         paired = other is not None and result.arm.shares_noise(other)
         key = f"{result.samples.folder.name}-{device.type}"
         pictures.append(Pictures(result.arm.name, key, result.images, against, paired))
-    measured = measure(scorers, pictures)
-    return [replace(result, metrics=measured.get(result.arm.name, Scores())) for result in results]
+    scores = measure(scorers, pictures)
+    return [replace(result, metrics=scores.get(result.arm.name, Scores())) for result in results]
 
 
 @contextmanager
