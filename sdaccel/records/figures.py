@@ -3,36 +3,40 @@
 An edited figure is found whoever hashed the record anew. An edited value moves the mean, and shows where its sample is remade.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from sdaccel.metrics.aggregate import of_values
+from sdaccel.metrics.aggregate import Aggregate, of_values
+from sdaccel.records import bca
 from sdaccel.records.findings import DIGITS, Findings, close
 from sdaccel.records.view import Arm, Metric, Record, Series
 
 ENDS = 0.1
 """Of an interval's width: six digits break ties among resampled means, which moves ends by up to a twentieth of it."""
+BCA = 2
+"""The last format whose intervals of means are bootstrapped."""
 
 
 def recomputed(record: Record) -> Findings:
     differs: list[str] = []
+    aggregate = bca.of_values if record.content.get("format", 1) <= BCA else of_values
     count, others = 0, dict[str, None]()
     for arm in record.arms.values():
         differs += _pairs(arm)
         for name, said in arm.metrics.items():
             if name in arm.values:
                 count += 1
-                differs += [f"{name} of {arm.name} {line}" for line in _mean(said, arm.values[name])]
+                differs += [f"{name} of {arm.name} {line}" for line in _mean(said, arm.values[name], aggregate)]
             else:
                 others[name] = None
     why = f"{', '.join(others)}: the record keeps no value of single samples of these; --all makes them anew"
     return Findings(f"{count} means and intervals from values of samples", differs, [why] if others else [])
 
 
-def _mean(said: Metric, values: Series) -> Iterator[str]:
+def _mean(said: Metric, values: Series, aggregate: Callable[[np.ndarray], Aggregate]) -> Iterator[str]:
     column = np.array([np.nan if value is None else value for value in values], dtype=float)
-    finite, found = column[np.isfinite(column)], of_values(column)
+    finite, found = column[np.isfinite(column)], aggregate(column)
     digits = DIGITS * float(np.abs(finite).mean()) if len(finite) else 0.0
     if said.n != found.n:
         yield f"is of {said.n} samples, and {found.n} have a value"
@@ -54,3 +58,15 @@ def _pairs(arm: Arm) -> Iterator[str]:
     if not close(arm.paired.psnr, mean, within=DIGITS * (mean or 0)) or arm.paired.identical != same:
         said = f"{arm.paired.psnr} dB and {arm.paired.identical} identical"
         yield f"pictures of {arm.name} in pairs: {said}, its values give {mean} dB and {same}"
+
+
+def clocked(record: Record) -> Findings:
+    """Clocks say something else every time; medians must still be those of the rounds that were kept."""
+    arms = {name: timed for name, timed in record.timing.arms.items() if timed.rounds}
+    differs = [
+        f"{name}: the median is {timed.seconds.p50} s, of its rounds it is {middle} s"
+        for name, timed in arms.items()
+        if not close(timed.seconds.p50, middle := float(np.median(timed.rounds)), within=DIGITS * middle)
+    ]
+    why = "seconds are not measured anew: a clock says something else every time"
+    return Findings(f"{len(arms)} medians from rounds", differs, [why] if record.timing.arms else [])

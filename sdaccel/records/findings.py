@@ -15,6 +15,8 @@ class Findings:
     """What is not as the record says, one line each."""
     unseen: Sequence[str] = ()
     """What could not be checked here, and why."""
+    notes: Sequence[str] = ()
+    """What a reader should know beside it."""
 
 
 def close(said: float | None, found: float | None, *, within: float) -> bool:

@@ -27,6 +27,10 @@ FORMAT = 2
 PARTS = ("content", "timing", "provenance")
 
 
+class Changed(BadInput):
+    """A record, or what lies beside it, that is not as it was written."""
+
+
 def hashes(record: Mapping[str, Any]) -> dict[str, str]:
     """Of every part, and of all of them with the id and the names of folders."""
     found = {f"{part}_hash": digest(canonical(record[part])) for part in PARTS}
@@ -91,7 +95,7 @@ def load(path: Path) -> dict[str, Any]:
         raise BadInput(f"record {path} is not a record ({reason(error)}); run its study again.") from None
     for name, value in said.items():
         if value != found[name]:
-            raise BadInput(
+            raise Changed(
                 f"record {path} was changed after it was written ({name} is {found[name][:12]}); run its study again."
             )
     return record
@@ -107,7 +111,7 @@ def load_each(path: Path, wanted: str) -> dict[str, Any]:
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{beside} is damaged ({error}); promote or run the study again.") from None
     if digest(text) != wanted:
-        raise BadInput(
+        raise Changed(
             f"{beside} was changed after it was written (its text has hash {digest(text)[:12]}); run the study again."
         )
     found: dict[str, Any] = json.loads(text)

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.records import read, store
-from sdaccel.records.provenance import numerics, provenance
+from sdaccel.records.provenance import git_state, numerics, provenance
 from sdaccel.records.view import Record
 from sdaccel.samples import Samples
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
@@ -65,11 +65,13 @@ def sample_folders(plan: Plan) -> dict[str, Samples]:
 
 def run(plan: Plan, *, console: Console) -> Record | None:
     """The study's record, also on disk; None on every process but the first."""
+    git = git_state()
     results = generate(plan, console=console)
     if results is None:
         return None
     results = measured(plan, results, console)
     verdicts = [verdict for check in plan.checks for verdict in check.judge(results)]
+    code = {arm.name: code_fingerprint(arm) for arm in plan.arms}
     timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
     each, path = content.of_samples(results), run_folder(plan) / "record.json"
     made = store.sealed(
@@ -78,7 +80,11 @@ def run(plan: Plan, *, console: Console) -> Record | None:
         digits=6,
         timing=timing,
         provenance=provenance(
-            COMMAND, plan.overrides, bits=numerics_of(plan), code={arm.name: code_fingerprint(arm) for arm in plan.arms}
+            COMMAND,
+            plan.overrides,
+            bits=numerics_of(plan),
+            code={arm.name: code_fingerprint(arm) for arm in plan.arms},
+            git=git,
         ),
         folders={result.arm.name: result.samples.folder.name for result in results},
     )
@@ -88,15 +94,15 @@ def run(plan: Plan, *, console: Console) -> Record | None:
 
 def generate(plan: Plan, *, console: Console) -> list[Result] | None:
     """Every arm with all its samples on disk; None on every process but the first."""
-    folders = make(plan, range(len(plan.conditions)), console=console)
-    if folders is None:
+    made = make(plan, range(len(plan.conditions)), console=console)
+    if made is None:
         return None
-    priced, held = prices(plan.arms), Held()
-    return [Result(arm, folders[arm.name], len(plan.conditions), held=held).priced(priced[arm.name]) for arm in plan.arms]
+    priced = prices(plan.arms)
+    return [result.priced(priced[result.arm.name]) for result in made]
 
 
-def make(plan: Plan, wanted: Collection[int], *, console: Console) -> dict[str, Samples] | None:
-    """Where every arm has its samples, those that are wanted on disk; None on every process but the first."""
+def make(plan: Plan, wanted: Sequence[int], *, console: Console) -> list[Result] | None:
+    """Every arm with these samples on disk; None on every process but the first."""
     cfg = plan.cfg
     _die_with_parent()
     _end_when_asked()
@@ -105,7 +111,8 @@ def make(plan: Plan, wanted: Collection[int], *, console: Console) -> dict[str, 
     torch.set_num_threads(cfg.trainer.threads)  # beside a GPU too: real pictures are drawn on the CPU
     with _quiet():
         rank_zero = _fill(plan, folders, wanted, _trainer(cfg), console)
-    return folders if rank_zero else None
+    held = Held()
+    return [Result(arm, folders[arm.name], wanted, held=held) for arm in plan.arms] if rank_zero else None
 
 
 def run_folder(plan: Plan) -> Path:
@@ -150,9 +157,7 @@ def _trainer(cfg: Any) -> pl.Trainer:
     )
 
 
-def _fill(
-    plan: Plan, folders: dict[str, Samples], wanted: Collection[int], trainer: pl.Trainer, console: Console
-) -> bool:
+def _fill(plan: Plan, folders: dict[str, Samples], wanted: Sequence[int], trainer: pl.Trainer, console: Console) -> bool:
     """Every wanted sample that is not on disk; True on the first process."""
     others = set(range(len(plan.conditions))).difference(wanted)
     missing = {
@@ -191,11 +196,16 @@ def _fill(
 
 
 def measured(plan: Plan, results: list[Result], console: Console) -> list[Result]:
-    """The metrics of every arm, from its pictures on disk; those of controls too, which a check on quality must fail."""
+    """The metrics of every arm, from its pictures on disk; those of controls too, which a check on quality must fail.
+
+    Of some of the samples only those that belong to single ones.
+    """
     arms, device = [result.arm for result in results], device_of(plan.cfg)
     scorers = plan.metrics.scorers(
         plan.conditions, size=arms[0].generator.height, device=device, cache=Path(plan.cfg.output) / "features"
     )
+    whole = len(results[0].rows) == len(plan.conditions)
+    scorers = [scorer for scorer in scorers if whole or not getattr(scorer, "of_sets", False)]
     if not scorers:
         return results
     console.print(f"measuring {len(arms)} arms on {device}")
@@ -205,7 +215,7 @@ def measured(plan: Plan, results: list[Result], console: Console) -> list[Result
         against = other.name if other and other.name != result.arm.name else None
         paired = other is not None and result.arm.shares_noise(other)
         key = f"{result.samples.folder.name}-{device.type}"
-        pictures.append(Pictures(result.arm.name, key, result.images, against, paired))
+        pictures.append(Pictures(result.arm.name, key, result.images, against, paired, None if whole else result.rows))
     scores = measure(scorers, pictures)
     return [replace(result, metrics=scores.get(result.arm.name, Scores())) for result in results]
 
