@@ -57,9 +57,9 @@ def _verify(args: argparse.Namespace) -> int:
         print(f"{record.id}: MISMATCH in {', '.join(name for name, part in found.items() if part.differs)}")
         return 1
     if found["samples"].unseen:
-        print(f"{record.id}: not verified: what can be checked here agrees, and samples were not all made anew")
+        print(f"{record.id}: not verified: what can be checked here agrees, and not all arms were made anew")
         return 2
-    print(f"{record.id}: verified, {found['samples'].of}")
+    print(f"{record.id}: verified on {found['samples'].of}")
     return 0
 
 
@@ -89,7 +89,7 @@ def _study(record: Record, args: argparse.Namespace) -> Iterator[tuple[str, Find
             yield _shown("samples", rerun.none(record, f"its command means nothing today ({error})"))
             return
         yield _shown("code", rerun.code(record, plan))
-        yield _shown("samples", rerun.remade(record, plan, wanted, Console(highlight=False, markup=False, soft_wrap=True)))
+        yield _shown("samples", rerun.remade(record, plan, wanted, Console(stderr=True, markup=False, soft_wrap=True)))
 
 
 def _hashes(record: Record) -> Findings:

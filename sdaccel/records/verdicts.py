@@ -60,7 +60,7 @@ def _called(row: Check) -> str:
 
 def _specs(record: Record) -> list[tuple[str, Spec]]:
     """(title, line of the configuration with its arms under `arms`) of every check."""
-    found = []
+    found: list[tuple[str, Spec]] = []
     for spec in record.content["config"]["study"].get("checks", []):
         name = next(key for key in sorted(spec, key=lambda key: not isinstance(spec[key], list)))
         title = f"{name} {spec['metric']}" if "metric" in spec else name

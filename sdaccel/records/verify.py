@@ -17,9 +17,11 @@ def samples_differ(record: Record, made: Mapping[str, Mapping[int, Mapping[str, 
     for name, entries in made.items():
         samples = record.arms[name].samples
         for i, entry in entries.items():
-            for key in ("image", "arrays"):
-                if (said := getattr(samples[i], key)) != entry[key]:
-                    yield f"{name}, sample {i}: {key} is {entry[key]}, the record says {said}"
+            said, found = samples[i].arrays, entry["arrays"]
+            if samples[i].image != entry["image"]:
+                yield f"{name}, sample {i}: image has hash {entry['image'][:12]}, the record says {samples[i].image[:12]}"
+            if other := [key for key in sorted(said.keys() | found) if said.get(key) != found.get(key)]:
+                yield f"{name}, sample {i}: arrays {', '.join(other)} have other hashes than the record says"
 
 
 def values_differ(record: Record, made: Mapping[str, Mapping[str, Mapping[int, float | None]]]) -> Iterator[str]:

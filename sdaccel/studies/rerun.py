@@ -41,8 +41,9 @@ def planned(record: Record, *, output: Path, conf: Path) -> compose.Plan:
     compose.register()
     command = [o for o in record.provenance.command[1:] if not o.startswith(FROM_RECORD)]
     conditions = list(record.conditions)
-    own = [f"data.limit={len(conditions)}", "trainer.processes=1", "study.timing.repeats=0", f"output={output}"]
-    plan = replace(compose.plan([*command, *own], conf=conf), conditions=conditions)
+    device = "auto" if record.provenance.device == "cuda" else "cpu"  # what is not here is told later, in its own words
+    own = ["trainer.processes=1", f"trainer.accelerator={device}", "study.timing.repeats=0", f"output={output}"]
+    plan = replace(compose.plan([*command, *own, f"data.limit={len(conditions)}"], conf=conf), conditions=conditions)
     plan.cfg.data.batch_size = record.content["config"]["data"]["batch_size"]  # with fewer samples the rows it dropped, too
     return plan
 
@@ -62,18 +63,36 @@ def remade(record: Record, plan: compose.Plan, wanted: Sequence[int], console: C
     unseen = [f"{', '.join(gone)}: no arms of this study today"] if gone else []
     if not arms:
         return none(record, *unseen)
-    plan = replace(plan, arms=list(arms.values()))
-    made = runner.make(plan, wanted, console=console)
+    plan, count = replace(plan, arms=list(arms.values())), len(record.conditions)
+    if len(wanted) == count:
+        results = _made(plan, arms, wanted, console)
+        differs = [*_differences(record, results, wanted), *_whole(record, plan, results, judged=not gone)]
+        return Findings(f"all {count} samples of {len(arms)} arms made and measured anew", differs, unseen)
+    honest = {name: arm for name, arm in arms.items() if not arm.mutant}
+    differs, first = _differences(record, _made(plan, honest, wanted, console), wanted), range(len(wanted))
+    controls = {name: arm for name, arm in arms.items() if arm.mutant}
+    if controls:
+        besides = [arm.baseline(plan.cfg.study.baseline, plan.arms) for arm in controls.values()]
+        others = {name: arm for name, arm in honest.items() if any(arm is other for other in besides)}
+        results = _made(plan, others | controls, first, console)
+        differs += _differences(record, {name: results[name] for name in controls}, first)
+    which = f"{len(wanted)} of {count} samples ({_ranges(wanted)})"
+    also = f", of {len(controls)} controls the first {len(first)}, since bugs leak from one to the next" if controls else ""
+    return Findings(f"{which} of {len(honest)} arms{also}, made and measured anew", differs, unseen)
+
+
+def _made(plan: compose.Plan, arms: Mapping[str, Arm], wanted: Sequence[int], console: Console) -> dict[str, Result]:
+    own = replace(plan, arms=list(arms.values()))
+    made = runner.make(own, wanted, console=console)
     assert made is not None, "one process is the first"
-    results = dict(zip(arms, runner.measured(plan, made, console), strict=True))
-    differs = _differences(record, results, wanted)
-    whole = len(wanted) == len(record.conditions)
-    if whole:
-        differs += figures_differ(record, {name: result.metrics.aggregates for name, result in results.items()})
-        differs += _judged(record, plan, results) if not gone else []
-    which = "all" if whole else f"{len(wanted)} of {len(record.conditions)}"
-    listed = "" if whole else f" ({', '.join(map(str, wanted))})"
-    return Findings(f"{which} samples{listed} of {len(arms)} arms made and measured anew", differs, unseen)
+    return dict(zip(arms, runner.measured(own, made, console), strict=True))
+
+
+def _ranges(indices: Sequence[int]) -> str:
+    """`0-7, 16`"""
+    firsts = [i for i in indices if i - 1 not in indices]
+    lasts = [i for i in indices if i + 1 not in indices]
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(firsts, lasts, strict=True))
 
 
 def code(record: Record, plan: compose.Plan | None) -> Findings:
@@ -93,13 +112,15 @@ def none(record: Record, why: str) -> Findings:
 def _elsewhere(record: Record, plan: compose.Plan) -> str | None:
     """Why bits need not agree here."""
     here = runner.numerics_of(plan)
-    other = [key for key in here if getattr(record.provenance, key) != here[key]]
-    if not other:
+    there = {key: getattr(record.provenance, key) for key in here}
+    if here == there:
         return None
-    there = ", ".join(f"{key} {getattr(record.provenance, key)}" for key in other)
-    wheel = record.provenance.torch.partition("+")[0]
-    torch = f" and torch=={wheel} in place of the pinned one" if "torch" in other else ""
-    return f"made with {there}, here {', '.join(str(here[key]) for key in other)}: other bits; it takes such a machine{torch}"
+    theirs, wheel = record.provenance, record.provenance.torch.partition("+")[0]
+    need = f"; it takes such a machine, with torch=={wheel} in place of the one pinned" if theirs.torch != here["torch"] else ""
+    return (
+        f"made on {theirs.device_name} with torch {theirs.torch}{f', {theirs.threads} threads' if theirs.threads else ''}, and "
+        f"this is {here['device_name']} with {here['torch']}, {plan.cfg.trainer.threads} threads: bits need not agree{need}"
+    )
 
 
 def _differences(record: Record, made: Mapping[str, Result], wanted: Sequence[int]) -> list[str]:
@@ -111,9 +132,11 @@ def _differences(record: Record, made: Mapping[str, Result], wanted: Sequence[in
     return [*samples_differ(record, entries), *values_differ(record, values)]
 
 
-def _judged(record: Record, plan: compose.Plan, results: Mapping[str, Result]) -> Iterator[str]:
-    """Verdicts of today's checks that the record has, too."""
-    named, prices = {result.arm.name: name for name, result in results.items()}, runner.prices(plan.arms)
-    whole = [result.priced(prices[result.arm.name]) for result in results.values()]
-    found = [verdict for check in plan.checks for verdict in check.judge(whole)]
-    return verdicts_differ(record, [replace(v, arm=named[v.arm]) for v in found])
+def _whole(record: Record, plan: compose.Plan, results: Mapping[str, Result], *, judged: bool) -> Iterator[str]:
+    """Figures of whole arms, and verdicts of today's checks that the record has, too."""
+    yield from figures_differ(record, {name: result.metrics.aggregates for name, result in results.items()})
+    if judged:
+        named, prices = {result.arm.name: name for name, result in results.items()}, runner.prices(plan.arms)
+        whole = [result.priced(prices[result.arm.name]) for result in results.values()]
+        found = [verdict for check in plan.checks for verdict in check.judge(whole)]
+        yield from verdicts_differ(record, [replace(v, arm=named[v.arm]) for v in found])

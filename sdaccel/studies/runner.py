@@ -79,13 +79,7 @@ def run(plan: Plan, *, console: Console) -> Record | None:
         content.content(plan, results, verdicts, each),
         digits=6,
         timing=timing,
-        provenance=provenance(
-            COMMAND,
-            plan.overrides,
-            bits=numerics_of(plan),
-            code={arm.name: code_fingerprint(arm) for arm in plan.arms},
-            git=git,
-        ),
+        provenance=provenance(COMMAND, plan.overrides, bits=numerics_of(plan), code=code, git=git),
         folders={result.arm.name: result.samples.folder.name for result in results},
     )
     store.save(made, path, each=each)
