@@ -30,7 +30,6 @@ Files = Mapping[str, str]
 class Commit:
     name: str
     date: str
-    files: Files
 
 
 class Repository:
@@ -43,20 +42,22 @@ class Repository:
     def commits(self) -> list[Commit]:
         """Of all branches, the newest first."""
         lines = self._git("log", "--all", "--format=%H %cs").decode().splitlines()
-        return [Commit(name, date, self._files(name)) for name, date in map(str.split, lines)]
+        return [Commit(*line.split()) for line in lines]
 
-    def _files(self, commit: str) -> Files:
-        entries = [line.split(None, 3) for line in self._git("ls-tree", "-r", commit, "sdaccel").decode().splitlines()]
-        return {path: blob for _, _, blob, path in entries if path.endswith(".py")}
-
-    def read(self, commits: Sequence[Commit]) -> None:
-        """All their sources, in one go."""
-        blobs = list(dict.fromkeys(blob for commit in commits for blob in commit.files.values()))
+    def sources(self, commits: Sequence[Commit]) -> dict[Commit, Files]:
+        """Their files, with all texts in one go."""
+        found = {commit: self._files(commit.name) for commit in commits}
+        blobs = list(dict.fromkeys(blob for files in found.values() for blob in files.values()))
         packed, at = self._git("cat-file", "--batch", text="\n".join(blobs).encode()), 0
         for blob in blobs:
             start = packed.index(b"\n", at) + 1
             size = int(packed[at:start].split()[2])
             self.texts[blob], at = packed[start : start + size], start + size + 1
+        return found
+
+    def _files(self, commit: str) -> Files:
+        entries = [line.split(None, 3) for line in self._git("ls-tree", "-r", commit, "sdaccel").decode().splitlines()]
+        return {path: blob for _, _, blob, path in entries if path.endswith(".py")}
 
     def _git(self, *arguments: str, text: bytes | None = None) -> bytes:
         return subprocess.run(["git", *arguments], cwd=self.root, input=text, capture_output=True, check=True).stdout
@@ -67,7 +68,7 @@ class History:
 
     def __init__(self, repository: Repository, versions: Mapping[str, str]) -> None:
         self.texts, self.versions = repository.texts, versions
-        self.imports, self.hashes = cache(self._imports), cache(self._hash)
+        self.imports, self.hashes, self.version = cache(self._imports), cache(self._hash), cache(self._version)
 
     def gives(self, record: Record, files: Files, modules: Mapping[str, Sequence[str]]) -> bool:
         """The commit's code has the fingerprint, or those of all arms."""
@@ -106,7 +107,7 @@ class History:
                 seen[name] = self.hashes(files[paths[name]])
                 parent = name.rpartition(".")[0]
                 waiting += [*self.imports(files[paths[name]], _package(name, paths)), *([parent] if parent else [])]
-        return fingerprint_of(seen, {name: self._version(name) for name in libraries - sys.stdlib_module_names})
+        return fingerprint_of(seen, {name: self.version(name) for name in libraries - sys.stdlib_module_names})
 
     def _imports(self, blob: str, package: str) -> tuple[str, ...]:
         return named_in(self.texts[blob], package)
@@ -148,24 +149,32 @@ def found(record: Record, modules: Mapping[str, Sequence[str]], root: Path) -> F
             raise FileNotFoundError
         repository = Repository(root)
         commits = repository.commits()
-        repository.read(commits)
+        own = [commit for commit in commits if record.provenance.git and commit.name.startswith(record.provenance.git.commit)]
+        same = _giving(record, repository, own, modules)
+        return _told(record, commits, same or _giving(record, repository, commits, modules))
     except (OSError, subprocess.CalledProcessError):
         return Findings("code", unseen=["commit: there is no git history here in which to look for the fingerprint"])
-    history = History(repository, record.provenance.libraries)
-    return _told(record, commits, [commit for commit in commits if history.gives(record, commit.files, modules)])
+
+
+def _giving(
+    record: Record, repository: Repository, commits: Sequence[Commit], modules: Mapping[str, Sequence[str]]
+) -> list[Commit]:
+    sources, history = repository.sources(commits), History(repository, record.provenance.libraries)
+    return [commit for commit, files in sources.items() if history.gives(record, files, modules)]
 
 
 def _told(record: Record, commits: Sequence[Commit], same: Sequence[Commit]) -> Findings:
     """What it says of its commit beside those that have its code."""
     git = record.provenance.git
-    says = git and f"the record says {git.commit[:7]}{' with changes' if git.dirty else ''}{' as told' if git.told else ''}"
+    named = f"{git.commit[:7]}{' and changes of it' if git.dirty else ''}{', as told' if git.told else ''}" if git else "none"
     if not same:
-        known = says or "the record names none"
         why = "changes were not committed, or libraries are others here"
-        return Findings("code", unseen=[f"commit: none of {len(commits)} has the record's fingerprint ({why}); {known}"])
+        return Findings(
+            "code", unseen=[f"commit: none of {len(commits)} has its fingerprint ({why}); the record names {named}"]
+        )
     last, first = same[0], same[-1]
     span = f"commit {last.name[:7]}" if last is first else f"{len(same)} commits, {first.name[:7]} to {last.name[:7]}"
     which = f"code of {span} ({last.date})"
     if git and not git.dirty and not any(commit.name.startswith(git.commit) for commit in same):
-        return Findings(which, [f"{says}, which has other code"])
-    return Findings(f"{which}; {says or 'the record names none'}")
+        return Findings(which, [f"the record names {named}, which has other code"])
+    return Findings(f"{which}; the record names {named}")
