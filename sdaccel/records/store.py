@@ -7,8 +7,9 @@
 machine makes two records. Ids, resumption and equality use `content_hash` alone. What belongs to single samples lies beside the
 record, compressed, as {arm: {"samples": [...], "values": {metric: [...]}}}; the hash of its text stands in the content.
 
-A hash tells an edit that left it as it was. An edit whose author hashed anew shows when the command is run again
-(`verify-record`), and one of timing not even then: clocks say something else every time.
+A hash tells an edit that left it as it was. An edit whose author hashed anew shows where it contradicts other entries or a
+sample made anew (`verify-record`), and one of timing only where it contradicts its own rounds: clocks say something else
+every time.
 """
 
 import gzip
