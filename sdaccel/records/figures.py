@@ -3,11 +3,11 @@
 An edited figure is found whoever hashed the record anew. An edited value moves the mean, and shows where its sample is remade.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from sdaccel.metrics.aggregate import Aggregate, of_values
+from sdaccel.metrics.aggregate import of_samples
 from sdaccel.records import bca
 from sdaccel.records.findings import DIGITS, Findings, close
 from sdaccel.records.view import Arm, Metric, Record, Series
@@ -20,23 +20,26 @@ BCA = 2
 
 def recomputed(record: Record) -> Findings:
     differs: list[str] = []
-    aggregate = bca.of_values if record.content.get("format", 1) <= BCA else of_values
+    bootstrapped = record.content.get("format", 1) <= BCA
     count, others = 0, dict[str, None]()
     for arm in record.arms.values():
         differs += _pairs(arm)
         for name, said in arm.metrics.items():
             if name in arm.values:
                 count += 1
-                differs += [f"{name} of {arm.name} {line}" for line in _mean(said, arm.values[name], aggregate)]
+                differs += [
+                    f"{name} of {arm.name} {line}" for line in _mean(name, said, arm.values[name], bootstrapped=bootstrapped)
+                ]
             else:
                 others[name] = None
     why = f"{', '.join(others)}: the record keeps no value of single samples of these; --all makes them anew"
     return Findings(f"{count} means and intervals from values of samples", differs, [why] if others else [])
 
 
-def _mean(said: Metric, values: Series, aggregate: Callable[[np.ndarray], Aggregate]) -> Iterator[str]:
+def _mean(name: str, said: Metric, values: Series, *, bootstrapped: bool) -> Iterator[str]:
     column = np.array([np.nan if value is None else value for value in values], dtype=float)
-    finite, found = column[np.isfinite(column)], aggregate(column)
+    found = bca.of_values(column) if bootstrapped else of_samples({name: column}).aggregates[name]
+    finite = column[np.isfinite(column)]
     digits = DIGITS * float(np.abs(finite).mean()) if len(finite) else 0.0
     if said.n != found.n:
         yield f"is of {said.n} samples, and {found.n} have a value"
