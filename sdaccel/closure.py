@@ -7,7 +7,7 @@ everything else is a library, which is known by its version.
 import ast
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
@@ -24,9 +24,14 @@ class Closure:
 
     def fingerprint(self) -> str:
         """Hash of all sources and of the versions of all libraries, whatever folder they lie in."""
-        parts = [(name, _content(path, path.stat().st_mtime_ns)) for name, path in sorted(self.files.items())]
-        parts += [(name, version_of(name)) for name in sorted(self.libraries)]
-        return hashlib.sha256("\0".join(f"{name}\0{what}" for name, what in parts).encode()).hexdigest()[:16]
+        files = {name: _content(path, path.stat().st_mtime_ns) for name, path in self.files.items()}
+        return fingerprint_of(files, {name: version_of(name) for name in self.libraries})
+
+
+def fingerprint_of(files: Mapping[str, str], libraries: Mapping[str, str]) -> str:
+    """Of the hashes of modules and the versions of libraries."""
+    parts = [*sorted(files.items()), *sorted(libraries.items())]
+    return hashlib.sha256("\0".join(f"{name}\0{what}" for name, what in parts).encode()).hexdigest()[:16]
 
 
 def closure(modules: Iterable[str]) -> Closure:
@@ -82,8 +87,12 @@ def imports_of(name: str, *, lazy: bool = True) -> tuple[str, ...]:
 
 @cache
 def _imports(name: str, path: Path, lazy: bool, modified: int) -> tuple[str, ...]:
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    return tuple(_named(_run(ast.parse(path.read_bytes()), lazy), package))
+    return named_in(path.read_bytes(), name if path.name == "__init__.py" else name.rpartition(".")[0], lazy=lazy)
+
+
+def named_in(source: bytes, package: str, *, lazy: bool = True) -> tuple[str, ...]:
+    """The same of a module of this package by its text."""
+    return tuple(_named(_run(ast.parse(source), lazy), package))
 
 
 def _named(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
@@ -117,9 +126,9 @@ def _content(path: Path, modified: int) -> str:
 @cache
 def version_of(library: str) -> str:
     """Of the distribution that a top-level name comes from; empty where none is installed."""
-    return " ".join(sorted(version(name) for name in set(_distributions().get(library, []))))
+    return " ".join(sorted(version(name) for name in set(distributions().get(library, []))))
 
 
 @cache
-def _distributions() -> dict[str, list[str]]:
+def distributions() -> dict[str, list[str]]:
     return dict(packages_distributions())

@@ -16,7 +16,7 @@ from sdaccel.configuring import composed, plain, told_in_one_line
 from sdaccel.errors import BadInput
 from sdaccel.records import store
 from sdaccel.records.names import named, random_weights
-from sdaccel.records.provenance import numerics, provenance
+from sdaccel.records.provenance import git_state, numerics, provenance
 from sdaccel.records.verify import content_differs
 from sdaccel.records.view import Record
 
@@ -95,10 +95,11 @@ def device_of(name: str) -> torch.device:
 
 def run(plan: Plan) -> dict[str, Any]:
     """The record."""
+    git = git_state()
     timing = plan.benchmark.run(plan.generator, plan.device)
     bits = numerics(plan.device, threads=torch.get_num_threads())
     content = plan.content(device={key: bits[key] for key in ("device", "device_name")})
-    source = provenance(COMMAND, plan.overrides, bits=bits, code={})
+    source = provenance(COMMAND, plan.overrides, bits=bits, code={}, git=git)
     return store.sealed(plan.name, content, digits=12, timing=timing, provenance=source, folders={})
 
 

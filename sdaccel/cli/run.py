@@ -97,8 +97,10 @@ def notes(plan: compose.Plan) -> list[str]:
 
 
 def _described(plan: compose.Plan, console: Console) -> None:
+    from sdaccel.records.provenance import git_state
     from sdaccel.studies.estimate import check_fits, describe
 
+    git_state()  # refused here as by a run
     describe(plan, console)
     check_fits(plan)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -76,6 +77,8 @@ class Distribution:
     Pictures of conditions that come several times are samples of strata; those of the reference were drawn.
     """
 
+    of_sets: ClassVar[bool] = True
+
     def __init__(
         self,
         extractor: FeatureExtractor,
@@ -88,8 +91,12 @@ class Distribution:
     ) -> None:
         self.of, self.strata = of, strata_of(conditions)
         self.features = partial(features_of, extractor, cache=cache)
-        self.reference = self.features(reference, key=key)
+        self._reference = partial(self.features, reference, key=key)
         self.last: tuple[str, Tensor] = ("", torch.empty(0))
+
+    @cached_property
+    def reference(self) -> Tensor:
+        return self._reference()
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         x = self.features(pictures.read(), key=pictures.key)
@@ -119,6 +126,8 @@ class Distribution:
 
 class InceptionScore:
     """Over the network's own classes, from the features that are on disk already."""
+
+    of_sets: ClassVar[bool] = True
 
     def __init__(self, extractor: InceptionExtractor, *, cache: Path) -> None:
         self.extractor, self.cache = extractor, cache

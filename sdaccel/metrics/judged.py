@@ -65,7 +65,8 @@ class Judged:
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         parts = self._logits(pictures)
         found = torch.stack([part.argmax(-1) for part in parts], -1)
-        right, stated = found == self.facts, self.facts >= 0
+        facts = torch.stack([*pictures.of(list(self.facts))])
+        right, stated = found == facts, facts >= 0
         columns = {MEAN: _share(right, stated)}
         for name, group in attributes_of(self.facts).items():
             columns[ATTRIBUTES[name]] = _share(right[:, group], stated[:, group])

@@ -39,6 +39,12 @@ class Pictures:
     """Sample i of both was made of the same noise."""
     truth: str | None = None
     """The arm that stands for the exact solution, when that is another one of the same noise."""
+    samples: Sequence[int] | None = None
+    """Which of the study's samples they are; None: all of them."""
+
+    def of(self, each: Sequence[T]) -> Sequence[T]:
+        """Of one thing per sample of the study those of these pictures."""
+        return each if self.samples is None else [each[i] for i in self.samples]
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

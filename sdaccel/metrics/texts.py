@@ -1,7 +1,6 @@
 """Does a picture fit its prompt, by a CLIP model: the CLIP score, and its own caption among near misses."""
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,30 +52,35 @@ class Texts:
         row = {prompt: i for i, prompt in enumerate(self.distinct)}
         self.rows = [row[prompt] for prompt in prompts]
         self.said = self._read(self.distinct)
+        self.near: dict[int, Tensor] = {}
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         seen = features_of(self.extractor, pictures.read(), cache=self.cache, key=pictures.key)
-        scores = of_samples({SCORE: clip_score(seen, self.said[self.rows]).numpy()})
+        scores = of_samples({SCORE: clip_score(seen, self.said[list(pictures.of(self.rows))]).numpy()})
         if self.near_misses is None:
             return scores
         if len(self.distinct) < CANDIDATES:
             note = f"top-1 of {CANDIDATES} needs as many different prompts, not {len(self.distinct)}"
             return scores.merged(Scores({TOP1: Aggregate(None, len(seen), note=note)}))
-        right = [self._finds(picture, row) for picture, row in zip(seen[:RETRIEVED], self.rows, strict=False)]
+        few = [*zip(seen, pictures.of(self.rows), strict=True)][:RETRIEVED]
+        self._read_near(row for _, row in few)
+        right = [self._finds(picture, row) for picture, row in few]
         return scores.merged(of_samples({TOP1: np.array(right, dtype=float)}))
 
     def _finds(self, picture: Tensor, row: int) -> bool:
         """Does the picture's own caption beat its near misses and enough other prompts?"""
-        near = self._near[row]
+        near = self.near[row]
         others = (row + 1 + torch.arange(CANDIDATES - 1 - len(near))) % len(self.distinct)
         return bool(beats_all(picture, self.said[row], torch.cat([near, self.said[others]])))
 
-    @cached_property
-    def _near(self) -> list[Tensor]:
-        """Text features of every prompt's near misses."""
+    def _read_near(self, rows: Iterable[int]) -> None:
+        """Text features of these prompts' near misses, once for all arms."""
         assert self.near_misses is not None
-        found = [self.near_misses(prompt, count=NEAR) for prompt in self.distinct[:RETRIEVED]]
-        return list(self._read([caption for some in found for caption in some]).split([len(some) for some in found]))
+        missing = [row for row in dict.fromkeys(rows) if row not in self.near]
+        found = [self.near_misses(self.distinct[row], count=NEAR) for row in missing]
+        if missing:
+            read = self._read([caption for some in found for caption in some])
+            self.near |= zip(missing, read.split([len(some) for some in found]), strict=True)
 
     def _read(self, captions: Sequence[str]) -> Tensor:
         """(N, D)"""

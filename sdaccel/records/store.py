@@ -7,8 +7,9 @@
 machine makes two records. Ids, resumption and equality use `content_hash` alone. What belongs to single samples lies beside the
 record, compressed, as {arm: {"samples": [...], "values": {metric: [...]}}}; the hash of its text stands in the content.
 
-A hash tells an edit that left it as it was. An edit whose author hashed anew shows when the command is run again
-(`verify-record`), and one of timing not even then: clocks say something else every time.
+A hash tells an edit that left it as it was. An edit whose author hashed anew shows where it contradicts other entries or a
+sample made anew (`verify-record`), and one of timing only where it contradicts its own rounds: clocks say something else
+every time.
 """
 
 import gzip
@@ -22,9 +23,13 @@ from sdaccel.errors import BadInput, reason
 from sdaccel.samples import atomic_write, canonical, digest
 from sdaccel.user_files import LARGEST
 
-FORMAT = 2
+FORMAT = 3
 """Of the content. Records of the first have no such entry, hold samples and values in their arms, and only `content_hash`."""
 PARTS = ("content", "timing", "provenance")
+
+
+class Changed(BadInput):
+    """A record, or what lies beside it, that is not as it was written."""
 
 
 def hashes(record: Mapping[str, Any]) -> dict[str, str]:
@@ -91,7 +96,7 @@ def load(path: Path) -> dict[str, Any]:
         raise BadInput(f"record {path} is not a record ({reason(error)}); run its study again.") from None
     for name, value in said.items():
         if value != found[name]:
-            raise BadInput(
+            raise Changed(
                 f"record {path} was changed after it was written ({name} is {found[name][:12]}); run its study again."
             )
     return record
@@ -107,7 +112,7 @@ def load_each(path: Path, wanted: str) -> dict[str, Any]:
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{beside} is damaged ({error}); promote or run the study again.") from None
     if digest(text) != wanted:
-        raise BadInput(
+        raise Changed(
             f"{beside} was changed after it was written (its text has hash {digest(text)[:12]}); run the study again."
         )
     found: dict[str, Any] = json.loads(text)

@@ -202,6 +202,8 @@ class Git:
     commit: str
     dirty: str | None = None
     """Hash of what differs from it."""
+    told: bool = False
+    """By SDACCEL_COMMIT, outside a checkout."""
 
 
 @dataclass(frozen=True)

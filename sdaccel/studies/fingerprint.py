@@ -10,7 +10,10 @@ ROOTS = ("sdaccel.predict", "sdaccel.noise", "sdaccel.conditions", "sdaccel.samp
 
 def code_fingerprint(arm: Arm) -> str:
     """Of all code that may run while the arm's samples are made: what its parts import, and what those import."""
+    return closure([*ROOTS, *modules_of(arm)]).fingerprint()
+
+
+def modules_of(arm: Arm) -> list[str]:
     parts = [arm.generator, arm.backend, arm.strategy, *arm.beside.values(), *(OBSERVERS[name] for name in arm.observers)]
     modules = [(part if isinstance(part, type) else type(part)).__module__ for part in parts]
-    modules += [MUTANTS[arm.mutant].plant.__module__] if arm.mutant else []
-    return closure([*ROOTS, *modules]).fingerprint()
+    return modules + ([MUTANTS[arm.mutant].plant.__module__] if arm.mutant else [])

@@ -29,7 +29,7 @@ from sdaccel.studies.results import Result
 
 def verdicts_of(record: Record, checks: Sequence[Check], *, fails: Mapping[str, str] | None = None) -> list[Verdict]:
     """Every verdict of these checks; `fails` says of controls which check must fail them, where that is not what it was."""
-    results = {name: _result(record, name, fails or {}) for name in record.arms}
+    results = {name: result_of(record, name, fails or {}) for name in record.arms}
     return corrected([verdict for check in checks for verdict in _verdicts(record, check, results)])
 
 
@@ -47,7 +47,7 @@ def again(record: Record, *, conf: Path) -> Judgement:
     left_out += [f"control {name}: the record has no such arm" for name in controls if name not in planted]
     fails = {name: controls[arm.template] for name, arm in record.arms.items() if arm.control and arm.template in controls}
     verdicts = verdicts_of(record, [check for _, check in given], fails=fails)
-    arms = [replace(_result(record, name, fails).arm, template=name, point={}) for name in record.arms]
+    arms = [replace(result_of(record, name, fails).arm, template=name, point={}) for name in record.arms]
     said = word(verdicts, arms)
     return Judgement(
         record=record.content_hash,
@@ -109,7 +109,7 @@ def _verdicts(record: Record, check: Check, results: Mapping[str, Result]) -> It
             yield v
 
 
-def _result(record: Record, name: str, fails: Mapping[str, str]) -> Result:
+def result_of(record: Record, name: str, fails: Mapping[str, str]) -> Result:
     """What checks on metrics look at."""
     arm = record.arms[name]
     control = arm.control
@@ -126,4 +126,4 @@ def _result(record: Record, name: str, fails: Mapping[str, str]) -> Result:
     )
     whole = {key: Aggregate(m.estimate, m.n, m.low, m.high, m.note) for key, m in arm.metrics.items()}
     values = {key: list(column) for key, column in arm.values.items()}
-    return Result(made, Samples(Path()), len(arm.samples), macs=arm.macs, metrics=Scores(whole, values))
+    return Result(made, Samples(Path()), range(len(arm.samples)), macs=arm.macs, metrics=Scores(whole, values))

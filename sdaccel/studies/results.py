@@ -1,6 +1,6 @@
 """What a study has of an arm that has run: its samples on disk, their price, and its metrics once they are measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,8 @@ class Result:
 
     arm: Arm
     samples: Samples
-    count: int
+    rows: Sequence[int]
+    """Indices of those that are looked at."""
     macs: float = 0.0
     """Multiply-accumulates of the steps that ran, for one sample."""
     price: Price | None = None
@@ -42,17 +43,16 @@ class Result:
         return macs
 
     def arrays(self, name: str) -> list[np.ndarray]:
-        return [self.samples.array(i, name) for i in range(self.count)]
+        return [self.samples.array(i, name) for i in self.rows]
 
     def images(self) -> Iterator[np.ndarray]:
-        files = range(self.count)
         return self.held.read(
-            str(self.samples.folder), lambda: mapped(lambda i: np.asarray(Image.open(self.samples.image(i))), files)
+            str(self.samples.folder), lambda: mapped(lambda i: np.asarray(Image.open(self.samples.image(i))), self.rows)
         )
 
     def first(self) -> dict[str, Any]:
         """The entry of the first sample, where all are alike."""
-        return self.samples.entry(0)
+        return self.samples.entry(self.rows[0])
 
     def entries(self) -> list[dict[str, Any]]:
-        return [self.samples.entry(i) for i in range(self.count)]
+        return [self.samples.entry(i) for i in self.rows]

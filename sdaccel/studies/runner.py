@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.records import read, store
-from sdaccel.records.provenance import numerics, provenance
+from sdaccel.records.provenance import git_state, numerics, provenance
 from sdaccel.records.view import Record
 from sdaccel.samples import Samples
 from sdaccel.strategies.controls import MUTANTS, OBSERVERS
@@ -68,11 +68,13 @@ def sample_folders(plan: Plan) -> dict[str, Samples]:
 
 def run(plan: Plan, *, console: Console) -> Record | None:
     """The study's record, also on disk; None on every process but the first."""
+    git = git_state()
     results = generate(plan, console=console)
     if results is None:
         return None
-    results = _measure(plan, results, console)
+    results = measured(plan, results, console)
     verdicts = judged(plan.checks, results)
+    code = {arm.name: code_fingerprint(arm) for arm in plan.arms}
     timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
     each, path = content.of_samples(results), run_folder(plan) / "record.json"
     made = store.sealed(
@@ -80,9 +82,7 @@ def run(plan: Plan, *, console: Console) -> Record | None:
         content.content(plan, results, verdicts, each),
         digits=6,
         timing=timing,
-        provenance=provenance(
-            COMMAND, plan.overrides, bits=numerics_of(plan), code={arm.name: code_fingerprint(arm) for arm in plan.arms}
-        ),
+        provenance=provenance(COMMAND, plan.overrides, bits=numerics_of(plan), code=code, git=git),
         folders={result.arm.name: result.samples.folder.name for result in results},
     )
     store.save(made, path, each=each)
@@ -91,6 +91,15 @@ def run(plan: Plan, *, console: Console) -> Record | None:
 
 def generate(plan: Plan, *, console: Console) -> list[Result] | None:
     """Every arm with all its samples on disk; None on every process but the first."""
+    made = make(plan, range(len(plan.conditions)), console=console)
+    if made is None:
+        return None
+    priced = prices(plan.arms)
+    return [result.priced(priced[result.arm.name]) for result in made]
+
+
+def make(plan: Plan, wanted: Sequence[int], *, console: Console) -> list[Result] | None:
+    """Every arm with these samples on disk; None on every process but the first."""
     cfg = plan.cfg
     _die_with_parent()
     _end_when_asked()
@@ -98,11 +107,9 @@ def generate(plan: Plan, *, console: Console) -> list[Result] | None:
     os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
     torch.set_num_threads(cfg.trainer.threads)  # beside a GPU too: real pictures are drawn on the CPU
     with _quiet():
-        rank_zero = _fill(plan, folders, _trainer(cfg), console)
-    if not rank_zero:
-        return None
-    priced, held = prices(plan.arms), Held()
-    return [Result(arm, folders[arm.name], len(plan.conditions), held=held).priced(priced[arm.name]) for arm in plan.arms]
+        rank_zero = _fill(plan, folders, wanted, _trainer(cfg), console)
+    held = Held()
+    return [Result(arm, folders[arm.name], wanted, held=held) for arm in plan.arms] if rank_zero else None
 
 
 def run_folder(plan: Plan) -> Path:
@@ -147,17 +154,18 @@ def _trainer(cfg: Any) -> pl.Trainer:
     )
 
 
-def _fill(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console: Console) -> bool:
-    """Every sample that is not on disk; True on the first process."""
+def _fill(plan: Plan, folders: dict[str, Samples], wanted: Sequence[int], trainer: pl.Trainer, console: Console) -> bool:
+    """Every wanted sample that is not on disk; True on the first process."""
+    others = set(range(len(plan.conditions))).difference(wanted)
     missing = {
         arm.name: batches(
-            plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=samples.done(plan.conditions)
+            plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=samples.done(plan.conditions) | others
         )
         for arm in plan.arms
         for samples in [folders[arm.name]]
     }
     total = sum(len(batch.wanted) for todo in missing.values() for batch in todo)
-    kept = len(plan.arms) * len(plan.conditions) - total
+    kept = len(plan.arms) * len(wanted) - total
     if trainer.global_rank == 0:
         console.print(f"{total} images to generate, {kept} already on disk, {len(plan.arms)} arms")
     rank, world = trainer.global_rank, trainer.world_size
@@ -184,12 +192,17 @@ def _fill(plan: Plan, folders: dict[str, Samples], trainer: pl.Trainer, console:
     return trainer.is_global_zero
 
 
-def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result]:
-    """The metrics of every arm, from its pictures on disk; those of controls too, which a check on quality must fail."""
+def measured(plan: Plan, results: list[Result], console: Console) -> list[Result]:
+    """The metrics of every arm, from its pictures on disk; those of controls too, which a check on quality must fail.
+
+    Of some of the samples only those that belong to single ones.
+    """
     arms, device = [result.arm for result in results], device_of(plan.cfg)
     scorers = plan.metrics.scorers(
         plan.conditions, size=arms[0].generator.height, device=device, cache=Path(plan.cfg.output) / "features"
     )
+    whole = len(results[0].rows) == len(plan.conditions)
+    scorers = [scorer for scorer in scorers if whole or not getattr(scorer, "of_sets", False)]
     if not scorers:
         return results
     console.print(f"measuring {len(arms)} arms on {device}")
@@ -200,9 +213,10 @@ def _measure(plan: Plan, results: list[Result], console: Console) -> list[Result
         paired = other is not None and result.arm.shares_noise(other)
         key = f"{result.samples.folder.name}-{device.type}"
         truth = result.arm.truth(plan.cfg.study.truth, arms)
-        pictures.append(Pictures(result.arm.name, key, result.images, against, paired, truth.name if truth else None))
-    measured = measure(scorers, pictures)
-    return [replace(result, metrics=measured.get(result.arm.name, Scores())) for result in results]
+        rows = None if whole else result.rows
+        pictures.append(Pictures(result.arm.name, key, result.images, against, paired, truth.name if truth else None, rows))
+    scores = measure(scorers, pictures)
+    return [replace(result, metrics=scores.get(result.arm.name, Scores())) for result in results]
 
 
 @contextmanager

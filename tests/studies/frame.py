@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -45,9 +46,13 @@ def changed(record: Record, arm: str, **entries: Any) -> Record:
     return replace(record, arms={**record.arms, arm: replace(record.arms[arm], **entries)})
 
 
-def verified(record: Record) -> list[str]:
-    """What differs when its command is run again on two samples."""
-    return rerun.verify(record, samples=2, conf=CONF, console=Console(quiet=True))
+def verified(record: Record, *which: int) -> list[str]:
+    """What differs when its command is run again on these samples, or on all."""
+    wanted = rerun.chosen(record, samples=1, which=which, everything=not which)
+    with tempfile.TemporaryDirectory() as output:
+        found = rerun.remade(record, rerun.planned(record, output=Path(output), conf=CONF), wanted, Console(quiet=True))
+    assert not found.unseen
+    return list(found.differs)
 
 
 def run_argv(argv: list[str]) -> int:

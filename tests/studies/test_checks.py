@@ -15,7 +15,7 @@ def _result(folder: Path, *, pixel: int = 0, **arrays: np.ndarray) -> Result:
     samples, arm = Samples(folder), None
     image = np.full((2, 2, 3), pixel, np.uint8)
     samples.write(0, condition="a cat", image=image, kinds=["full"], arrays=arrays)
-    return Result(arm, samples, 1)  # type: ignore[arg-type]
+    return Result(arm, samples, [0])  # type: ignore[arg-type]
 
 
 def _compare(tmp_path: Path, one: dict[str, Any], other: dict[str, Any]) -> tuple[float, str, list[float]]:

@@ -17,7 +17,7 @@ from tests.studies.frame import run_argv
 
 def result(template: str, *, macs: float = 0, point: dict[str, Any] | None = None, **found: Aggregate) -> Result:
     arm = Arm(template, point or {}, generator=None, backend=Dense(), strategy=None, config={"generator": {}})
-    return Result(arm, Samples(Path("nowhere")), 9, macs=macs, metrics=Scores(found))
+    return Result(arm, Samples(Path("nowhere")), range(9), macs=macs, metrics=Scores(found))
 
 
 def value(estimate: float | None, low: float | None = None, high: float | None = None, note: str = "") -> Aggregate:

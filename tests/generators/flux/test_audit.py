@@ -46,7 +46,7 @@ def result(made: Generation, folder: Path, template: str) -> Result:
         arrays = {name: array[row].numpy() for name, array in made.arrays.items()}
         samples.write(row, condition=PROMPTS[row], image=pixels, kinds=made.kinds, arrays=arrays)
     arm = Arm(template=template, point={}, generator=None, backend=Dense(), strategy=STRATEGY, config={}, observers=("audit",))
-    return Result(arm, samples, len(made.images))
+    return Result(arm, samples, range(len(made.images)))
 
 
 def judged(check: str, made: Generation, reference: Generation, folder: Path) -> Verdict:
