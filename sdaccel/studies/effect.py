@@ -26,6 +26,8 @@ def check_reach(overrides: Sequence[str], arms: Sequence[Arm], checks: Sequence[
 def reaches(key: str, arm: Arm) -> bool:
     """The arm takes this option, or the choice of this group, from the whole study."""
     group, _, option = key.partition(".")
+    if group != "generator" and arm.generator.seam is None:  # its pictures are there already
+        return False
     if group == "calibration":
         return not {"strategy", "backend"} <= arm.own
     if group in arm.own:

@@ -26,8 +26,12 @@ RESULT = re.compile(
 """What a sentence of a measurement looks like."""
 NO_RESULTS = (
     "after anything else its 95 % interval",
+    "what comes nearest at equal evaluations",
     "are the fast engine's pictures as good as the reference's?",
-    "FID and KID come with 95 % intervals whose coverage was simulated",
+    "A check on a metric holds or fails only where all of a 95 % interval does",
+    "FID, KID and CMMD come with 95 % intervals whose coverage is simulated",
+    "SSIM is ours, torchmetrics' to 1e-12",
+    "with a 95 % bootstrap interval on its logarithm",
 )
 """Sentences that look so and say how things are measured, or ask."""
 SPEED = ROOT / "reports/results/flux_speed/flux_speed-a2a216b3e313-65e5e1.json"

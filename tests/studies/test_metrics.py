@@ -17,7 +17,7 @@ from tests.studies.frame import plan, run, verified
 ARMS = (
     "generator=world_classes",
     "data=world_classes",
-    "data.limit=12",
+    "data.limit=16",
     "data.batch_size=4",
     "study.timing.repeats=0",
     "+study.arms.real={}",
@@ -33,7 +33,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def record(output: Path, clip: Path) -> Record:
-    checks = "study.checks=[{at_most: [real, other], metric: kid, bound: 9}, {disjoint: [real, other], metric: fid}]"
+    checks = "study.checks=[{at_most: [real, other], metric: judge.class, bound: 9}, {disjoint: [real, other], metric: fid}]"
     return run(*ARMS, "metrics=world", f"metrics.clip={clip}", checks, output=output)
 
 
@@ -49,9 +49,9 @@ def test_every_arm_has_what_its_suite_promises(record: Record, clip: Path, tmp_p
 def test_values_are_of_the_pictures_on_disk(record: Record, output: Path) -> None:
     values = record.arms["other"].values
     a, b = (Samples(output / "samples" / record.folders[name]) for name in ("real", "other"))
-    own = [psnr(*(np.asarray(_opened(s, i)) for s in (a, b))) for i in range(12)]
+    own = [psnr(*(np.asarray(_opened(s, i)) for s in (a, b))) for i in range(16)]
     assert values["psnr"] == pytest.approx(own, rel=1e-5)
-    assert values["judge.class"] == [1] * 12
+    assert values["judge.class"] == [1] * 16
 
 
 def _opened(samples: Samples, index: int) -> Any:

@@ -86,7 +86,7 @@ FILES = {
 
 def test_a_metric_and_a_study_with_its_figure_come_from_another_package(tmp_path: Path) -> None:
     package = Package.written(tmp_path, "bright", FILES, entry_points=ENTRY_POINTS)
-    small = ("+exp=bright", "generator=flux_tiny", "data.limit=2")
+    small = ("+exp=bright", "generator=flux_tiny", "data.per_condition=3", "data.batch_size=4")
     refused = package.run(*small, "metrics=none", "study.checks=[]")
     assert refused.returncode == 2 and not (tmp_path / "runs").exists()
     assert "study.figures: figure bars needs brightness; set metrics=bright." in refused.stderr
@@ -99,7 +99,7 @@ def test_a_metric_and_a_study_with_its_figure_come_from_another_package(tmp_path
     assert (folder / "bars.png").exists(), "and takes neither the other figure"
     record = load(folder / "record.json")
     assert record.verdict == "pass" and "brightness" in done.stdout, "nor the record with it"
-    assert len(record.arms["more"].values["brightness"]) == 2
+    assert len(record.arms["more"].values["brightness"]) == 12
 
     promoted = package.python("-m", "sdaccel.cli", "promote", folder.name, "--reports", "reports")
     assert promoted.returncode == 2 and said in promoted.stderr, "what no report could draw is not promoted"
