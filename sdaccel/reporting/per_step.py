@@ -80,7 +80,7 @@ def _series(check: Check) -> Series:
 def _honest(lines: list[Series], fail: str = "") -> str:
     """How many arms a line stands for, and that it is their worst unless all are 0."""
     many = f"{len(lines)} {fail}honest arm{'s' if len(lines) > 1 else ''}"
-    return f"{many}: worst per step" if any(v != 0 for line in lines for v in line) else f"{many}: always 0"
+    return f"{many}: worst" if any(v != 0 for line in lines for v in line) else f"{many}: always 0"
 
 
 def audited(outline: Outline) -> str | None:

@@ -103,9 +103,11 @@ def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], conditions: Sequence
     for j, condition in enumerate(conditions):
         x = SIDE + (j * (wide + GAP) + wide / 2) / dpi
         head = condition if short else str(j + 1)
-        figure.text(x / width, 1 - (top - 0.04) / height, head, fontsize=HEAD, ha="center", va="bottom")
+        figure.text(x / width, 1 - (top - 0.04) / height, head, fontsize=HEAD, ha="center", va="bottom", parse_math=False)
     for j, text in enumerate(below):
-        figure.text(SIDE / width, (bottom - 0.06 - 0.115 * j) / height, text, fontsize=SIZE, va="top")
+        figure.text(
+            SIDE / width, (bottom - 0.06 - 0.115 * j) / height, text, fontsize=SIZE, va="top", parse_math=False
+        )  # dollars
     figure.suptitle("\n".join(titles), x=0.04 / width, y=1 - 0.05 / height, ha="left", va="top")
     return figure
 

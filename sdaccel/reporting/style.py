@@ -24,7 +24,6 @@ CYCLE = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY)
 
 RC = {
     "font.family": OURS,
-    "text.parse_math": False,  # a prompt may speak of dollars
     "font.size": 7,
     "axes.titlesize": 7.5,
     "axes.titlelocation": "left",

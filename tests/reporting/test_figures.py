@@ -84,7 +84,7 @@ def test_an_honest_arm_that_fails_gets_a_line_of_its_own(headline: Record) -> No
         panel = per_step.step_differences(replace(headline, checks=checks)).axes[0]
     legend = panel.get_legend()
     assert legend is not None
-    assert "1 failing honest arm: worst per step" in [text.get_text() for text in legend.get_texts()]
+    assert "1 failing honest arm: worst" in [text.get_text() for text in legend.get_texts()]
     assert "not finite" in [text.get_text() for text in panel.get_yticklabels()]
 
 
