@@ -17,7 +17,8 @@ def check_reach(overrides: Sequence[str], arms: Sequence[Arm], checks: Sequence[
         package = key.partition("@")[2]  # generator@strategy.draft chooses a part of the strategy
         key = package or key
         if key.split(".")[0] in (*GROUPS, "calibration"):
-            reached = {arm.name for arm in arms if reaches(key, arm)}
+            takers = [arm for arm in arms if arm.generator.seam is not None] or arms  # others show pictures that are there
+            reached = {arm.name for arm in (arms if key.startswith("generator") else takers) if reaches(key, arm)}
             if not reached:
                 raise BadInput(_idle(override, key, arms))
             _check_sides(override, key, reached, arms, checks, baseline)
@@ -26,8 +27,6 @@ def check_reach(overrides: Sequence[str], arms: Sequence[Arm], checks: Sequence[
 def reaches(key: str, arm: Arm) -> bool:
     """The arm takes this option, or the choice of this group, from the whole study."""
     group, _, option = key.partition(".")
-    if group != "generator" and arm.generator.seam is None:  # its pictures are there already
-        return False
     if group == "calibration":
         return not {"strategy", "backend"} <= arm.own
     if group in arm.own:

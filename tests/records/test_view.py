@@ -74,7 +74,7 @@ def test_facts_that_old_records_lack_are_those_of_their_models(committed: list[R
 def test_random_weights_are_told(committed: list[Record]) -> None:
     said = {record.study.name: record.weights for record in committed}
     assert said["flux_speed"] == said["bench_kernels"] == "random weights"
-    assert said["interval1_equivalence"] == "random weights in 40 of 80 arms"
+    assert said["interval1_equivalence"] == "random weights in 188 of 228 arms"
     assert said["gamma_sweep"] == said["zoo_judges"] == ""
 
 
