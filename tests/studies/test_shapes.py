@@ -44,7 +44,8 @@ def test_more_processes_than_batches_generate_each_sample_once(tmp_path: Path) -
 
 def test_a_killed_parent_takes_its_processes_along(tmp_path: Path) -> None:
     script = str(ROOT / "experiments" / "run.py")
-    argv = [sys.executable, script, f"output={tmp_path}", "trainer=ddp", "generator.num_steps=400", "data.per_condition=50"]
+    long = ["generator=flux_tiny", "generator.num_steps=400", "data.per_condition=50"]
+    argv = [sys.executable, script, f"output={tmp_path}", "trainer=ddp", *long]
     parent = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
