@@ -7,9 +7,10 @@ the same distance of the two halves of every set tells what the influence functi
     value       first-order corrected T(n) is off by c / n^2, so (4 T(n) - T(n/2)) / 3 is off by O(n^-3)
     variance    v(n) = V1/n + 2 V2/n^2 where the truth is V1/n + V2/n^2; v(n/2) - 2 v(n) = 4 V2/n^2
 
-V2 is all there is when the sets have one distribution; left in, it makes intervals up to 1.4 times too long. Of it 1 - 1/sqrt(e)
-is taken out, e being how many directions of the features carry their variance: with few, the distance is skewed, value and
-variance are low together, and without the rest too many intervals end below the truth. (At e = 11 all of it covers 0.90 to 0.95.)
+V2 is all there is when the sets have one distribution; left in, it makes intervals up to 1.4 times too long. Of it
+1 - 1/sqrt(e) is taken out, e directions of the features carrying their variance: with few the distance is skewed, value and
+variance are low together, and without the rest too many intervals end below the truth (at e = 11, with all taken out, 0.90 to
+0.95 hold).
 
 Labels that come in turn are no independent draws: a set of them varies less than one whose labels are drawn, in its spread and
 in its bias. `strata` names the stratum of every sample; only what varies within strata counts then, and halves have the same
@@ -21,8 +22,8 @@ Simulated coverage (`python -m tests.metrics.coverage`), Monte-Carlo error 0.01:
     128 features, N = 512    FID 0.95, KID 0.96, CMMD 0.97 of one distribution; differences 0.95 to 0.96
     512 features, N = 2048   KID of one distribution, labels in turn, 0.98, error 0.014
 
-More than 512 features were simulated twelve times a case only, with a fixed 0.7 in place of 1 - 1/sqrt(e) (2048 features, N = 8192:
-10 to 12 of 12 held): there the number of samples that FID needs is a guess.
+More than 512 features were simulated twelve times a case only, with a fixed 0.7 in place of 1 - 1/sqrt(e) (2048 features,
+N = 8192: 10 to 12 of 12 held): there the number of samples that FID needs is a guess.
 """
 
 import math
