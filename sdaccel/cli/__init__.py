@@ -25,6 +25,8 @@ RUN = (sys.executable, "-m", "sdaccel.cli", "run")
 SAFE = {"PYTHONSAFEPATH": "1"}
 """Its environment: what `-m` imports must not come from the working directory, for it nor for the processes it starts."""
 HELP = {"-h", "--help"}
+WIDE = 132
+"""Letters of a line where there is no screen, so that tables do not cut names in two."""
 
 
 def wants_help(argv: Sequence[str], usage: str, *, group: str, conf: Path) -> bool:

@@ -4,12 +4,13 @@ Writes RECORD.judged.yaml beside each, which reports show beside the record's ow
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from sdaccel.cli import CONF, REPORTS, Parser, told
+from sdaccel.cli import CONF, REPORTS, WIDE, Parser, told
 from sdaccel.records import judged, read
 from sdaccel.records.promote import find
 from sdaccel.studies import judging
@@ -25,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
 def _judge(args: argparse.Namespace) -> int:
     from sdaccel.cli.outcome import conclude, verdicts
 
-    console, failed = Console(highlight=False, markup=False, soft_wrap=True), False
+    console, failed = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE), False
     for name in args.records:
         path = find(name, [args.reports / "results", Path("runs")])
         record = read.load(path)

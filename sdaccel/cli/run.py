@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 from rich.console import Console
 
-from sdaccel.cli import CONF, HELP, RUN, SAFE
+from sdaccel.cli import CONF, HELP, RUN, SAFE, WIDE
 from sdaccel.configuring import told_in_one_line
 from sdaccel.errors import BadInput
 from sdaccel.reporting import figures
@@ -38,7 +38,7 @@ def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
     record could not be drawn. 2: bad input, nothing was built."""
     flags = [arg for arg in argv if arg.startswith("-")]
     overrides = [arg for arg in argv if not arg.startswith("-")]
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
     try:
         compose.register()
         names = {flag.split("=")[0] for flag in flags}
