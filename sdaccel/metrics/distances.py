@@ -146,8 +146,8 @@ def _half_sample(
 
 def effective(rows: Tensor) -> float:
     """How many directions carry the variance: (sum of eigenvalues)^2 / sum of their squares."""
-    centred = (rows - rows.mean(0)).double()
-    covariance = centred.T @ centred
+    away = (rows - rows.mean(0)).double()
+    covariance = away.T @ away
     squares = float(covariance.square().sum())
     return max(float(covariance.trace()) ** 2 / squares, 1.0) if squares else 1.0
 

@@ -47,17 +47,22 @@ def again(record: Record, *, conf: Path) -> Judgement:
     left_out += [f"control {name}: the record has no such arm" for name in controls if name not in planted]
     fails = {name: controls[arm.template] for name, arm in record.arms.items() if arm.control and arm.template in controls}
     verdicts = verdicts_of(record, [check for _, check in given], fails=fails)
-    arms = [replace(result_of(record, name, fails).arm, template=name, point={}) for name in record.arms]
-    said = word(verdicts, arms)
+    said, reasons = concluded(record, verdicts, fails)
     return Judgement(
         record=record.content_hash,
         checks=[line for line, _ in given],
         fails=fails,
         verdicts=verdicts,
-        failures=failures(verdicts, arms),
+        failures=reasons,
         verdict="open" if left_out and said != "fail" else said,
         left_out=left_out,
     )
+
+
+def concluded(record: Record, verdicts: Sequence[Verdict], fails: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The word on the whole study, and why it fails; the record's names for arms are those of the verdicts."""
+    arms = [replace(result_of(record, name, fails).arm, template=name, point={}) for name in record.arms]
+    return word(verdicts, arms), failures(verdicts, arms)
 
 
 def _study(record: Record, conf: Path) -> dict[str, Any]:

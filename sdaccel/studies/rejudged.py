@@ -1,7 +1,6 @@
 """Verdicts of a record once more: by the rules of its format, or of a record of today by the checks themselves."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from sdaccel.errors import BadInput
 from sdaccel.records import verdicts
@@ -9,7 +8,7 @@ from sdaccel.records.findings import DIGITS, Findings, close
 from sdaccel.records.view import Check as Verdict
 from sdaccel.records.view import Record
 from sdaccel.studies import judging
-from sdaccel.studies.checks.base import Check, failures, parse, word
+from sdaccel.studies.checks.base import Check, parse
 
 WORDS = {True: "pass", False: "fail", None: "open"}
 ENDS = 0.05
@@ -64,8 +63,8 @@ def _differ(record: Record, found: Verdict) -> Iterator[str]:
 
 
 def _whole(record: Record, found: Sequence[Verdict]) -> Iterator[str]:
-    arms = [replace(judging.result_of(record, name, {}).arm, template=name, point={}) for name in record.arms]
-    if record.verdict != (made := word(found, arms)):
+    made, reasons = judging.concluded(record, found, {})
+    if record.verdict != made:
         yield f"the whole is {record.verdict}, its verdicts make it {made}"
-    if len(record.failures) != (count := len(failures(found, arms))):
-        yield f"{len(record.failures)} reasons to fail are given, its verdicts give {count}"
+    if len(record.failures) != len(reasons):
+        yield f"{len(record.failures)} reasons to fail are given, its verdicts give {len(reasons)}"
