@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 
 from sdaccel.errors import BadInput, reason
 from sdaccel.generators.published import Source
+from sdaccel.weight_files import NONSENSE
 
 WORDS = (("tokenizer_config.json", "tokenizer.json"), ("tokenizer_config.json", "vocab.json", "merges.txt"))
 """Files of a tokenizer, in the one form and in the other."""
-NONSENSE = (OSError, ValueError, TypeError, KeyError)
+HOSTILE = (*NONSENSE, ArithmeticError, StrictDataclassError)
 """What transformers raises on files that nobody wrote for it."""
 
 
@@ -21,7 +23,7 @@ def tokenizer(source: Source, kind: Any, folder: str = "") -> Any:
         source.file(inside(folder, name))
     try:
         return kind.from_pretrained(source.path / folder, local_files_only=True)
-    except NONSENSE as error:
+    except HOSTILE as error:
         raise unusable(source, folder or "the tokenizer", error) from None
 
 
@@ -31,7 +33,7 @@ def meta_model(source: Source, make: Callable[[], Any], folder: str = "") -> Any
     try:
         with torch.device("meta"):
             return make()
-    except NONSENSE as error:
+    except HOSTILE as error:
         raise unusable(source, inside(folder, "config.json"), error) from None
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,12 @@ class Qwen:
 
 
 def words(source: Source) -> Any:
-    """The tokenizer, which pads and cuts on the sides that its files say."""
+    """The tokenizer, which pads and cuts on the sides that its files say; read once as long as they stay the same."""
+    return _words(source, tuple(path.stat().st_mtime_ns for path in _described(source)))
+
+
+@lru_cache(maxsize=1)
+def _words(source: Source, modified: tuple[int, ...]) -> Any:
     import sdaccel.torchvision_guard  # noqa: F401, I001  (before transformers)
     from transformers import Qwen2Tokenizer
 
@@ -113,8 +119,12 @@ def cut_short(source: Source, prompts: Sequence[str], *, tokens: int) -> dict[st
 
 def files(source: Source) -> list[Path]:
     """Everything that decides the embeddings."""
-    described = [path for path in sorted(source.path.iterdir()) if path.suffix in (".json", ".txt") and path.is_file()]
-    return [*described, *source.weights("model")]
+    return [*_described(source), *source.weights("model")]
+
+
+def _described(source: Source) -> list[Path]:
+    """Its configuration and its tokenizer's."""
+    return [path for path in sorted(source.path.iterdir()) if path.suffix in (".json", ".txt") and path.is_file()]
 
 
 def _language(source: Source) -> WeightFile:
