@@ -21,8 +21,8 @@ from sdaccel.conditions import Batch, batches
 from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.graphs import Graphs
+from sdaccel.generators.nextscale.engine import Eager
 from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
-from sdaccel.generators.var.engine import Eager
 from sdaccel.generators.var.engine_fast import Fast, FastLoop
 from sdaccel.generators.var.generator import Var, VarRuntime
 from sdaccel.generators.var.sampler import VarModel

@@ -3,7 +3,7 @@
 R rows ([cond; uncond] when guided) · T text tokens, the rows of scale 0 · l tokens of this pass · C width · H heads · V codes
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -23,6 +23,12 @@ PATCH_NUMS = (1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 27, 36, 48, 64)
 EPS = 1e-6
 SCALE = 0.25
 """Factor on the usual softmax scale: 1/32 at 64 channels a head."""
+
+
+def hybrid_layout(patch_nums: Sequence[int], *, prefix: int = 1) -> Layout:
+    """The last scale is painted as it is: the residual head, not a convolution, fills it in."""
+    phi = nearest_phi(len(patch_nums))
+    return Layout(tuple(patch_nums), prefix=prefix, phi=(*phi[:-1], None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +54,7 @@ class Geometry:
 
     @property
     def layout(self) -> Layout:
-        """The last scale is painted as it is: the residual head, not a convolution, fills it in."""
-        phi = nearest_phi(len(self.patch_nums))
-        return Layout(self.patch_nums, prefix=self.context_tokens, phi=(*phi[:-1], None))
+        return hybrid_layout(self.patch_nums, prefix=self.context_tokens)
 
 
 class RMSNorm(nn.Module):
@@ -69,6 +73,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: Tensor | None = None) -> Te
     bias = None if bias is None else bias.to(v.dtype)
     scale = SCALE * q.shape[-1] ** -0.5
     return F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=bias, scale=scale)
+
+
+def attend_by_scale(q: Tensor, k: Tensor, v: Tensor, *, rows: Sequence[int]) -> Tensor:
+    """Block-causal attention of scales of so many rows behind what is cached: one unmasked call each, for no mask of all."""
+    end, parts, k = k.shape[2] - q.shape[2], [], k.to(v.dtype)
+    for part in q.split(list(rows), 2):
+        end += part.shape[2]
+        parts.append(attend(part, k[:, :, :end], v[:, :, :end]))
+    return torch.cat(parts, 2)
 
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -209,9 +222,8 @@ class HART(nn.Module):
 
     def levels(self, first: int, last: int) -> Tensor:
         """(rows, C) the level embedding of every row of scales first .. last; all text is level 0."""
-        device, rows = self.head.weight.device, [self.layout.rows(k) for k in range(first, last + 1)]
-        levels = wide(self.lvl_embed(torch.arange(first, last + 1, device=device)))
-        return levels.repeat_interleave(torch.tensor(rows, device=device), 0, output_size=sum(rows))
+        levels = wide(self.lvl_embed(torch.arange(first, last + 1, device=self.head.weight.device)))
+        return torch.cat([level.expand(self.layout.rows(k), -1) for k, level in enumerate(levels.split(1), first)])
 
     def embed_maps(self, maps: Tensor, *, first: int, last: int) -> Tensor:
         """Input of scales first .. last (first > 0) from the canvas's maps (R, l, Cvae), (R, l, C)."""

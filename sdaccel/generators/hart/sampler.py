@@ -12,13 +12,14 @@ from torch import Tensor
 from sdaccel.generators.hart.context import Context
 from sdaccel.generators.hart.diffusion import Chain, Trace, denoised, unwatched
 from sdaccel.generators.hart.head import ResidualNet
-from sdaccel.generators.hart.model import HART, Angles, attend
+from sdaccel.generators.hart.model import HART, Angles, attend, attend_by_scale
 from sdaccel.generators.nextscale.canvas import Canvas, wide
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.seam import Sublayers
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import Draw, PhiloxRace, Race, Sampling
-from sdaccel.noise import Stream, normal
+from sdaccel.kernels.philox import normal
+from sdaccel.noise import Stream
 
 TOP_K = (600, 300)
 """Codes kept by rank before and from scale `NARROW` on, whatever a caller asks of the official code."""
@@ -87,10 +88,11 @@ class HartModel:
         self, given: Any, x: Tensor, *, first: int, last: int, kv: KVCache, bias: Tensor | None, sublayers: Sublayers | None
     ) -> Tensor:
         layout = self.layout
+        seen = partial(attend, bias=bias)
         if bias is None and first != last:
-            bias = layout.block_causal_bias(first, last).to(x.device)
+            seen = partial(attend_by_scale, rows=[layout.rows(k) for k in range(first, last + 1)])
         at = given.at.rows(layout.row_start(first), layout.row_start(last + 1))
-        return self.hart.run_blocks(x, at=at, kv=kv, attend=partial(attend, bias=bias), sublayers=sublayers)
+        return self.hart.run_blocks(x, at=at, kv=kv, attend=seen, sublayers=sublayers)
 
     def logits(self, given: Any, h: Tensor) -> Tensor:
         return self.hart.logits(h, given.head)
@@ -131,7 +133,7 @@ def guided_noise(net: ResidualNet, x: Tensor, timestep: int, *, z: Tensor, t: fl
 
     At t = 1 exactly the official code takes the branch without guidance, and so does this.
     """
-    time = torch.tensor([timestep], device=x.device)
+    time = torch.full((1,), timestep, device=x.device)
     if t == 1.0:
         return wide(net(x, time, z[: len(x)]))
     cond, uncond = wide(net(x.repeat(2, 1), time, z)).chunk(2)

@@ -19,14 +19,15 @@ from sdaccel.shipped import OPEN_CLIP, PREFIX, resolve
 from sdaccel.world.captions import PAD, encode
 
 ENCODER = "mit-han-lab/Qwen2-VL-1.5B-Instruct"
-TOKENS, WIDTH = "generator.context_token", "generator.context_dim"
+TOKENS, WIDTH = "generator.context_tokens", "generator.context_width"
 
 
 class Reader(Protocol):
     """What turns prompts into the transformer's text."""
 
     def prepare(self, prompts: Sequence[str], *, folder: Path) -> None:
-        """Called with all prompts of a study before the first picture; `folder` may be deleted afterwards."""
+        """Called with all prompts of a study before the first picture; most have nothing to do, and none needs `folder` to stay."""
+        return
 
     def read(self, prompts: Sequence[str]) -> Context: ...
 
@@ -88,6 +89,11 @@ def check_text(value: str | None, prompts: Sequence[str], *, tokens: int, width:
         return
     check_tower(value, {TOKENS: tokens, WIDTH: width})
     encode(prompts, length=tokens)
+
+
+def of_world(value: str | None) -> bool:
+    """It reads the words of the small world alone."""
+    return value is not None and _qwen(value) is None
 
 
 def text_notes(value: str | None, prompts: Sequence[str], *, tokens: int) -> list[str]:
