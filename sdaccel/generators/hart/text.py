@@ -26,7 +26,7 @@ class Reader(Protocol):
     """What turns prompts into the transformer's text."""
 
     def prepare(self, prompts: Sequence[str], *, folder: Path) -> None:
-        """Called with all prompts of a study before the first picture; most have nothing to do, and none needs `folder` to stay."""
+        """Called with all prompts of a study before the first picture; `folder` may be deleted afterwards."""
         return
 
     def read(self, prompts: Sequence[str]) -> Context: ...
