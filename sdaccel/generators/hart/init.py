@@ -4,10 +4,11 @@ from torch import Tensor
 
 from sdaccel.generators.nextscale.init import Shapes, unit_scale
 
-QKV = 2.0
-"""Factor on queries, keys and values, without which HART's small softmax scale makes attention a plain mean."""
+FACTORS = {"attn.qkv_proj.weight": 2.0, "head_nm.ada_lin.1.weight": 0.25}
+"""HART's small softmax scale would make attention a plain mean, and a text that shifts all tokens alike all tokens equal."""
 
 
 def random(shapes: Shapes, *, seed: int) -> dict[str, Tensor]:
-    """All parameters: N(0, 1 / fan in), norms 1, biases 0."""
-    return {name: value * QKV if "qkv_proj" in name else value for name, value in unit_scale(shapes, seed=seed).items()}
+    """All parameters: N(0, 1 / fan in) but for these factors, norms 1, biases 0."""
+    state = unit_scale(shapes, seed=seed)
+    return {name: value * next((f for end, f in FACTORS.items() if name.endswith(end)), 1.0) for name, value in state.items()}

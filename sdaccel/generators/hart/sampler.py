@@ -73,7 +73,8 @@ class HartModel:
     def prepare(self, condition: Any) -> Any:
         """From a `Context`; the other half is told nothing, at position 0."""
         context = cast(Context, condition)
-        hidden, positions = (part.to(self.device) for part in (context.hidden, context.positions))
+        hidden = context.hidden.to(self.device, torch.promote_types(self.dtype, torch.float32))
+        positions = context.positions.to(self.device)
         text = self.hart.read(torch.cat([hidden, torch.zeros_like(hidden)]))
         at = self.hart.angles(torch.cat([positions, torch.zeros_like(positions)]))
         return Given(text, at, self.hart.head_modulation(text))
