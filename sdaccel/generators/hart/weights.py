@@ -69,20 +69,8 @@ def _first(source: Source, folder: str, names: Sequence[str]) -> Path:
     return found[0]
 
 
-def check_transformer(source: Source, geometry: Geometry, *, ema: bool) -> None:
-    """Raise BadInput unless the file holds this transformer, with its residual head."""
-    _transformer(source, geometry, ema=ema)
-
-
-def load_transformer(source: Source, geometry: Geometry, *, ema: bool, device: torch.device, dtype: torch.dtype) -> HART:
-    """The checked transformer on the device."""
-    file, model = _transformer(source, geometry, ema=ema)
-    materialise(model, file.load(), device=device, dtype=dtype)
-    return model
-
-
-def _transformer(source: Source, geometry: Geometry, *, ema: bool) -> tuple[WeightFile, HART]:
-    """The checked file, and the model without storage."""
+def check_transformer(source: Source, geometry: Geometry, *, ema: bool) -> tuple[WeightFile, HART]:
+    """The file and the model without storage; BadInput unless the file holds this model, residual head included."""
     if source.path.is_dir():
         check_settings(source, "llm/config.json", _settings(geometry))
     file = open_weights(transformer_path(source, ema=ema), option=source.option)
@@ -92,6 +80,13 @@ def _transformer(source: Source, geometry: Geometry, *, ema: bool) -> tuple[Weig
     own = renamed(file, lambda name: None if name in FOLLOWS else name)
     check_manifest(own, model)
     return own, model
+
+
+def load_transformer(source: Source, geometry: Geometry, *, ema: bool, device: torch.device, dtype: torch.dtype) -> HART:
+    """The checked transformer on the device."""
+    file, model = check_transformer(source, geometry, ema=ema)
+    materialise(model, file.load(), device=device, dtype=dtype)
+    return model
 
 
 def check_tokenizer(source: Source, model: VQVAE) -> None:

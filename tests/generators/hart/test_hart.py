@@ -1,6 +1,5 @@
 """Laws of HART as a generator, on small real models."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -173,8 +172,9 @@ def test_half_precision_keeps_the_canvas_in_float32(dtype: str) -> None:
 
 def test_options_beside_the_weights_need_no_second_copy_of_them() -> None:
     own = built(TINY)
-    for change in ({"cfg": 1.0}, {"residual": False}, {"head_steps": 3}, {"more_smooth": True}):
-        config = replace(TINY, **change)  # type: ignore[arg-type]
+    changes: tuple[dict[str, Any], ...] = ({"cfg": 1.0}, {"residual": False}, {"head_steps": 3}, {"more_smooth": True})
+    for change in changes:
+        config = replace(TINY, **change)
         shared = config.sharing(TINY, own)
         assert shared is not None and shared.hart is own.hart
         assert same(shared.generate(batch(), backend=None, strategy=None, keep=["tokens", "f_hat"]), generate(config))
@@ -252,9 +252,10 @@ def test_real_pictures_pass_the_tokenizer_with_and_without_what_its_codes_leave_
     save_file(built(TINY).vae.state_dict(), tmp_path / "vae.safetensors")
     caption = "a small red dotted circle left of a medium blue flat star on a grey plain background"
     whole = HartReconstruction(**sizes, vae_weights=str(tmp_path / "vae.safetensors"))
-    made: Callable[[Any], Tensor] = lambda config: (
-        config.build(CPU).generate(batch([caption], SEEDS[:1]), backend=None, strategy=None).images
-    )
+
+    def made(config: HartReconstruction) -> Tensor:
+        return config.build(CPU).generate(batch([caption], SEEDS[:1]), backend=None, strategy=None).images
+
     whole.check([caption])
     vae, codes = built(TINY).vae, replace(whole, residual=False)
     f = vae.encode(torch.zeros(1, 3, 4, 4))
