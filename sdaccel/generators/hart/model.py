@@ -25,6 +25,11 @@ SCALE = 0.25
 """Factor on the usual softmax scale: 1/32 at 64 channels a head."""
 
 
+def hybrid_layout(patch_nums: tuple[int, ...], *, prefix: int = 1) -> Layout:
+    """The last scale is painted as it is: the residual head, not a convolution, fills it in."""
+    return Layout(patch_nums, prefix=prefix, phi=(*nearest_phi(len(patch_nums))[:-1], None))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
     """All that decides the shapes of the transformer."""
@@ -48,9 +53,7 @@ class Geometry:
 
     @property
     def layout(self) -> Layout:
-        """The last scale is painted as it is: the residual head, not a convolution, fills it in."""
-        phi = nearest_phi(len(self.patch_nums))
-        return Layout(self.patch_nums, prefix=self.context_tokens, phi=(*phi[:-1], None))
+        return hybrid_layout(self.patch_nums, prefix=self.context_tokens)
 
 
 class RMSNorm(nn.Module):
