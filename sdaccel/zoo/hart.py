@@ -22,9 +22,9 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.flux.text import TextTower, text_tower
 from sdaccel.generators.hart.model import HART, Angles, Geometry, attend
 from sdaccel.generators.hart.rope import image_angles, image_positions, text_angles
-from sdaccel.generators.nextscale.canvas import as_tokens
+from sdaccel.generators.nextscale.canvas import Canvas
 from sdaccel.generators.nextscale.layout import Layout
-from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, inputs
 from sdaccel.noise import sample_seeds
 from sdaccel.shipped import resolve, restore
 from sdaccel.world.attributes import Scenes
@@ -34,7 +34,6 @@ from sdaccel.zoo.flow import UNTOLD, turn
 from sdaccel.zoo.hart_quality import paint, quality, told
 from sdaccel.zoo.hybrid_tokenizer import continuous, hybrid_network
 from sdaccel.zoo.sheets import COLUMNS, Sheet
-from sdaccel.zoo.tokenizer import partial_sums
 from sdaccel.zoo.training import Batch
 
 CHUNK = 128
@@ -91,10 +90,12 @@ def attend_by_scale(q: Tensor, k: Tensor, v: Tensor, *, ends: Sequence[int]) -> 
 
 @dataclass(frozen=True)
 class Pool:
-    """Scenes ready to learn from: tokens (N, L), text (N + 1, T, W), its positions (N + 1, T); the last text is none."""
+    """Scenes ready to learn from: tokens (N, L), the canvas's maps before every scale but the first (N, L - 1, Cvae), text
+    (N + 1, T, W) and its positions (N + 1, T), of which the last row is no text."""
 
     number: int
     tokens: Tensor
+    maps: Tensor
     text: Tensor
     positions: Tensor
 
@@ -110,7 +111,7 @@ class HartTask:
         tokenizer: str | VQVAE = "hart_tokenizer",
         geometry: Geometry | None = None,
         pool: int = 16384,
-        reuse: int = 4,
+        reuse: int = 16,
         cfg: Sequence[float] = (1.0, 2.0, 4.0),
     ) -> None:
         self.geometry = geometry or mini()
@@ -122,6 +123,7 @@ class HartTask:
         self.phases, self.pool_size, self.reuse, self.cfg = [Phase(**phase) for phase in phases], pool, reuse, tuple(cfg)
         self.resolution = self.layout.side * 2 ** (len(tokenizer.encoder.down) - 1)
         self.pool: Pool | None = None
+        self.encode = self.tokenizer.encode
 
     def phase(self, step: int) -> tuple[Phase, int]:
         """The phase of a step, and how many examples were seen before it."""
@@ -148,12 +150,10 @@ class HartTask:
         phase, _ = self.phase(int(batch["step"]))
         untold = torch.rand(len(rows), generator=generator, device=device) < UNTOLD
         read = torch.where(untold, self.pool_size, rows)
-        tokens = self.pool.tokens[rows, : self.layout.token_start(phase.scales)].long()
-        chosen = chosen_tokens(self.layout, phase, generator)
         return lesson(
-            self.tokenizer,
-            tokens,
-            chosen,
+            self.pool.tokens[rows].long(),
+            self.pool.maps[rows],
+            chosen_tokens(self.layout, phase, generator),
             text=self.pool.text[read],
             positions=self.pool.positions[read],
             layout=self.layout,
@@ -174,15 +174,15 @@ class HartTask:
         """Draw, encode and read a pool of train scenes; behind its texts comes none."""
         self.move(device)
         index = torch.arange(number * self.pool_size, (number + 1) * self.pool_size, device=device)
-        tokens, text, positions = [], [], []
+        made = []
         for part in index.split(CHUNK):
             scenes = world.captioned("train", part)
-            tokens.append(self.tokens(scenes).to(torch.int16))
+            tokens, canvas = self.tokens(scenes)
             context = told(self.text, scenes)
-            text.append(context.hidden)
-            positions.append(context.positions)
-        none = [torch.zeros_like(some[0][:1]) for some in (text, positions)]
-        return Pool(number, torch.cat(tokens), torch.cat([*text, none[0]]), torch.cat([*positions, none[1]]))
+            made.append((tokens.to(torch.int16), inputs(canvas), context.hidden, context.positions))
+        tokens, maps, text, positions = (torch.cat(parts) for parts in zip(*made, strict=True))
+        none = torch.zeros_like(text[:1]), torch.zeros_like(positions[:1])
+        return Pool(number, tokens, maps, torch.cat([text, none[0]]), torch.cat([positions, none[1]]))
 
     def move(self, device: torch.device) -> None:
         """Text tower and tokenizer to the device; on a GPU the encoder, which only labels data, runs in half precision."""
@@ -194,12 +194,13 @@ class HartTask:
         if device.type == "cuda":
             tokenizer.encoder.bfloat16()
             tokenizer.quant_conv.bfloat16()
+            self.encode = torch.compile(tokenizer.encode, dynamic=False)
 
-    def tokens(self, scenes: Scenes) -> Tensor:
-        """(B, L) of the scenes' pictures."""
+    def tokens(self, scenes: Scenes) -> tuple[Tensor, Canvas]:
+        """(B, L) of the scenes' pictures, and what they paint."""
         with torch.autocast(scenes.keys.device.type, enabled=False):
             images = render(scenes, resolution=self.resolution) * 2 - 1
-            return self.tokenizer.tokenize(self.tokenizer.encode(images), self.layout)[0]
+            return self.tokenizer.tokenize(self.encode(images), self.layout)
 
     def measure(self, net: Any, device: torch.device, *, count: int = 256) -> dict[str, float]:
         """Cross entropy of test tokens by scale, and what judge and CLIP read in generated pictures."""
@@ -219,11 +220,11 @@ class HartTask:
         for part in torch.arange(count, device=device).split(16):
             scenes = world.captioned("test", part)
             context = told(self.text, scenes)
-            every = chosen_tokens(self.layout, whole, torch.Generator(device))
+            tokens, canvas = self.tokens(scenes)
             batch = lesson(
-                self.tokenizer,
-                self.tokens(scenes),
-                every,
+                tokens,
+                inputs(canvas),
+                chosen_tokens(self.layout, whole, torch.Generator(device)),
                 text=context.hidden,
                 positions=context.positions,
                 layout=self.layout,
@@ -231,7 +232,6 @@ class HartTask:
             )
             hidden, modulation = hidden_states(net, batch)
             logits = net.logits(hidden[:, self.layout.prefix - 1 :], modulation)
-            tokens = torch.cat(tokens_of(batch), 1)
             found.append(F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none").view(len(part), -1))
         losses = torch.cat(found)
         scales = zip(self.layout.patch_nums, losses.split(self.layout.lengths(), 1), strict=True)
@@ -268,10 +268,9 @@ def chosen_tokens(layout: Layout, phase: Phase, generator: torch.Generator) -> l
     return out
 
 
-@torch.no_grad()
 def lesson(
-    tokenizer: VQVAE,
     tokens: Tensor,
+    maps: Tensor,
     chosen: Sequence[Tensor],
     *,
     text: Tensor,
@@ -280,24 +279,15 @@ def lesson(
     head_dim: int,
 ) -> Batch:
     """What `hidden_states` reads: text, maps and rotations of the chosen tokens; and these, by scale."""
-    with torch.autocast(tokens.device.type, enabled=False):
-        sums = partial_sums(tokenizer, tokens, layout)
-        maps, places, batch = [], [], {"text": text}
-        for k, (part, some) in enumerate(zip(tokens.split(layout.lengths(0, len(chosen) - 1), 1), chosen, strict=True)):
-            batch[f"tokens{k}"] = part[:, some]
-            if k:
-                down = shrinking(layout.patch_nums[k], layout.side, tokens.device)
-                maps.append(as_tokens(down @ sums[k - 1] @ down.T)[:, some])
-                places.append(image_positions(layout.patch_nums[k], full=layout.side).to(tokens.device)[some])
-        image = torch.cat(places) + positions[:, -1].float().view(-1, 1, 1)
-        turn = torch.cat([text_angles(positions, head_dim), image_angles(image, head_dim)], 1).unsqueeze(1)
-    return batch | {"maps": torch.cat(maps, 1), "cos": turn.cos(), "sin": turn.sin()}
-
-
-def shrinking(side: int, full: int, device: torch.device) -> Tensor:
-    """(side, full): the area average along one axis, as the canvas takes it."""
-    columns = torch.eye(full).view(1, full, full, 1)
-    return F.interpolate(columns, size=(side, 1), mode="area")[0, :, :, 0].T.contiguous().to(device)
+    seen, places, batch = [], [], {"text": text}
+    for k, some in enumerate(chosen):
+        batch[f"tokens{k}"] = tokens[:, some + layout.token_start(k)]
+        if k:
+            seen.append(maps[:, some + layout.token_start(k) - 1])
+            places.append(image_positions(layout.patch_nums[k], full=layout.side).to(tokens.device)[some])
+    image = torch.cat(places) + positions[:, -1].float().view(-1, 1, 1)
+    turn = torch.cat([text_angles(positions, head_dim), image_angles(image, head_dim)], 1).unsqueeze(1)
+    return batch | {"maps": torch.cat(seen, 1), "cos": turn.cos(), "sin": turn.sin()}
 
 
 def tokens_of(batch: Batch) -> list[Tensor]:

@@ -15,6 +15,7 @@ from sdaccel.generators.hart.diffusion import BASE_STEPS, Chain, cosine_betas
 from sdaccel.generators.hart.model import HART
 from sdaccel.generators.hart.sampler import RESIDUAL_SCALE
 from sdaccel.generators.nextscale.canvas import as_tokens
+from sdaccel.generators.nextscale.tokenizer.vqvae import inputs
 from sdaccel.shipped import restore
 from sdaccel.world.render import render
 from sdaccel.zoo.flow import UNTOLD
@@ -97,8 +98,8 @@ class HeadTask(HartTask):
         context = told(self.text, scenes)
         read = (torch.rand(len(index), generator=generator, device=index.device) >= UNTOLD).view(-1, 1, 1)
         batch = lesson(
-            self.tokenizer,
             tokens,
+            inputs(canvas),
             chosen_tokens(layout, Phase(1, 1, layout.scales), generator),
             text=context.hidden * read,
             positions=context.positions * read.squeeze(2),

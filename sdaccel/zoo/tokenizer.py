@@ -119,16 +119,11 @@ def partial_sums(net: VQVAE, idx: Tensor, layout: Layout) -> Tensor:
     Enlarged by matrix products: the backward pass of bicubic interpolation takes longer than all the rest of the step.
     """
     parts = []
-    for k, part in enumerate(idx.split(layout.lengths()[: _scales_in(idx, layout)], 1)):
+    for k, part in enumerate(idx.split(layout.lengths(), 1)):
         up = enlargement(layout.patch_nums[k], layout.side, idx.device)
         wide = up @ as_map(net.quantize.embedding(part)) @ up.T
         parts.append(net.quantize.quant_resi(wide, index=layout.phi[k]))
     return torch.stack(parts).cumsum(0)
-
-
-def _scales_in(idx: Tensor, layout: Layout) -> int:
-    """How many scales the tokens (B, L) are of, from the first on."""
-    return next(k for k in range(layout.scales + 1) if layout.token_start(k) == idx.shape[1])
 
 
 def uses(net: VQVAE, idx: Tensor) -> Tensor:
