@@ -77,14 +77,18 @@ class Layout:
         """The scale of every row, int64."""
         return torch.cat([torch.full((self.rows(k),), k) for k in range(self.scales)])
 
-    def visible(self) -> Tensor:
-        """Block-causal visibility, bool (rows, rows): a query sees every key of its own and of earlier scales."""
-        scale = self.row_scales()
-        return scale.unsqueeze(1) >= scale.unsqueeze(0)
+    def visible(self, first: int = 0, last: int | None = None) -> Tensor:
+        """Block-causal visibility of the rows of scales first .. last over all rows up to the last one, bool.
 
-    def block_causal_bias(self) -> Tensor:
-        """Additive attention bias, float32 (rows, rows): 0 where visible, else -inf."""
-        seen = self.visible()
+        A query sees every key of its own and of earlier scales.
+        """
+        end = self.scales if last is None else last + 1
+        scale = self.row_scales()[: self.row_start(end)]
+        return scale[self.row_start(first) :].unsqueeze(1) >= scale.unsqueeze(0)
+
+    def block_causal_bias(self, first: int = 0, last: int | None = None) -> Tensor:
+        """Additive attention bias, float32, of what is `visible`: 0 where it is, else -inf."""
+        seen = self.visible(first, last)
         return torch.zeros(seen.shape).masked_fill(~seen, float("-inf"))
 
 
