@@ -19,7 +19,7 @@ from sdaccel.shipped import OPEN_CLIP, PREFIX, resolve
 from sdaccel.world.captions import PAD, encode
 
 ENCODER = "mit-han-lab/Qwen2-VL-1.5B-Instruct"
-TOKENS, WIDTH = "generator.context_token", "generator.context_dim"
+TOKENS, WIDTH = "generator.context_tokens", "generator.context_width"
 
 
 class Reader(Protocol):

@@ -236,7 +236,7 @@ def test_a_missing_file_is_named(name: str, copy: Path) -> None:
 
 
 def test_files_of_another_model_are_refused(folder: Path, copy: Path) -> None:
-    assert f"has {WIDTH} where generator.context_dim is 40" in refused(folder, width=40)
+    assert f"has {WIDTH} where generator.context_width is 40" in refused(folder, width=40)
     spoil(copy / "model.safetensors", lambda state: state.pop("model.layers.1.mlp.up_proj.weight"))
     assert "key layers.1.mlp.up_proj.weight (48, 32) is missing" in refused(copy)
     T5Config().save_pretrained(copy)
@@ -257,7 +257,7 @@ def test_a_tokenizer_that_does_not_fit_is_refused(copy: Path) -> None:
         ("nowhere", "generator.text_weights=nowhere does not exist; give an open_clip folder"),
         ("no/where", "generator.text_weights=no/where is no path and not in the hub's cache"),
         (__file__, "is a file; give the folder"),
-        ("shipped:clip_mini", "has 32 where generator.context_token is 12; set generator.context_token=32"),
+        ("shipped:clip_mini", "has 32 where generator.context_tokens is 12; set generator.context_tokens=32"),
     ],
 )
 def test_a_value_that_leads_nowhere_is_refused(value: str, says: str) -> None:
