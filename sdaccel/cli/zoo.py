@@ -28,6 +28,8 @@ class Model:
     name: str = MISSING
     task: Any = MISSING
     """What is trained."""
+    ships: str | None = None
+    """Name of the weights, if another than the model's: a part that is trained later is put into the file of the whole."""
     recipe: Recipe = field(default_factory=Recipe)
 
 
@@ -63,14 +65,16 @@ def _train(overrides: Sequence[str], conf: Path) -> int:
     except InstantiationException as error:
         raise (error.__cause__ or error) from None  # a BadInput of the task's comes wrapped
     if not cfg.train:
-        restore(cfg.model.name, task.net, folder=Path(cfg.weights))
+        restore(cfg.model.ships or cfg.model.name, task.net, folder=Path(cfg.weights))
     folder, device = Path(cfg.output) / cfg.model.name, torch.device(cfg.device)
     if not cfg.train:
         print(*draw(task, task.net.to(device), name=cfg.model.name, folder=folder, device=device))
         return 0
     net, seconds = fit(task, Recipe(**recipe), folder=folder, device=cfg.device)
     net.to(device)
-    path = ship(cfg.model.name, net, open_clip=getattr(task, "open_clip", None), folder=Path(cfg.weights))
+    if hasattr(task, "finish"):
+        task.finish(net, device)
+    path = ship(cfg.model.ships or cfg.model.name, net, open_clip=getattr(task, "open_clip", None), folder=Path(cfg.weights))
     size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
     draw(task, net, name=cfg.model.name, folder=folder, device=device)
     found = task.measure(net, device)

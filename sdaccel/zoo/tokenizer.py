@@ -1,5 +1,7 @@
 """Train VAR's multi-scale residual tokenizer on the world (VAR, arXiv 2404.02905, section 3.2)."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,16 +20,15 @@ from sdaccel.zoo.training import Batch, indices
 
 RESOLUTION = 64
 SCALES = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
-LAYOUT = Layout(SCALES)
 WORLDS = ("classes", "captioned")
 COMMITMENT = 0.25
 REVIVE_EVERY = 100
 """Steps between revivals of codes that nothing chose."""
 
 
-def network() -> VQVAE:
-    """Four-fold down at 64 px, so that the ten official scales end on a 16 x 16 map; 432 codes of 8 channels."""
-    model = VQVAE(ch=32, vocab=432, Cvae=8, scales=len(SCALES), mult=(1, 1, 2))
+def network(*, vocab: int = 432, scales: int = len(SCALES)) -> VQVAE:
+    """Four-fold down, codes of 8 channels: at 64 px the ten official scales of VAR end on a 16 x 16 map."""
+    model = VQVAE(ch=32, vocab=vocab, Cvae=8, scales=scales, mult=(1, 1, 2))
     shapes = {name: p.shape for name, p in model.named_parameters()}
     model.load_state_dict(init.unit_scale(shapes, seed=0), strict=False)
     return model
@@ -36,27 +37,34 @@ def network() -> VQVAE:
 class TokenizerTask:
     """Reconstruction plus the two quantisation terms, at every scale's partial sum."""
 
-    def __init__(self, *, squared: float = 1.0, absolute: float = 0.2) -> None:
-        self.net = network()
-        self.squared, self.absolute = squared, absolute
+    def __init__(
+        self,
+        *,
+        squared: float = 1.0,
+        absolute: float = 0.2,
+        layout: Layout | None = None,
+        vocab: int = 432,
+        worlds: Sequence[str] = WORLDS,
+    ) -> None:
+        self.layout = layout or Layout(SCALES)
+        self.net = network(vocab=vocab, scales=self.layout.scales)
+        self.resolution = self.layout.side * 2 ** (len(self.net.encoder.down) - 1)
+        self.squared, self.absolute, self.worlds = squared, absolute, tuple(worlds)
 
     def batch(self, step: int, size: int) -> Batch:
         return {"index": indices(step, size), "step": torch.tensor(step)}
 
     def loss(self, net: VQVAE, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        half = len(batch["index"]) // 2
-        images = torch.cat(
-            [pictures("train", part, kind) for part, kind in zip(batch["index"].split(half), WORLDS, strict=True)]
-        )
+        images = self.images(batch["index"])
         f = net.encode(images)
         with torch.autocast(f.device.type, enabled=False):
             f = f.float()
             with torch.no_grad():
-                idx, _ = net.tokenize(f, LAYOUT)
-            partial = partial_sums(net, idx)
-            codebook = F.mse_loss(partial, f.detach().expand_as(partial))
-            commitment = F.mse_loss(f.expand_as(partial), partial.detach())
-        decoded = decode(net, f + (partial[-1] - f).detach())
+                idx, _ = net.tokenize(f, self.layout)
+            sums = partial_sums(net, idx, self.layout)
+            codebook = F.mse_loss(sums, f.detach().expand_as(sums))
+            commitment = F.mse_loss(f.expand_as(sums), sums.detach())
+        decoded = decode(net, self.shown(f, sums[-1]))
         pixels = F.mse_loss(decoded.float(), images)
         absolute = F.l1_loss(decoded.float(), images)
         revive(net, idx, f.detach(), batch["step"])
@@ -64,39 +72,57 @@ class TokenizerTask:
         used = (uses(net, idx) > 0).float().mean()
         return loss, {"psnr": 10 * torch.log10(4 / pixels.detach()), "codebook": codebook.detach(), "used": used}
 
+    def images(self, index: Tensor) -> Tensor:
+        """An equal share of every world, in [-1, 1]."""
+        parts = index.split(len(index) // len(self.worlds))
+        return torch.cat(
+            [pictures("train", part, kind, self.resolution) for part, kind in zip(parts, self.worlds, strict=True)]
+        )
+
+    def shown(self, f: Tensor, f_hat: Tensor) -> Tensor:
+        """What the decoder sees of f: the codes' sum, with the gradient going past them."""
+        return f + (f_hat - f).detach()
+
     def measure(self, net: Any, device: torch.device) -> dict[str, float]:
         """Test PSNR through the tokens, by world."""
-        return {f"psnr/{kind}": reconstruction_psnr(net, kind=kind, count=2048, device=device) for kind in WORLDS}
+        psnr = partial(reconstruction_psnr, device=device, resolution=self.resolution)
+        return {f"psnr/{kind}": psnr(partial(net.roundtrip, layout=self.layout), kind=kind, count=2048) for kind in self.worlds}
 
     def sheet(self, net: Any, device: torch.device) -> Sheet:
-        """Class scenes, captioned scenes."""
-        index = torch.arange(COLUMNS // 2, device=device)
-        real = torch.cat([pictures("test", index, kind) for kind in WORLDS])
-        conditions = [kind for kind in WORLDS for _ in index]
-        return Sheet(conditions, {"real": (real + 1) / 2, "reconstructed": (net.roundtrip(real, LAYOUT) + 1) / 2})
+        """The same number of scenes of every world."""
+        index = torch.arange(COLUMNS // len(self.worlds), device=device)
+        real = torch.cat([pictures("test", index, kind, self.resolution) for kind in self.worlds])
+        conditions = [kind for kind in self.worlds for _ in index]
+        return Sheet(conditions, {"real": (real + 1) / 2} | {k: (v + 1) / 2 for k, v in self.rebuilt(net, real).items()})
+
+    def rebuilt(self, net: Any, real: Tensor) -> dict[str, Tensor]:
+        """Rows of the sheet, in [-1, 1]."""
+        return {"reconstructed": net.roundtrip(real, self.layout)}
 
 
-def pictures(split: str, index: Tensor, kind: str) -> Tensor:
+def pictures(split: str, index: Tensor, kind: str, resolution: int = RESOLUTION) -> Tensor:
     """Scenes in [-1, 1], made where the indices are."""
     scenes = world.classes(split, index) if kind == "classes" else world.captioned(split, index)
-    return render(scenes, resolution=RESOLUTION) * 2 - 1
+    return render(scenes, resolution=resolution) * 2 - 1
 
 
-def enlargement(side: int, device: torch.device) -> Tensor:
-    """(16, side): bicubic enlargement along one axis, as the canvas does it."""
-    return F.interpolate(torch.eye(side)[None, None], size=(SCALES[-1], side), mode="bicubic")[0, 0].to(device)
+def enlargement(side: int, full: int, device: torch.device) -> Tensor:
+    """(full, side): bicubic enlargement along one axis, as the canvas does it."""
+    if side == full:
+        return torch.eye(side, device=device)
+    return F.interpolate(torch.eye(side)[None, None], size=(full, side), mode="bicubic")[0, 0].to(device)
 
 
-def partial_sums(net: VQVAE, idx: Tensor) -> Tensor:
-    """(K, B, Cvae, 16, 16): the canvas after every scale, with gradients.
+def partial_sums(net: VQVAE, idx: Tensor, layout: Layout) -> Tensor:
+    """(K, B, Cvae, p_K, p_K): the canvas after every scale, with gradients.
 
     Enlarged by matrix products: the backward pass of bicubic interpolation takes longer than all the rest of the step.
     """
     parts = []
-    for k, part in enumerate(idx.split(LAYOUT.lengths(), 1)):
-        up = enlargement(SCALES[k], idx.device)
+    for k, part in enumerate(idx.split(layout.lengths(), 1)):
+        up = enlargement(layout.patch_nums[k], layout.side, idx.device)
         wide = up @ as_map(net.quantize.embedding(part)) @ up.T
-        parts.append(net.quantize.quant_resi(wide, index=LAYOUT.phi[k]))
+        parts.append(net.quantize.quant_resi(wide, index=layout.phi[k]))
     return torch.stack(parts).cumsum(0)
 
 
@@ -123,11 +149,13 @@ def revive(net: VQVAE, idx: Tensor, f: Tensor, step: Tensor) -> None:
 
 
 @torch.no_grad()
-def reconstruction_psnr(net: VQVAE, *, kind: str, count: int, device: torch.device) -> float:
-    """Mean PSNR in dB over test images, through tokens and back."""
+def reconstruction_psnr(
+    roundtrip: Callable[[Tensor], Tensor], *, kind: str, count: int, device: torch.device, resolution: int = RESOLUTION
+) -> float:
+    """Mean PSNR in dB over test images in [-1, 1], through an autoencoder and back."""
     values = []
-    for index in torch.arange(count, device=device).split(256):
-        images = pictures("test", index, kind)
-        error = (net.roundtrip(images, LAYOUT) - images).square().flatten(1).mean(1)
+    for index in torch.arange(count, device=device).split(256 * RESOLUTION // resolution):
+        images = pictures("test", index, kind, resolution)
+        error = (roundtrip(images) - images).square().flatten(1).mean(1)
         values.append(10 * torch.log10(4 / error))
     return float(torch.cat(values).mean())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sdaccel.generators.hart.context import Context
 from sdaccel.generators.hart.diffusion import Chain, cosine_betas, denoised
 from sdaccel.generators.hart.head import ResidualHead, ResidualNet
-from sdaccel.generators.hart.model import HART, Angles, Geometry
+from sdaccel.generators.hart.model import HART, Angles, Geometry, hybrid_layout
 from sdaccel.generators.hart.rope import angles, image_frequencies, image_positions, rotate, text_frequencies
 from sdaccel.generators.hart.sampler import RESIDUAL_SCALE, HartModel, guided_noise, stale_guidance
 from sdaccel.generators.nextscale.canvas import as_map, as_tokens, shrink
@@ -380,14 +380,9 @@ def _tokenizer(case: Case) -> list[Line]:
     seen.lines.append(Line("ticks", float(np.abs(np.array(TICKS) - case.meta["phi_ticks"]).max()), 1e-15))
     for scales, wanted in case.meta["phi_index"].items():
         seen.lines.append(Line(f"phi K={scales}", float(list(nearest_phi(int(scales))) != wanted), 0.0))
-    _decoding(seen, vae, hybrid(config["patch_nums"]), config, inputs)
+    _decoding(seen, vae, hybrid_layout(tuple(config["patch_nums"])), config, inputs)
     _encoding(seen, vae, config["enc_patch_nums"], inputs)
     return seen.finish()
-
-
-def hybrid(patch_nums: list[int], *, phi_on_last: bool = False) -> Layout:
-    phi = nearest_phi(len(patch_nums))
-    return Layout(tuple(patch_nums), phi=phi if phi_on_last else (*phi[:-1], None))
 
 
 def _decoding(seen: Comparison, vae: VQVAE, layout: Layout, config: dict[str, Any], inputs: dict[str, Any]) -> None:
@@ -416,7 +411,7 @@ def _encoding(seen: Comparison, vae: VQVAE, patch_nums: list[int], inputs: dict[
     f = vae.encode(image)
     seen.add("enc_out", out)
     seen.add("enc_f", f)
-    layout = hybrid(patch_nums)
+    layout = hybrid_layout(tuple(patch_nums))
     canvas, rest, ids = vae.canvas(layout, rows=len(f)), f, []
     for k, side in enumerate(patch_nums):
         vectors = as_tokens(shrink(rest, side))
@@ -437,7 +432,7 @@ def _encoding(seen: Comparison, vae: VQVAE, patch_nums: list[int], inputs: dict[
 
 def _upstream_forward(seen: Comparison, vae: VQVAE, patch_nums: list[int], f: Tensor) -> None:
     """What upstream's quantiser makes of f with a phi on the last scale too, as only its training code does."""
-    layout = hybrid(patch_nums, phi_on_last=True)
+    layout = Layout(tuple(patch_nums))
     idx, canvas = vae.tokenize(f, layout)
     discrete, states = canvas.f_hat, torch.stack(canvas.states[1:])
     seen.add("rec_idx_to_fhat_phi_on_all", discrete)

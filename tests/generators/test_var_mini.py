@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from sdaccel import shipped
 from sdaccel.conditions import batches
 from sdaccel.errors import BadInput
+from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.generators.var.generator import Var
 from sdaccel.studies import compose as studies
 from sdaccel.zoo import next_scale, tokenizer
@@ -108,8 +109,8 @@ def test_a_reconstruction_is_the_real_picture_through_the_tokens(untrained: Path
     batch = batches([3, 20], seed=1, size=2)[0]
     runtime = through.build(CPU)
     pictures, made = (r.generate(batch, backend=None, strategy=None).images for r in (real.build(CPU), runtime))
-    idx, _ = runtime.vae.tokenize(runtime.vae.encode(pictures * 2 - 1), tokenizer.LAYOUT)
-    canvas, _ = painted(runtime.vae, idx, tokenizer.LAYOUT)
+    idx, _ = runtime.vae.tokenize(runtime.vae.encode(pictures * 2 - 1), Layout(tokenizer.SCALES))
+    canvas, _ = painted(runtime.vae, idx, Layout(tokenizer.SCALES))
     assert torch.equal(made, (runtime.vae.decode(canvas.f_hat) + 1) / 2)
     with pytest.raises(BadInput, match="set image_size=64"):
         replace(through, image_size=128).check([0])

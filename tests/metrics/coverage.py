@@ -11,11 +11,15 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import binom
 
 from sdaccel.metrics.distances import Distance, difference_interval, distance_interval
@@ -135,15 +139,28 @@ class Distances:
     """`paired` or `unpaired`."""
     runs: int = 500
     device: str = "cpu"
+    jobs: int = 1
+    """Processes of one thread each; every one draws its own share of the runs."""
 
     def run(self) -> Row:
         world = World(self.d, kind=self.kind, effect=self.effect, device=self.device)
-        found = [self._interval(world) for _ in range(self.runs)]
+        if self.jobs == 1:
+            found = self.share(0, self.runs)
+        else:
+            counts = [len(range(job, self.runs, self.jobs)) for job in range(self.jobs)]
+            with ProcessPoolExecutor(self.jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+                found = [each for some in pool.map(self.share, range(self.jobs), counts) for each in some]
         truth = self._truth(world, found)
         what = f"{self.name} difference, {self.difference}" if self.difference else self.name
         moved = f"moved {self.effect:g}" if self.effect else "same"
         draws = f"D = {self.d}, {self.kind}, labels {self.labels}, {moved}"
         return _row(what, draws, self.n, [holds(each, truth) for each in found], BAND)
+
+    def share(self, job: int, runs: int) -> list[Interval]:
+        world = World(self.d, kind=self.kind, effect=self.effect, device=self.device)
+        if job:
+            world.g.manual_seed(job)  # another stream of draws from the same world
+        return [self._interval(world) for _ in range(runs)]
 
     def _truth(self, world: World, found: Sequence[Interval]) -> float:
         if self.name == "fid":
@@ -167,10 +184,10 @@ class Distances:
 Case = Proportions | Shares | Means | Distances
 
 
-def distances(d: int, n: int, *, runs: int, device: str = "cpu") -> Iterator[Distances]:
+def distances(d: int, n: int, *, names: Sequence[str] = tuple(DISTANCES), **how: Any) -> Iterator[Distances]:
     """Every distance at this size: real against real and moved, labels drawn and in turn, paired and not."""
-    for name in DISTANCES:
-        case = partial(Distances, name, d, n, runs=runs, device=device)
+    for name in names:
+        case = partial(Distances, name, d, n, **how)
         for labels in ("drawn", "in turn"):
             yield case(effect=0.0, labels=labels)
             yield case(effect=0.2, labels=labels)
@@ -195,10 +212,13 @@ def main() -> None:
     parser.add_argument("--dims", type=int, nargs="+", help="only distances, of this many features")
     parser.add_argument("--per-dim", type=float, default=4, help="samples of each set, per feature")
     parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--names", nargs="+", default=list(DISTANCES), choices=list(DISTANCES))
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--json", type=Path, default=Path("coverage.json"))
     args = parser.parse_args()
-    of_dims = [c for d in args.dims or () for c in distances(d, int(args.per_dim * d), runs=args.runs, device=args.device)]
+    how = {name: getattr(args, name) for name in ("names", "runs", "device", "jobs")}
+    of_dims = [case for d in args.dims or () for case in distances(d, int(args.per_dim * d), **how)]
     rows = []
     print(HEAD)
     for case in of_dims or CASES:

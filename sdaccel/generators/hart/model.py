@@ -25,10 +25,9 @@ SCALE = 0.25
 """Factor on the usual softmax scale: 1/32 at 64 channels a head."""
 
 
-def hybrid_layout(patch_nums: Sequence[int], *, prefix: int = 1) -> Layout:
+def hybrid_layout(patch_nums: tuple[int, ...], *, prefix: int = 1) -> Layout:
     """The last scale is painted as it is: the residual head, not a convolution, fills it in."""
-    phi = nearest_phi(len(patch_nums))
-    return Layout(tuple(patch_nums), prefix=prefix, phi=(*phi[:-1], None))
+    return Layout(patch_nums, prefix=prefix, phi=(*nearest_phi(len(patch_nums))[:-1], None))
 
 
 @dataclass(frozen=True, kw_only=True)

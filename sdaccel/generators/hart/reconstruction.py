@@ -60,7 +60,7 @@ class HartReconstruction(World):
 
     @property
     def layout(self) -> Layout:
-        return hybrid_layout(self.patch_nums)
+        return hybrid_layout(tuple(self.patch_nums))
 
     def _source(self) -> Source:
         return weights.source("generator.vae_weights", self.vae_weights)

@@ -26,7 +26,7 @@ class Reader(Protocol):
     """What turns prompts into the transformer's text."""
 
     def prepare(self, prompts: Sequence[str], *, folder: Path) -> None:
-        """Called with all prompts of a study before the first picture; `folder` may be deleted afterwards."""
+        """Called with all prompts of a study before the first picture; `folder` may be deleted. Most have nothing to do."""
         return
 
     def read(self, prompts: Sequence[str]) -> Context: ...

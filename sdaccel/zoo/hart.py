@@ -1,0 +1,310 @@
+"""Train hart_mini's transformer on the hybrid tokenizer's tokens, with teacher forcing.
+
+A full sequence costs a thousand times what the first half of the scales does, so training goes through phases: most steps on
+the first scales, then all of them with only some tokens of the long ones, as the authors train (arXiv 2410.10812, section 3.3),
+at last all tokens.
+
+B samples · K scales of a phase · rows: text, then chosen tokens of every scale
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sdaccel import world
+from sdaccel.errors import BadInput
+from sdaccel.generators.hart.model import HART, Angles, Geometry, attend
+from sdaccel.generators.hart.rope import image_angles, image_positions, text_angles
+from sdaccel.generators.nextscale.canvas import Canvas
+from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, inputs
+from sdaccel.generators.text import TextTower, text_tower
+from sdaccel.noise import sample_seeds
+from sdaccel.shipped import resolve, restore
+from sdaccel.world.attributes import Scenes
+from sdaccel.world.captions import captions
+from sdaccel.world.render import render
+from sdaccel.zoo.flow import UNTOLD, turn
+from sdaccel.zoo.hart_quality import paint, quality, told
+from sdaccel.zoo.hybrid_tokenizer import continuous, hybrid_network
+from sdaccel.zoo.sheets import COLUMNS, Sheet
+from sdaccel.zoo.training import Batch
+
+CHUNK = 128
+"""Scenes drawn and encoded at a time."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some steps of training."""
+
+    steps: int
+    batch: int
+    scales: int
+    """How many, from the first on."""
+    tokens: int = 0
+    """So many of a scale at most, chosen anew in every step; 0: all."""
+
+
+PHASES = (
+    {"steps": 4000, "batch": 512, "scales": 9},
+    {"steps": 900, "batch": 128, "scales": 14, "tokens": 512},
+    {"steps": 500, "batch": 16, "scales": 14},
+)
+
+
+def mini(**sizes: Any) -> Geometry:
+    """2 M parameters with the residual head: deep rather than wide, and narrow heads, for words that belong to objects."""
+    small = {"depth": 8, "width": 128, "heads": 4, "hidden": 352, "vocab": 256, "Cvae": 8, "head_width": 128, "head_depth": 3}
+    return Geometry(**(small | {"context_tokens": 32, "context_width": 96} | sizes))
+
+
+def network(geometry: Geometry, *, seed: int = 0) -> HART:
+    """N(0, 0.02), products that join the residual stream smaller by depth, modulations from zero."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = HART(geometry)
+        for name, p in net.named_parameters():
+            if p.ndim > 1:
+                nn.init.normal_(p, std=0.02)
+            elif name.endswith("bias"):
+                nn.init.zeros_(p)
+            if name.endswith(("attn.proj.weight", "down_proj.weight")):
+                p.data.mul_((2 * geometry.depth) ** -0.5)
+            if "ada" in name or name.startswith("diffloss.net.final_layer"):
+                nn.init.zeros_(p)
+    return net
+
+
+def attend_by_scale(q: Tensor, k: Tensor, v: Tensor, *, ends: Sequence[int]) -> Tensor:
+    """Block-causal attention of a sequence from its start, one unmasked call per scale."""
+    starts, k = (0, *ends[:-1]), k.to(v.dtype)
+    return torch.cat([attend(q[:, :, a:b], k[:, :, :b], v[:, :, :b]) for a, b in zip(starts, ends, strict=True)], 2)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Scenes ready to learn from: tokens (N, L), the canvas's maps before every scale but the first (N, L - 1, Cvae), text
+    (N + 1, T, W) and its positions (N + 1, T), of which the last row is no text."""
+
+    number: int
+    tokens: Tensor
+    maps: Tensor
+    text: Tensor
+    positions: Tensor
+
+
+class HartTask:
+    """Cross entropy of the true tokens: every scale's mean counts as the side of the scale, or the last two would be all."""
+
+    def __init__(
+        self,
+        *,
+        phases: Sequence[dict[str, int]] = PHASES,
+        text: str | TextTower = "shipped:clip_mini",
+        tokenizer: str | VQVAE = "hart_tokenizer",
+        geometry: Geometry | None = None,
+        pool: int = 16384,
+        reuse: int = 16,
+        cfg: Sequence[float] = (1.0, 2.0, 4.0),
+    ) -> None:
+        self.geometry = geometry or mini()
+        self.layout = self.geometry.layout
+        if isinstance(tokenizer, str):
+            tokenizer = cast(VQVAE, restore(tokenizer, hybrid_network(scales=self.layout.scales)))
+        self.text = text_tower(resolve(text)) if isinstance(text, str) else text
+        self.tokenizer, self.net = tokenizer.requires_grad_(False), network(self.geometry)
+        self.phases, self.pool_size, self.reuse, self.cfg = [Phase(**phase) for phase in phases], pool, reuse, tuple(cfg)
+        self.resolution = self.layout.side * 2 ** (len(tokenizer.encoder.down) - 1)
+        self.pool: Pool | None = None
+        self.encode = self.tokenizer.encode
+
+    def phase(self, step: int) -> tuple[Phase, int]:
+        """The phase of a step, and how many examples were seen before it."""
+        seen = 0
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase, seen + step * phase.batch
+            step, seen = step - phase.steps, seen + phase.steps * phase.batch
+        raise BadInput(f"recipe.steps is more than the {len(self.phases)} phases of the task have; give them as many steps.")
+
+    def batch(self, step: int, size: int) -> Batch:
+        phase, seen = self.phase(step)
+        if self.pool_size % phase.batch or seen % phase.batch:
+            raise BadInput(f"model.task.pool={self.pool_size} must be a multiple of every phase's batch.")
+        number, rows = turn(seen // phase.batch, size=phase.batch, pool=self.pool_size, reuse=self.reuse)
+        return {"pool": torch.tensor(number), "rows": rows, "step": torch.tensor(step)}
+
+    @torch.no_grad()
+    def prepare(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Text and its rotations, and of every scale of the phase the chosen tokens with the maps that the model sees there."""
+        rows, device, number = batch["rows"], batch["rows"].device, int(batch["pool"])
+        if self.pool is None or self.pool.number != number:
+            self.pool = self.fill(number, device)
+        phase, _ = self.phase(int(batch["step"]))
+        untold = torch.rand(len(rows), generator=generator, device=device) < UNTOLD
+        read = torch.where(untold, self.pool_size, rows)
+        return lesson(
+            self.pool.tokens[rows].long(),
+            self.pool.maps[rows],
+            chosen_tokens(self.layout, phase, generator),
+            text=self.pool.text[read],
+            positions=self.pool.positions[read],
+            layout=self.layout,
+            head_dim=self.geometry.head_dim,
+        )
+
+    def loss(self, net: HART, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        hidden, modulation = hidden_states(net, batch)
+        tokens = tokens_of(batch)
+        logits = net.logits(hidden[:, self.layout.prefix - 1 :], modulation).float()
+        found = F.cross_entropy(logits.flatten(0, 1), torch.cat(tokens, 1).flatten(), reduction="none").view(len(hidden), -1)
+        means = torch.stack([part.mean() for part in found.split([t.shape[1] for t in tokens], 1)])
+        sides = torch.tensor(self.layout.patch_nums[: len(means)], dtype=means.dtype, device=means.device)
+        figures = {"cross_entropy": found.detach().mean(), "first": means[:5].detach().mean(), "last": means[-1].detach()}
+        return (means * sides).sum() / sides.sum(), figures
+
+    def fill(self, number: int, device: torch.device) -> Pool:
+        """Draw, encode and read a pool of train scenes; behind its texts comes none."""
+        self.move(device)
+        index = torch.arange(number * self.pool_size, (number + 1) * self.pool_size, device=device)
+        made = []
+        for part in index.split(CHUNK):
+            scenes = world.captioned("train", part)
+            tokens, canvas = self.tokens(scenes)
+            context = told(self.text, scenes)
+            made.append((tokens.to(torch.int16), inputs(canvas), context.hidden, context.positions))
+        tokens, maps, text, positions = (torch.cat(parts) for parts in zip(*made, strict=True))
+        none = torch.zeros_like(text[:1]), torch.zeros_like(positions[:1])
+        return Pool(number, tokens, maps, torch.cat([text, none[0]]), torch.cat([positions, none[1]]))
+
+    def move(self, device: torch.device) -> None:
+        """Text tower and tokenizer to the device; on a GPU the encoder, which only labels data, runs in half precision."""
+        tokenizer: Any = self.tokenizer  # `to` has an option that its stub does not know
+        if tokenizer.quant_conv.weight.device == device:
+            return
+        self.text.to(device)
+        tokenizer.to(device, memory_format=torch.channels_last)
+        if device.type == "cuda":
+            tokenizer.encoder.bfloat16()
+            tokenizer.quant_conv.bfloat16()
+            self.encode = torch.compile(tokenizer.encode, dynamic=False)
+
+    def tokens(self, scenes: Scenes) -> tuple[Tensor, Canvas]:
+        """(B, L) of the scenes' pictures, and what they paint."""
+        with torch.autocast(scenes.keys.device.type, enabled=False):
+            images = render(scenes, resolution=self.resolution) * 2 - 1
+            return self.tokenizer.tokenize(self.encode(images), self.layout)
+
+    def measure(self, net: Any, device: torch.device, *, count: int = 256) -> dict[str, float]:
+        """Cross entropy of test tokens by scale, and what judge and CLIP read in generated pictures."""
+        self.pool = None
+        self.move(device)
+        return self.test_loss(net, device, count=32) | self.painted(net, device, count=count, residual=False)
+
+    def painted(self, net: Any, device: torch.device, *, count: int, residual: bool) -> dict[str, float]:
+        return quality(
+            net, self.text, self.tokenizer, count=count, guidances=self.cfg, steps=(8,) if residual else (0,), device=device
+        )
+
+    @torch.no_grad()
+    def test_loss(self, net: HART, device: torch.device, *, count: int) -> dict[str, float]:
+        """Nats per token on test scenes, at every scale and over all of them."""
+        whole, found = Phase(1, 1, self.layout.scales), []
+        for part in torch.arange(count, device=device).split(16):
+            scenes = world.captioned("test", part)
+            context = told(self.text, scenes)
+            tokens, canvas = self.tokens(scenes)
+            batch = lesson(
+                tokens,
+                inputs(canvas),
+                chosen_tokens(self.layout, whole, torch.Generator(device)),
+                text=context.hidden,
+                positions=context.positions,
+                layout=self.layout,
+                head_dim=self.geometry.head_dim,
+            )
+            hidden, modulation = hidden_states(net, batch)
+            logits = net.logits(hidden[:, self.layout.prefix - 1 :], modulation)
+            found.append(F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none").view(len(part), -1))
+        losses = torch.cat(found)
+        scales = zip(self.layout.patch_nums, losses.split(self.layout.lengths(), 1), strict=True)
+        return {"cross_entropy": float(losses.mean())} | {
+            f"cross_entropy/{side}x{side}": float(part.mean()) for side, part in scales
+        }
+
+    def sheet(self, net: Any, device: torch.device) -> Sheet:
+        """Test captions: the real picture, its reconstructions, and what is generated."""
+        self.move(device)
+        scenes = world.captioned("test", torch.arange(COLUMNS, device=device))
+        real = render(scenes, resolution=self.resolution)
+        rows = {"real": real, "codes": (self.tokenizer.roundtrip(real * 2 - 1, self.layout) + 1) / 2}
+        rows["codes and residual"] = (continuous(self.tokenizer, real * 2 - 1) + 1) / 2
+        seeds = sample_seeds(0, range(COLUMNS)).to(device)
+        for steps in self.shown_steps:
+            name = f"generated, {steps} head steps" if steps else "generated, no residual"
+            rows[name] = paint(net, self.text, self.tokenizer, scenes, seeds, cfg=self.cfg[1], steps=steps)
+        return Sheet(captions(scenes), rows)
+
+    shown_steps: Sequence[int] = (0,)
+    """Of the residual head, on the sheet."""
+
+
+def chosen_tokens(layout: Layout, phase: Phase, generator: torch.Generator) -> list[Tensor]:
+    """Of every scale of the phase, in order."""
+    out = []
+    for length in layout.lengths(0, phase.scales - 1):
+        if phase.tokens and phase.tokens < length:
+            order = torch.randperm(length, generator=generator, device=generator.device)[: phase.tokens]
+            out.append(order.sort().values)
+        else:
+            out.append(torch.arange(length, device=generator.device))
+    return out
+
+
+def lesson(
+    tokens: Tensor,
+    maps: Tensor,
+    chosen: Sequence[Tensor],
+    *,
+    text: Tensor,
+    positions: Tensor,
+    layout: Layout,
+    head_dim: int,
+) -> Batch:
+    """What `hidden_states` reads: text, maps and rotations of the chosen tokens; and these, by scale."""
+    seen, places, batch = [], [], {"text": text}
+    for k, some in enumerate(chosen):
+        batch[f"tokens{k}"] = tokens[:, some + layout.token_start(k)]
+        if k:
+            seen.append(maps[:, some + layout.token_start(k) - 1])
+            places.append(image_positions(layout.patch_nums[k], full=layout.side).to(tokens.device)[some])
+    image = torch.cat(places) + positions[:, -1].float().view(-1, 1, 1)
+    turn = torch.cat([text_angles(positions, head_dim), image_angles(image, head_dim)], 1).unsqueeze(1)
+    return batch | {"maps": torch.cat(seen, 1), "cos": turn.cos(), "sin": turn.sin()}
+
+
+def tokens_of(batch: Batch) -> list[Tensor]:
+    """The chosen tokens (B, n) of every scale."""
+    return [batch[f"tokens{k}"] for k in range(sum(name.startswith("tokens") for name in batch))]
+
+
+def hidden_states(net: HART, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(block output (B, rows, C), modulation of the last norm) of text and chosen tokens."""
+    counts = [t.shape[1] for t in tokens_of(batch)]
+    text = net.read(batch["text"])
+    ends = [text.shape[1] + sum(counts[1 : k + 1]) for k in range(len(counts))]
+    levels = net.lvl_embed(torch.arange(len(counts), device=text.device)).float()
+    of_rows = torch.cat([levels[k].expand(count, -1) for k, count in enumerate(counts) if k])
+    maps = net.word_embed(batch["maps"]).float() + of_rows
+    x = torch.cat([text.float() + levels[0], maps], 1)
+    attend = partial(attend_by_scale, ends=ends)
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
+        hidden = net.run_blocks(x, at=Angles(batch["cos"], batch["sin"]), kv=None, attend=attend)
+    return hidden, net.head_modulation(text)
