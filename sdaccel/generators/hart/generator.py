@@ -154,13 +154,13 @@ class Hart:
 
     def agrees(self) -> Mapping[str, tuple[Any, str]]:
         """Options in which a model beside it must be equal, and why."""
-        text = "both are told by the same text"
+        same = "both are told by the same text"
         return {
             "patch_nums": (list(self.patch_nums), "both must paint the same scales"),
             "vocab": (self.vocab, "a token must mean the same to both"),
-            "context_tokens": (self.context_tokens, text),
-            "context_width": (self.context_width, text),
-            "text_weights": (self.text_weights, text),
+            "context_tokens": (self.context_tokens, same),
+            "context_width": (self.context_width, same),
+            "text_weights": (self.text_weights, same),
         }
 
     def tokenizer(self) -> dict[str, Any]:
