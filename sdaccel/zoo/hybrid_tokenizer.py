@@ -14,6 +14,7 @@ from sdaccel.generators.hart.model import PATCH_NUMS, hybrid_layout
 from sdaccel.generators.hart.sampler import RESIDUAL_SCALE
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.zoo.tokenizer import TokenizerTask, network, pictures, reconstruction_psnr
+from sdaccel.zoo.training import Batch
 
 VOCAB = 256
 WITHIN = 0.995
@@ -31,6 +32,15 @@ class HybridTokenizerTask(TokenizerTask):
     def __init__(self, *, patch_nums: Sequence[int] = PATCH_NUMS, squared: float = 1.0, absolute: float = 0.2) -> None:
         layout = hybrid_layout(tuple(patch_nums))
         super().__init__(squared=squared, absolute=absolute, layout=layout, vocab=VOCAB, worlds=("captioned",))
+        self.compiled = False
+
+    def prepare(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """On a GPU encoder and decoder become graphs; all 14 scales in one take minutes to compile and gain nothing."""
+        if batch["index"].is_cuda and not self.compiled:
+            self.compiled = True
+            for part in (self.net.encoder, self.net.decoder):
+                part.compile(dynamic=False)
+        return batch
 
     def shown(self, f: Tensor, f_hat: Tensor) -> Tensor:
         half = len(f) // 2
@@ -53,7 +63,7 @@ class HybridTokenizerTask(TokenizerTask):
 
     def measure(self, net: Any, device: torch.device) -> dict[str, float]:
         """Test PSNR through codes alone and with the residual, and how large that is."""
-        psnr = partial(reconstruction_psnr, kind="captioned", count=1024, device=device, resolution=self.resolution)
+        psnr = partial(reconstruction_psnr, kind="captioned", count=512, device=device, resolution=self.resolution)
         images = pictures("test", torch.arange(32, device=device), "captioned", self.resolution)
         with torch.no_grad():
             r = self.residual(net, images)
