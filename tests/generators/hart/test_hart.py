@@ -21,9 +21,10 @@ from sdaccel.generators.hart.generator import Hart
 from sdaccel.generators.hart.reconstruction import HartReconstruction
 from sdaccel.generators.hart.sampler import HartModel, HartRace
 from sdaccel.generators.nextscale.run import GuidedRun
-from sdaccel.generators.nextscale.seam import Due, Kind
+from sdaccel.generators.nextscale.seam import Kind
 from tests.conftest import CONF
 from tests.generators.hart.tiny import CPU, DOUBLE, PROMPTS, SEEDS, TINY, batch, built, generate, same, told
+from tests.generators.nextscale.test_sublayers import Answers
 
 K = TINY.steps
 LAST = TINY.layout.tokens(K - 1)
@@ -126,22 +127,10 @@ def test_the_picture_begins_behind_the_prompt_not_behind_its_padding() -> None:
     assert torch.equal(own.cos[3:], moved.cos[3:]), "the unguided half stands at position 0"
 
 
-class Kept:
-    """Layer 0's attention answers with its own input at one scale and leaves keys and values for the next."""
-
-    plan = ()
-
-    def sublayer(self, layer: int, kind: Kind, x: Tensor, due: Due) -> Tensor:
-        if (layer, kind) != (0, "attn"):
-            return due.compute()
-        due.keep_kv()
-        return x
-
-
 @torch.no_grad()
 def test_a_reused_attention_leaves_the_keys_and_values_that_computing_it_would_have_left() -> None:
     plain, kept = loop(scales=3), loop(scales=2)
-    kept.full(2, sublayers=Kept())
+    kept.full(2, sublayers=Answers({(0, "attn"): "keep"}))
     own, theirs, until = kept.run.kv, plain.run.kv, TINY.layout.row_start(3)
     assert own.length == theirs.length == until
     for a, b in ((own.keys, theirs.keys), (own.values, theirs.values)):
@@ -193,6 +182,19 @@ def test_analytic_macs_equal_what_the_loop_computes(change: dict[str, Any]) -> N
     assert sum(priced.macs) + priced.decode_macs == counter.get_total_flops() / 2
     layers = sum(priced.layers * (one.attn + one.ffn) for one in priced.sublayers)
     assert 0.1 < layers / sum(priced.macs) < 1
+
+
+@pytest.mark.parametrize("kind", ["attn", "ffn"])
+def test_the_price_of_a_sublayer_is_what_reusing_it_saves(kind: Kind) -> None:
+    runtime, one = TINY.build(torch.device("meta")), TINY.cost().sublayers[2]
+    counted = []
+    for sublayers in (None, Answers({(1, kind): "keep"})):
+        made = runtime.start(told(TINY, ["x"]), torch.zeros(1, dtype=torch.int64, device="meta"))
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            for k in range(K):
+                made.full(k, sublayers=sublayers if k == 2 else None)
+        counted.append(counter.get_total_flops() / 2)
+    assert counted[0] - counted[1] == {"attn": one.attn - one.keys_values, "ffn": one.ffn}[kind]
 
 
 def test_the_published_size_costs_what_the_brief_says() -> None:
