@@ -21,7 +21,6 @@ from sdaccel.generators.hart.generator import Hart
 from sdaccel.generators.hart.reconstruction import HartReconstruction
 from sdaccel.generators.hart.sampler import HartModel, HartRace
 from sdaccel.generators.nextscale.run import GuidedRun
-from sdaccel.generators.nextscale.seam import Kind
 from tests.conftest import CONF
 from tests.generators.hart.tiny import CPU, DOUBLE, PROMPTS, SEEDS, TINY, batch, built, generate, same, told
 from tests.generators.nextscale.test_sublayers import Answers
@@ -184,17 +183,18 @@ def test_analytic_macs_equal_what_the_loop_computes(change: dict[str, Any]) -> N
     assert 0.1 < layers / sum(priced.macs) < 1
 
 
-@pytest.mark.parametrize("kind", ["attn", "ffn"])
-def test_the_price_of_a_sublayer_is_what_reusing_it_saves(kind: Kind) -> None:
-    runtime, one = TINY.build(torch.device("meta")), TINY.cost().sublayers[2]
+def test_the_price_of_a_sublayer_is_what_reusing_it_saves() -> None:
+    config = replace(TINY, residual=False, patch_nums=[1, 2, 4])
+    runtime, one = config.build(torch.device("meta")), config.cost().sublayers[1]
     counted = []
-    for sublayers in (None, Answers({(1, kind): "keep"})):
+    for reused in ({}, {(1, "attn"): "keep"}, {(1, "ffn"): "keep"}):
         made = runtime.start(told(TINY, ["x"]), torch.zeros(1, dtype=torch.int64, device="meta"))
-        with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            for k in range(K):
-                made.full(k, sublayers=sublayers if k == 2 else None)
+        with torch.inference_mode():
+            made.full(0)
+            with FlopCounterMode(display=False) as counter:
+                made.full(1, sublayers=Answers(reused))  # type: ignore[arg-type]
         counted.append(counter.get_total_flops() / 2)
-    assert counted[0] - counted[1] == {"attn": one.attn - one.keys_values, "ffn": one.ffn}[kind]
+    assert [counted[0] - less for less in counted[1:]] == [one.attn - one.keys_values, one.ffn]
 
 
 def test_the_published_size_costs_what_the_brief_says() -> None:

@@ -70,7 +70,7 @@ def official(folder: Path, *, name: str = "ema_model.bin", tokenizer: str = "pyt
 def picture(config: Hart) -> Any:
     """By the model alone: what is read beside it is the same for all."""
     runtime = config.build(CPU)
-    runtime.reader = OWN.build(CPU).reader
+    runtime.reader = built(OWN).reader
     return runtime.generate(batches([CAPTION], seed=0, size=1)[0], backend=None, strategy=None, keep=["tokens", "f_hat"])
 
 
