@@ -119,6 +119,15 @@ class Prepares(Protocol):
         ...
 
 
+@runtime_checkable
+class Notes(Protocol):
+    """A config with something to say of the conditions, which were checked, before the first picture."""
+
+    def notes(self, conditions: Sequence[Condition]) -> list[str]:
+        """One line for everything that a reader must know."""
+        ...
+
+
 class Generator(Protocol):
     """A generator's config: a frozen dataclass under `@configurable(group="generator", ...)`."""
 

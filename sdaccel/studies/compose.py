@@ -20,6 +20,7 @@ from sdaccel import registry
 from sdaccel.conditions import Condition
 from sdaccel.configuring import plain, told_in_one_line, within
 from sdaccel.errors import BadInput, at_least, choices
+from sdaccel.generators.base import Notes
 from sdaccel.metrics.suite import promised
 from sdaccel.registry import name_of
 from sdaccel.strategies.base import check_declared
@@ -48,7 +49,7 @@ class Plan:
     overrides: list[str]
     """The command, for the record."""
     notes: list[str]
-    """What was made of it, where that is more than it says."""
+    """What was made of it, where that is more than it says, and what its models say of the conditions."""
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -74,7 +75,7 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
     check_reach(overrides, arms, checks, baseline=cfg.study.baseline)
     conditions = conditions_of(cfg.data, arms, of_world=getattr(metrics, "of_world", False))
     notes = _whole_batches(cfg, len(conditions))
-    _check_arms(arms, conditions)
+    notes += _of_models(_check_arms(arms, conditions), conditions)
     with within(conf):
         arms = labelled(arms, load)
     _check_keep(cfg.study.keep, arms)
@@ -142,8 +143,8 @@ def _check_keep(keep: Sequence[str], arms: Sequence[Arm]) -> None:
             raise BadInput(f"study.keep: {generators} keeps no array named {name}; choose from {', '.join(known) or 'none'}.")
 
 
-def _check_arms(arms: Sequence[Arm], conditions: Sequence[Condition]) -> None:
-    """Every part of every arm; models that several arms share are looked at once."""
+def _check_arms(arms: Sequence[Arm], conditions: Sequence[Condition]) -> list[Any]:
+    """Every part of every arm; models that several arms share are looked at once, and handed back."""
     sound: list[Any] = []
 
     def check(model: Any, option: str = "") -> None:
@@ -159,6 +160,12 @@ def _check_arms(arms: Sequence[Arm], conditions: Sequence[Condition]) -> None:
         _check_arm(arm, conditions)
         for name, model in arm.beside.items():
             check(model, f"strategy.{name}: ")
+    return sound
+
+
+def _of_models(models: Sequence[Any], conditions: Sequence[Condition]) -> list[str]:
+    """What they say of the conditions; the same line once."""
+    return list(dict.fromkeys(note for model in models if isinstance(model, Notes) for note in model.notes(conditions)))
 
 
 def _check_arm(arm: Arm, conditions: Sequence[Condition]) -> None:

@@ -18,8 +18,8 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.flux.model import Shape, transformer
 from sdaccel.generators.flux.packing import position_ids
 from sdaccel.generators.flux.schedule import shift_mu
-from sdaccel.generators.flux.text import TextTower, embed, text_tower
 from sdaccel.generators.flux.vae import FluxVae
+from sdaccel.generators.text import TextTower, embed, text_tower
 from sdaccel.noise import sample_seeds
 from sdaccel.shipped import resolve, restore
 from sdaccel.world.captions import caption_tokens, captions

@@ -14,8 +14,8 @@ from sdaccel.generators.flux.packing import position_ids
 from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.seam import FluxSeam
 from sdaccel.generators.flux.solvers import euler
-from sdaccel.generators.flux.text import TextTower, embed
 from sdaccel.generators.flux.vae import FluxVae
+from sdaccel.generators.text import TextTower, embed
 from sdaccel.metrics.judge import RESOLUTION, Judge
 from sdaccel.noise import Stream, normal, sample_seeds
 from sdaccel.shipped import restore

@@ -19,12 +19,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sdaccel import world
 from sdaccel.errors import BadInput
-from sdaccel.generators.flux.text import TextTower, text_tower
 from sdaccel.generators.hart.model import HART, Angles, Geometry, attend
 from sdaccel.generators.hart.rope import image_angles, image_positions, text_angles
 from sdaccel.generators.nextscale.canvas import Canvas
 from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, inputs
+from sdaccel.generators.text import TextTower, text_tower
 from sdaccel.noise import sample_seeds
 from sdaccel.shipped import resolve, restore
 from sdaccel.world.attributes import Scenes

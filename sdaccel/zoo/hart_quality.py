@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 import sdaccel.torchvision_guard  # noqa: F401  (before open_clip)
 from sdaccel import world
-from sdaccel.generators.flux.text import TextTower
-from sdaccel.generators.hart.context import Context
+from sdaccel.generators.hart.context import Context, positions
 from sdaccel.generators.hart.diffusion import Chain
 from sdaccel.generators.hart.model import HART
 from sdaccel.generators.hart.sampler import HartModel, HartRace, stale_guidance
 from sdaccel.generators.nextscale.loop import sample
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
+from sdaccel.generators.text import TextTower
 from sdaccel.metrics.judge import Judge
 from sdaccel.noise import sample_seeds
 from sdaccel.shipped import resolve, restore
@@ -64,7 +64,7 @@ def told(tower: TextTower, scenes: Scenes) -> Context:
     tokens = caption_tokens(scenes)
     with torch.autocast(tokens.device.type, enabled=False):
         hidden, _ = tower(tokens)
-    return Context(hidden, (tokens != PAD).cumsum(1) - 1)
+    return Context(hidden, positions(tokens != PAD))
 
 
 def paint(net: HART, tower: TextTower, vae: VQVAE, scenes: Scenes, seeds: Tensor, *, cfg: float, steps: int) -> Tensor:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from sdaccel.cli.run import notes
 from sdaccel.configuring import plain
 from sdaccel.errors import BadInput
+from sdaccel.generators.flux.generator import Flux
 from sdaccel.studies import compose
 from sdaccel.studies.content import study_config
 from tests.conftest import CONF
@@ -67,6 +68,13 @@ def test_a_batch_is_no_larger_than_the_samples_and_what_means_nothing_is_said() 
         "data.batch_size=8 is lowered to 2, the number of samples; bits depend on it, so it is on record.",
         "random weights",
     ]
+
+
+def test_what_a_model_says_of_the_prompts_is_said_once_of_all_its_arms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Flux, "notes", lambda self, conditions: [f"{conditions[-1]} is long"], raising=False)
+    study = ["+study.arms={A: {}, B: {backend: column_sparse}, C: {generator.dtype: bfloat16}}", "study.baseline=A"]
+    plan = compose.plan(["generator=flux_tiny", *study, "data.prompts=[a,b]", "data.batch_size=2"], conf=CONF)
+    assert len(plan.arms) == 3 and plan.notes == ["b is long"]
 
 
 @pytest.mark.parametrize(

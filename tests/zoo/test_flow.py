@@ -16,8 +16,8 @@ from sdaccel.generators.flux.model import Shape
 from sdaccel.generators.flux.packing import position_ids
 from sdaccel.generators.flux.runtime import random_init
 from sdaccel.generators.flux.schedule import times
-from sdaccel.generators.flux.text import TextTower, embed
 from sdaccel.generators.flux.vae import FluxVae
+from sdaccel.generators.text import TextTower, embed
 from sdaccel.shipped import restore, ship
 from sdaccel.world.captions import CONTEXT
 from sdaccel.zoo import contrastive, flux_vae

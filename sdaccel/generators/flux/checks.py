@@ -7,6 +7,7 @@ from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.flux import weights
 from sdaccel.generators.flux.solvers import EULER, SOLVERS, solver
 from sdaccel.generators.flux.vae import GROUPS
+from sdaccel.generators.text import check_tower
 
 if TYPE_CHECKING:
     from sdaccel.generators.flux.generator import Flux
@@ -85,4 +86,5 @@ def check_files(config: "Flux") -> None:
     weights.check_trained(weights.TRANSFORMER, config.weights, config.transformer)
     weights.check_trained(weights.VAE, config.vae_weights, config.autoencoder)
     shape = config.shape
-    weights.check_text(config.text_weights, tokens=config.text_tokens, width=shape.text_width, pooled=shape.pooled_width)
+    sizes = {"text_tokens": config.text_tokens, "text_width": shape.text_width, "pooled_width": shape.pooled_width}
+    check_tower(config.text_weights, {f"generator.{name}": size for name, size in sizes.items()})

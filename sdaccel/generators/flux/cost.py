@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from sdaccel.generators.base import Cost, torch_dtype
-from sdaccel.generators.flux import weights
 from sdaccel.generators.flux.seam import FluxSeam
 from sdaccel.generators.flux.solvers import EULER
+from sdaccel.generators.text import meta_tower
 from sdaccel.measure.macs import forward_macs, operator_calls
 
 if TYPE_CHECKING:
@@ -75,5 +75,5 @@ def price_of_reading(config: "Flux") -> tuple[float, list[nn.Module]]:
     """MACs of reading one prompt, and the negative one beside it under true guidance."""
     if config.text_weights is None:
         return 0.0, []
-    tower, words = weights.meta_tower(config.text_weights), torch.zeros(config.branches, config.text_tokens, dtype=torch.int64)
+    tower, words = meta_tower(config.text_weights), torch.zeros(config.branches, config.text_tokens, dtype=torch.int64)
     return forward_macs(lambda: tower(words)), [tower]

@@ -21,11 +21,11 @@ from sdaccel.generators.flux import checks, weights
 from sdaccel.generators.flux.cost import price, price_of_reading
 from sdaccel.generators.flux.model import Shape, transformer
 from sdaccel.generators.flux.packing import PATCH, position_ids
-from sdaccel.generators.flux.runtime import FluxRuntime, random_init
+from sdaccel.generators.flux.runtime import FluxRuntime, Reader, random_init
 from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.solvers import EULER, solver
-from sdaccel.generators.flux.text import Reader, hashed_embeddings, text_tower
 from sdaccel.generators.flux.vae import GROUPS, FluxVae
+from sdaccel.generators.text import hashed_embeddings, text_files, text_tower
 from sdaccel.registry import configurable, later
 from sdaccel.shipped import resolve, sha256
 from sdaccel.world.captions import encode
@@ -193,7 +193,7 @@ class Flux:
     def _files(self) -> list[Path]:
         if self.weights is None or self.vae_weights is None or self.text_weights is None:
             return []
-        return [resolve(self.weights), resolve(self.vae_weights), *weights.text_files(self.text_weights)]
+        return [resolve(self.weights), resolve(self.vae_weights), *text_files(self.text_weights)]
 
     def identity(self) -> dict[str, Any]:
         return {"sha256": [sha256(path) for path in self._files()]} if self._files() else {}

@@ -1,7 +1,7 @@
 """A built FLUX: prompts and noise to latents to images. Everything that belongs to one generation lives in `generate`."""
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,19 @@ from sdaccel.generators.flux.operators import in_order, in_rows
 from sdaccel.generators.flux.packing import unpack_maps
 from sdaccel.generators.flux.seam import FluxSeam
 from sdaccel.generators.flux.solvers import solver
-from sdaccel.generators.flux.text import Reader
 from sdaccel.generators.flux.vae import FluxVae
 from sdaccel.noise import Stream, normal
 
 if TYPE_CHECKING:
     from sdaccel.generators.flux.generator import Flux
+
+
+class Reader(Protocol):
+    """What turns prompts into the transformer's text."""
+
+    def read(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Hidden states (B, T, W) and pooled embeddings (B, P)."""
+        ...
 
 
 class FluxRuntime(nn.Module):

@@ -14,3 +14,8 @@ class Context:
 
     def __len__(self) -> int:
         return len(self.hidden)
+
+
+def positions(told: Tensor) -> Tensor:
+    """Of a (B, T) mask of tokens that are no padding; padding before all of them stands at -1."""
+    return told.long().cumsum(-1) - 1

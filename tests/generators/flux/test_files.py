@@ -16,7 +16,7 @@ from sdaccel.generators.base import Generation
 from sdaccel.generators.flux.generator import Flux
 from sdaccel.generators.flux.packing import pack, unpack_maps
 from sdaccel.generators.flux.runtime import random_init
-from sdaccel.generators.flux.text import embed, text_tower
+from sdaccel.generators.text import embed, text_tower
 from sdaccel.noise import Stream, normal
 from sdaccel.shipped import ship
 from sdaccel.strategies.forecast.strategy import HiCache

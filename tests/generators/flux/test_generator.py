@@ -7,7 +7,7 @@ import torch
 
 from sdaccel.conditions import batches
 from sdaccel.generators.flux.runtime import FluxRuntime, unpack
-from sdaccel.generators.flux.text import hashed_embeddings
+from sdaccel.generators.text import hashed_embeddings
 from sdaccel.strategies.forecast.granularity import GRANULARITIES
 from sdaccel.strategies.plain import Dense, Original
 from tests.generators.flux.tiny import PROMPTS, TINY, batch, bind, built, generate, noise, relative, same

@@ -3,23 +3,19 @@
 CLIP gives the pooled vector and cuts a prompt at its 77 tokens; T5 gives the hidden states and must hold all of it.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sdaccel.errors import BadInput, reason
-from sdaccel.generators.flux.official.sources import Source, opened
-from sdaccel.shipped import sha256
+from sdaccel.errors import BadInput
+from sdaccel.generators.pretrained import meta_model, no_progress_bar, tokenizer
+from sdaccel.generators.published import Source, opened
 from sdaccel.weight_files import check_shapes, shapes_of
 
 CLIP, T5 = "text_encoder", "text_encoder_2"
-WORDS = (("tokenizer_config.json", "tokenizer.json"), ("tokenizer_config.json", "vocab.json", "merges.txt"))
-"""Files of a tokenizer, in the one form and in the other."""
 SAME = (("text_model.", ""), ("encoder.embed_tokens.", "shared."))
 """Parts of names that releases of transformers write in either way."""
 
@@ -30,7 +26,7 @@ class Encoders:
     def __init__(self, source: Source, *, tokens: int, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.tokens = device, tokens
         self.clip_words, self.t5_words = tokenizers(source)
-        with _no_progress_bar():
+        with no_progress_bar():
             self.clip, self.t5 = (
                 kind.from_pretrained(source.path / name, local_files_only=True, dtype=dtype).to(device).eval()
                 for name, (kind, _) in _classes().items()
@@ -53,15 +49,7 @@ def tokenizers(source: Source) -> tuple[Any, Any]:
     import sdaccel.torchvision_guard  # noqa: F401, I001  (before transformers)
     from transformers import CLIPTokenizer, T5Tokenizer
 
-    made = []
-    for kind, name in ((CLIPTokenizer, "tokenizer"), (T5Tokenizer, "tokenizer_2")):
-        for file in WORDS[(source.path / name / "vocab.json").is_file()]:  # without them transformers makes up a vocabulary
-            source.file(f"{name}/{file}")
-        try:
-            made.append(kind.from_pretrained(source.path / name, local_files_only=True))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise _unusable(source, name, error) from None
-    return made[0], made[1]
+    return tokenizer(source, CLIPTokenizer, "tokenizer"), tokenizer(source, T5Tokenizer, "tokenizer_2")
 
 
 def check_encoders(source: Source, prompts: Sequence[str], *, tokens: int, width: int, pooled: int) -> None:
@@ -88,16 +76,11 @@ def check_encoders(source: Source, prompts: Sequence[str], *, tokens: int, width
 
 def meta_encoders(source: Source) -> dict[str, Any]:
     """The folder's models without storage."""
-    made = {}
-    for name, (kind, config) in _classes().items():
-        source.file(f"{name}/config.json")
-        try:
-            read = config.from_pretrained(source.path / name, local_files_only=True)
-            with torch.device("meta"):
-                made[name] = kind(read)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise _unusable(source, f"{name}/config.json", error) from None
-    return made
+
+    def made(name: str, kind: Any, config: Any) -> Any:
+        return meta_model(source, lambda: kind(config.from_pretrained(source.path / name, local_files_only=True)), name)
+
+    return {name: made(name, kind, config) for name, (kind, config) in _classes().items()}
 
 
 def files(source: Source) -> list[Path]:
@@ -105,11 +88,6 @@ def files(source: Source) -> list[Path]:
     weights = [file for name in (CLIP, T5) for file in [source.file(f"{name}/config.json"), *source.weights(f"{name}/model")]]
     words = [path for name in ("tokenizer", "tokenizer_2") for path in sorted((source.path / name).iterdir()) if path.is_file()]
     return weights + words
-
-
-def made_by() -> list[str]:
-    """The code that makes embeddings of files and prompts: ours, and the libraries' versions."""
-    return [sha256(Path(__file__)), *(version(library) for library in ("torch", "transformers"))]
 
 
 def _classes() -> dict[str, tuple[Any, Any]]:
@@ -123,21 +101,3 @@ def _neutral(key: str) -> str:
     for theirs, ours in SAME:
         key = key.replace(theirs, ours) if key.startswith(theirs) else key
     return key
-
-
-def _unusable(source: Source, name: str, error: Exception) -> BadInput:
-    return BadInput(f"{source.option}={source.value}: {name} cannot be used ({reason(error)}); fetch it again.")
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """transformers draws one for every model it loads, into the one of the run."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

@@ -21,11 +21,11 @@ from sdaccel.generators.flux.official.parts import (
     check_settings,
     transformer_part,
 )
-from sdaccel.generators.flux.official.reader import PromptReader
-from sdaccel.generators.flux.official.sources import Source, fingerprint, locate
 from sdaccel.generators.flux.runtime import FluxRuntime
 from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.vae import FluxVae
+from sdaccel.generators.kept_text import PromptReader, made_by
+from sdaccel.generators.published import Source, fingerprint, locate
 from sdaccel.registry import configurable
 
 LAYERS, GROUPS = 2, 32
@@ -194,12 +194,9 @@ class OfficialFlux(Flux):
 
     def _reader(self, device: torch.device) -> PromptReader:
         source, dtype = self._source("text_weights"), torch_dtype(self.dtype)
-        machine = (
-            torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device}, {torch.get_num_threads()} threads"
-        )
         return PromptReader(
             lambda: Encoders(source, tokens=self.text_tokens, device=device, dtype=dtype),
-            key=[self._text_identity(), self.text_tokens, self.dtype, machine, *encoders.made_by()],
+            key=[self._text_identity(), self.text_tokens, self.dtype, *made_by(encoders.__file__, device)],
         )
 
 

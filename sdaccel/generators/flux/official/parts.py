@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sdaccel.errors import BadInput
 from sdaccel.generators.flux.official.single_file import Layout, autoencoder_layout, converted, expected, transformer_layout
-from sdaccel.generators.flux.official.sources import Source, opened
+from sdaccel.generators.published import Source, opened
 from sdaccel.user_files import json_of
 from sdaccel.weight_files import Shapes, WeightFile, check_shapes, shapes_of
 

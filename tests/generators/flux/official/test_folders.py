@@ -16,7 +16,7 @@ from sdaccel.errors import BadInput
 from sdaccel.generators.flux.official import encoders
 from sdaccel.generators.flux.official.encoders import Encoders
 from sdaccel.generators.flux.official.generator import OfficialFlux
-from sdaccel.generators.flux.official.sources import fingerprint, locate
+from sdaccel.generators.published import fingerprint, locate
 from tests.generators.flux.official.published import DEV, PROMPTS, single_files
 from tests.generators.flux.official.test_pipeline import Published, generate
 from tests.generators.flux.tiny import CPU, same

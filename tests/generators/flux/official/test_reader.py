@@ -12,7 +12,7 @@ import torch
 from sdaccel.conditions import Batch
 from sdaccel.generators.flux.official.encoders import Encoders
 from sdaccel.generators.flux.official.generator import OfficialRuntime
-from sdaccel.generators.flux.official.reader import Pair, PromptReader
+from sdaccel.generators.kept_text import Pair, PromptReader
 from sdaccel.strategies.plain import Dense, Original
 from tests.generators.flux.official.published import PROMPTS
 from tests.generators.flux.official.test_pipeline import Published, generate

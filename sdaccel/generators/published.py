@@ -54,11 +54,15 @@ class Source:
         return [self.file(f"{folder}/{name}".lstrip("/")) for name in names]
 
 
-def locate(option: str, value: str, *, repository: str) -> Source:
+LAYOUTS = "a folder in diffusers' layout, a .safetensors file"
+"""What most options take."""
+
+
+def locate(option: str, value: str, *, repository: str, layouts: str = LAYOUTS) -> Source:
     """The value as a path, or as a repository of the hub whose files are in the local cache."""
     if os.path.exists(value):  # Path.exists raises for a name that is too long
         return Source(option, value, Path(value), repository)
-    how = f"give a folder in diffusers' layout, a .safetensors file, or fetch it: hf download {repository}"
+    how = f"give {layouts}, or fetch it: hf download {repository}"
     if not REPOSITORY.fullmatch(value):
         raise BadInput(f"{option}={value} does not exist; {how}.")
     cached = snapshot(value)

@@ -1,23 +1,22 @@
 """Text conditions: an open_clip text tower over the words of the small world, or numbers that stand for one."""
 
+import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sdaccel.errors import BadInput, reason
 from sdaccel.noise import Stream, normal
-from sdaccel.world.captions import encode
+from sdaccel.shipped import OPEN_CLIP, resolve
+from sdaccel.user_files import json_of
+from sdaccel.weight_files import NONSENSE, check_manifest, open_weights
+from sdaccel.world.captions import VOCAB, encode
 
-
-class Reader(Protocol):
-    """What turns prompts into the transformer's text."""
-
-    def read(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Hidden states (B, T, W) and pooled embeddings (B, P)."""
-        ...
+TEXT = "generator.text_weights"
 
 
 def hashed_embeddings(prompts: Sequence[str], *, tokens: int, width: int, pooled: int) -> tuple[Tensor, Tensor]:
@@ -67,3 +66,48 @@ def embed(tower: TextTower, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
     length, _ = tower.positional_embedding.shape
     read: tuple[Tensor, Tensor] = tower(encode(prompts, length=length).to(tower.positional_embedding.device))
     return read
+
+
+def text_files(value: str) -> list[Path]:
+    """Configuration and weights in the open_clip folder."""
+    folder = resolve(value)
+    for name in OPEN_CLIP:
+        if not os.path.isfile(folder / name):  # Path.is_file raises for a name that is too long
+            raise BadInput(
+                f"{TEXT}={value}: {name} is not there; give a folder that open_clip reads as local-dir, or shipped:clip_mini."
+            )
+    return [folder / name for name in OPEN_CLIP]
+
+
+def meta_clip(value: str) -> Any:
+    """The folder's model without storage."""
+    import sdaccel.torchvision_guard  # noqa: F401, I001  (before open_clip)
+    from open_clip.model import CLIP
+
+    path = text_files(value)[0]
+    config = json_of(path, option=TEXT, fix="give another folder")
+    try:
+        with torch.device("meta"):
+            return CLIP(**config["model_cfg"])
+    except NONSENSE as error:
+        raise BadInput(f"{TEXT}={value}: {path.name} describes no CLIP model ({reason(error)}); give another folder.") from None
+
+
+def check_tower(value: str, wanted: Mapping[str, int]) -> None:
+    """Raise BadInput unless the folder holds a text tower over the words of the small world.
+
+    `wanted` says by the options' names how many tokens it must read, how wide they are, and the pooled width where it counts.
+    """
+    clip = meta_clip(value)
+    check_manifest(open_weights(text_files(value)[1], option=TEXT), clip)
+    sizes = (*clip.positional_embedding.shape, clip.text_projection.shape[1])
+    rows = [("words", clip.token_embedding.weight.shape[0], len(VOCAB), "train it on the words of the small world")]
+    rows += [(name, theirs, ours, f"set {name}={theirs}") for (name, ours), theirs in zip(wanted.items(), sizes, strict=False)]
+    for name, theirs, ours, fix in rows:
+        if theirs != ours:
+            raise BadInput(f"{TEXT}={value} has {theirs} where {name} is {ours}; {fix}.")
+
+
+def meta_tower(value: str) -> TextTower:
+    """The text tower without storage, for its price."""
+    return TextTower(meta_clip(value))
