@@ -2,7 +2,7 @@
 
 A distance between sets takes all crops of every picture, and a picture for one sample (`distances`). One crop of each would be
 simpler, its rows being independent, but lose too much: crops of a picture have so little in common that intervals of 512
-pictures of 256 px were four times as long, and could not always tell pictures blurred by 4 from real ones.
+pictures of 256 px were four to five times as long, and could not always tell pictures blurred by 4 from real ones.
 """
 
 import math

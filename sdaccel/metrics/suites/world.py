@@ -40,8 +40,8 @@ class World:
     reference: int | None = None
     """Pictures of the val split, of the kind that the conditions are; None takes as many as there are samples."""
     crops: bool = False
-    """FID, KID, CMMD and the perceptual distance also of crops of 64 px: the networks see larger pictures scaled down to that,
-    and nothing of their finest detail."""
+    """FID, KID, CMMD and the perceptual distance also of crops of 64 px: of larger pictures, scaled down to that, the networks
+    see nothing of the finest detail."""
 
     of_world: ClassVar[bool] = True
 
