@@ -16,8 +16,9 @@ Labels that come in turn are no independent draws: a set of them varies less tha
 in its bias. `strata` names the stratum of every sample; only what varies within strata counts then, and halves have the same
 labels.
 
-A sample may be several rows, as a picture is of its crops: sets are (n, rows, D) then, for (n, D). Rows of one sample have much
-in common, so that samples count and not rows: an influence is the mean of those of its rows, halves are of samples.
+A sample may be several rows, such as the crops of a picture: a set is then (n, rows, D) in place of (n, D). Rows of one sample
+are not independent, so samples count and not rows: a sample's influence is the mean of those of its rows, and halves are of
+samples.
 
 Simulated coverage (`python -m tests.metrics.coverage`), Monte-Carlo error 0.01:
 
