@@ -72,6 +72,7 @@ def _train(overrides: Sequence[str], conf: Path) -> int:
         return 0
     net, seconds = fit(task, Recipe(**recipe), folder=folder, device=cfg.device)
     net.to(device)
+    torch.compiler.set_stance("force_eager")  # every batch shape of what follows would be compiled anew
     if hasattr(task, "finish"):
         task.finish(net, device)
     path = ship(cfg.model.ships or cfg.model.name, net, open_clip=getattr(task, "open_clip", None), folder=Path(cfg.weights))

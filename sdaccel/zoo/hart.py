@@ -32,7 +32,7 @@ from sdaccel.world.captions import captions
 from sdaccel.world.render import render
 from sdaccel.zoo.flow import UNTOLD, turn
 from sdaccel.zoo.hart_quality import paint, quality, told
-from sdaccel.zoo.hybrid_tokenizer import continuous, hybrid_network
+from sdaccel.zoo.hybrid_tokenizer import VOCAB, continuous, hybrid_network
 from sdaccel.zoo.sheets import COLUMNS, Sheet
 from sdaccel.zoo.training import Batch
 
@@ -61,7 +61,7 @@ PHASES = (
 
 def mini(**sizes: Any) -> Geometry:
     """2 M parameters with the residual head: deep rather than wide, and narrow heads, for words that belong to objects."""
-    small = {"depth": 8, "width": 128, "heads": 4, "hidden": 352, "vocab": 256, "Cvae": 8, "head_width": 128, "head_depth": 3}
+    small = {"depth": 8, "width": 128, "heads": 4, "hidden": 352, "vocab": VOCAB, "Cvae": 8, "head_width": 128, "head_depth": 3}
     return Geometry(**(small | {"context_tokens": 32, "context_width": 96} | sizes))
 
 
