@@ -16,9 +16,14 @@ Labels that come in turn are no independent draws: a set of them varies less tha
 in its bias. `strata` names the stratum of every sample; only what varies within strata counts then, and halves have the same
 labels.
 
+A sample may be several rows, such as the crops of a picture: a set is then (n, rows, D) in place of (n, D). Rows of one sample
+are not independent, so samples count and not rows: a sample's influence is the mean of those of its rows, and halves are of
+samples.
+
 Simulated coverage (`python -m tests.metrics.coverage`), Monte-Carlo error 0.01:
 
     32 features, N = 128     FID 0.96 to 0.97, KID 0.94 to 0.96, CMMD 0.95, labels in turn
+    the same, of 4 rows      FID 0.95 to 0.97, KID and CMMD 0.94
     128 features, N = 512    FID 0.95, KID 0.96, CMMD 0.97 of one distribution; differences 0.95 to 0.96
     512 features, N = 2048   KID of one distribution, labels in turn, 0.98, error 0.014
 
@@ -85,6 +90,11 @@ def groups(strata: Tensor | None) -> list[Tensor | slice]:
     return [torch.nonzero(strata == k).flatten() for k in strata.unique()]
 
 
+def means(x: Tensor) -> Tensor:
+    """(n, D) over the rows of every sample."""
+    return x if x.ndim == 2 else x.mean(1, dtype=torch.float64)
+
+
 def centred(values: Tensor, strata: Tensor | None) -> Tensor:
     """(n,) less the mean of its stratum of m samples, times (m / (m - 1))^1/2: the mean square is the variance within."""
     out = torch.empty_like(values)
@@ -146,6 +156,7 @@ def _half_sample(
 
 def effective(rows: Tensor) -> float:
     """How many directions carry the variance: (sum of eigenvalues)^2 / sum of their squares."""
+    rows = means(rows)
     away = (rows - rows.mean(0)).double()
     covariance = away.T @ away
     squares = float(covariance.square().sum())

@@ -26,12 +26,14 @@ from sdaccel.metrics.pictures import Pictures
 
 Score = Callable[[Tensor, Tensor, Tensor | None], dict[str, Aggregate]]
 """(features of an arm, of the reference, strata of the arm)"""
+Read = Callable[..., Tensor]
+"""(extractor, images, *, cache, key) -> (N, D), or (N, rows, D) where a picture has several"""
 
 
 def _fid(x: Tensor, y: Tensor, strata: Tensor | None) -> dict[str, Aggregate]:
     return {
         frechet.FID: of_interval(lambda: fid_interval(x, y, strata=strata), len(x)),
-        frechet.PLUG_IN: Aggregate(fid(x, y), len(x)),
+        frechet.PLUG_IN: Aggregate(fid(x.flatten(0, -2), y.flatten(0, -2)), len(x)),
     }
 
 
@@ -88,9 +90,10 @@ class Distribution:
         of: Sequence[OfSets],
         key: str,
         cache: Path,
+        read: Read = features_of,
     ) -> None:
         self.of, self.strata = of, strata_of(conditions)
-        self.features = partial(features_of, extractor, cache=cache)
+        self.features = partial(read, extractor, cache=cache)
         self._reference = partial(self.features, reference, key=key)
         self.last: tuple[str, Tensor] = ("", torch.empty(0))
 

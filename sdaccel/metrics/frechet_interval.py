@@ -5,19 +5,22 @@
     bias from set 1     (tr W1 + 1/2 sum_ij var(w_i w_j) / (s_i s_j (s_i + s_j))) / n1
 
 and the same for set 2 with V and S1^(1/2). No sampling: one singular value decomposition and one pass over the rows. Variances
-and W1, the covariance, are those within strata; without strata W1 = S1.
+and W1, the covariance, are those within strata; without strata W1 = S1. Where a sample is several rows, its influence and its
+w_i w_j are means over them, and W1 is the covariance of the means of samples.
 """
 
 import torch
 from torch import Tensor
 
 from sdaccel.errors import BadInput
-from sdaccel.metrics.distances import Linearised, centred, difference_interval, distance_interval, groups
-from sdaccel.metrics.frechet import Moments, blocks, moments, root
+from sdaccel.metrics.distances import Linearised, centred, difference_interval, distance_interval, groups, means
+from sdaccel.metrics.frechet import BLOCK, Moments, blocks, moments, root
 from sdaccel.metrics.intervals import Interval
 from sdaccel.metrics.metric import OF_SETS, Metric, metric
 
 DIFFERENCE = metric(Metric(name="fid_difference", label="FID − baseline's", direction="lower", fewest=OF_SETS, difference=True))
+FEW = 64
+"""Samples of several rows at a time: each has a matrix."""
 
 
 def linearised_fid(x: Tensor, y: Tensor, strata: Tensor | None = None) -> Linearised:
@@ -35,14 +38,10 @@ def linearised_fid(x: Tensor, y: Tensor, strata: Tensor | None = None) -> Linear
 
 def _moments(x: Tensor, strata: Tensor | None) -> tuple[Moments, Tensor]:
     """Unbiased moments of the whole, and the covariance within strata."""
-    parts = [moments(x[members]) for members in groups(strata)]
-    mean = sum((part.n * part.mean for part in parts), torch.zeros_like(parts[0].mean)) / len(x)
+    parts = [moments(means(x)[members]) for members in groups(strata)]
     within = sum((part.n * part.covariance for part in parts), torch.zeros_like(parts[0].covariance)) / len(x)
-    whole = within / len(x)
-    for part in parts:
-        gap = part.mean - mean
-        whole = whole + ((part.n - 1) * part.covariance + part.n * torch.outer(gap, gap)) / len(x)
-    return Moments(len(x), mean, whole), within
+    rows = moments(x.flatten(0, -2))
+    return Moments(len(x), rows.mean, within / len(x) + (rows.n - 1) / rows.n * rows.covariance), within
 
 
 def _side(x: Tensor, strata: Tensor | None, own: Moments, shift: Tensor, to_w: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,13 +51,12 @@ def _side(x: Tensor, strata: Tensor | None, own: Moments, shift: Tensor, to_w: T
     psi, spread = torch.empty(len(x), dtype=s.dtype, device=s.device), torch.zeros_like(to_w)
     for members in groups(strata):
         found, fourth, products = [], torch.zeros_like(to_w), torch.zeros_like(to_w)
-        for rows in blocks(x[members]):
+        for rows in blocks(x[members], BLOCK if x.ndim == 2 else FEW):
             v = rows - own.mean
             w = v @ to_w
-            squares = w.square()
-            found.append(2 * v @ shift + v.square().sum(1) - squares @ inverse)
-            fourth.addmm_(squares.mT, squares)
-            products.addmm_(w.mT, w)
+            influence = 2 * v @ shift + v.square().sum(-1) - w.square() @ inverse
+            found.append(influence if x.ndim == 2 else influence.mean(1))
+            _add_products(w, products, fourth)
         psi[members] = torch.cat(found)
         n = sum(map(len, found))
         spread += (fourth - products.square() / n) * (n / (n - 1)) / len(x)  # var(w_i w_j) within, a share of n / len(x)
@@ -66,9 +64,21 @@ def _side(x: Tensor, strata: Tensor | None, own: Moments, shift: Tensor, to_w: T
     return centred(psi, strata), curvature
 
 
+def _add_products(w: Tensor, products: Tensor, fourth: Tensor) -> None:
+    """Over samples the sums of w_i w_j and of its squares."""
+    if w.ndim == 2:
+        squares = w.square()
+        products.addmm_(w.mT, w)
+        fourth.addmm_(squares.mT, squares)
+        return
+    each = w.mT @ w / w.shape[1]
+    products += each.sum(0)
+    fourth += each.square().sum(0)
+
+
 def _check(**sets: Tensor) -> None:
     for name, x in sets.items():
-        n, d = x.shape
+        n, d = len(x), x.shape[-1]
         if n < 4 * d:
             raise BadInput(
                 f"an interval of FID over {d} features needs {4 * d} or more samples and the {name} set has {n}; "

@@ -4,6 +4,8 @@
 
 Of m samples of a stratum only m - 1 make a pair with one of them, as they would of all n; they count for m then.
 
+Where a sample is several rows, k of two samples is the mean over these, and i != j stands for samples.
+
 The kernel matrix is never stored, only blocks of it. KID's kernel is torchmetrics'. The mean over pairs is ours: torchmetrics
 and clean-fid average over random subsets of one size, so their figure is another one each time and has no influences; in one
 subset of all samples it is ours. CMMD code that keeps the kernel's diagonal gives figures above ours by about
@@ -43,13 +45,26 @@ def gaussian(x: Tensor, y: Tensor, *, sigma: float) -> Tensor:
     return torch.exp(squares.clamp_min(0) / (-2 * sigma**2))
 
 
+def _size(x: Tensor) -> int:
+    """Samples of a block."""
+    return BLOCK if x.ndim == 2 else max(BLOCK // x.shape[1], 1)
+
+
+def _of_samples(kernel: Kernel, a: Tensor, b: Tensor) -> Tensor:
+    """(n, m), of samples that are several rows the mean over these."""
+    if a.ndim == 2:
+        return kernel(a, b)
+    k = kernel(a.flatten(0, 1), b.flatten(0, 1))
+    return k.view(len(a), a.shape[1], len(b), b.shape[1]).mean((1, 3))
+
+
 def _cross_means(kernel: Kernel, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Means of k(x_i, y_j) over j, (n,), and over i, (m,)."""
     rows = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     columns = torch.zeros(len(y), dtype=torch.float64, device=x.device)
-    for row, a in zip(rows.split(BLOCK), blocks(x, BLOCK), strict=True):
-        for column, b in zip(columns.split(BLOCK), blocks(y, BLOCK), strict=True):
-            k = kernel(a, b)
+    for row, a in zip(rows.split(_size(x)), blocks(x, _size(x)), strict=True):
+        for column, b in zip(columns.split(_size(y)), blocks(y, _size(y)), strict=True):
+            k = _of_samples(kernel, a, b)
             row += k.sum(1)
             column += k.sum(0)
     return rows / len(y), columns / len(x)
@@ -60,10 +75,11 @@ def _own_means(kernel: Kernel, x: Tensor, strata: Tensor | None) -> Tensor:
     own = torch.zeros(len(x), dtype=torch.int64, device=x.device) if strata is None else strata.to(x.device)
     extra = 1 / (own.bincount().double() - 1)[own]
     rows = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    places = list(zip(own.split(BLOCK), extra.split(BLOCK), strict=True))
-    for i, (row, a, (stratum, more)) in enumerate(zip(rows.split(BLOCK), blocks(x, BLOCK), places, strict=True)):
-        for j, (b, (other, _)) in enumerate(zip(blocks(x, BLOCK), places, strict=True)):
-            k = kernel(a, b)
+    size = _size(x)
+    places = list(zip(own.split(size), extra.split(size), strict=True))
+    for i, (row, a, (stratum, more)) in enumerate(zip(rows.split(size), blocks(x, size), places, strict=True)):
+        for j, (b, (other, _)) in enumerate(zip(blocks(x, size), places, strict=True)):
+            k = _of_samples(kernel, a, b)
             if i == j:
                 k.fill_diagonal_(0)
             row += k.sum(1) + more * torch.where(stratum[:, None] == other, k, 0).sum(1)
@@ -81,7 +97,7 @@ def linearised_mmd(x: Tensor, y: Tensor, strata: Tensor | None = None, *, kernel
 
 
 def unit(features: Tensor) -> Tensor:
-    return features / features.norm(dim=1, keepdim=True)
+    return features / features.norm(dim=-1, keepdim=True)
 
 
 def kid(x: Tensor, y: Tensor, strata: Tensor | None = None) -> Linearised:

@@ -27,12 +27,16 @@ PERCEPTUAL = metric(
         panel=40,
     )
 )
+PERCEPTUAL_CROPS = metric(
+    replace(METRICS[PERCEPTUAL], name="perceptual_crops", label="perceptual distance of crops", place=122, panel=45)
+)
 TRUE = {
     name: metric(replace(METRICS[name], name=f"{name}_truth", label=label, truth=True, place=place, panel=panel, screen=False))
     for name, label, place, panel in (
         (PSNR, "PSNR to the truth (dB)", 115, None),
         (SSIM, "SSIM to the truth", None, None),
         (PERCEPTUAL, "perceptual distance to the truth", 125, 50),
+        (PERCEPTUAL_CROPS, "perceptual distance of crops to the truth", 127, None),
     )
 }
 """Metric of pairs with the baseline -> the same with the arm that stands for the exact solution."""
@@ -43,11 +47,10 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 class Paired:
     """Nothing where pictures do not come in pairs. Identical pictures have no PSNR and are left out of its mean."""
 
-    def __init__(self, perceptual: Distance | None, device: torch.device) -> None:
+    def __init__(self, perceptual: Distance | None, device: torch.device, *, crops: Distance | None = None) -> None:
         self.device = device
-        self.distances: dict[str, Distance] = {PSNR: psnr_batch, SSIM: ssim_batch}
-        if perceptual is not None:
-            self.distances[PERCEPTUAL] = perceptual
+        given = {PSNR: psnr_batch, SSIM: ssim_batch, PERCEPTUAL: perceptual, PERCEPTUAL_CROPS: crops}
+        self.distances = {name: distance for name, distance in given.items() if distance}
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         if baseline is None or not pictures.paired:

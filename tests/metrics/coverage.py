@@ -27,7 +27,7 @@ from sdaccel.metrics.frechet_interval import linearised_fid
 from sdaccel.metrics.intervals import Interval, mean_interval, share_interval
 from sdaccel.metrics.kernel import cmmd, kid
 from tests.metrics.tiny import holds
-from tests.metrics.worlds import World, in_turn
+from tests.metrics.worlds import Cut, World, in_turn
 
 BAND = (0.93, 0.97)
 PROBABILITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.997, 0.999)
@@ -181,7 +181,26 @@ class Distances:
         )
 
 
-Case = Proportions | Shares | Means | Distances
+@dataclass(frozen=True)
+class Crops:
+    """Of pictures that are several rows."""
+
+    name: str
+    d: int
+    n: int
+    effect: float
+    runs: int = 300
+
+    def run(self) -> Row:
+        world, distance, extrapolate = Cut(self.d, effect=self.effect), DISTANCES[self.name], self.name == "fid"
+        sets = ((world.generated(world.crops(self.n)), world.reference(world.crops(self.n))) for _ in range(self.runs))
+        found = [distance_interval(distance, own, reference, extrapolate=extrapolate) for own, reference in sets]
+        truth = world.fid if self.name == "fid" else 0.0
+        draws = f"D = {self.d}, crops, {f'moved {self.effect:g}' if self.effect else 'same'}"
+        return _row(self.name, draws, self.n, [holds(each, truth) for each in found], BAND)
+
+
+Case = Proportions | Shares | Means | Distances | Crops
 
 
 def distances(d: int, n: int, *, names: Sequence[str] = tuple(DISTANCES), **how: Any) -> Iterator[Distances]:
@@ -203,6 +222,8 @@ CASES: list[Case] = [
     *(Distances(name, 128, 16, 0.0, kind="exponential", runs=300) for name in ("kid", "cmmd")),
     *distances(32, 128, runs=300),
     *distances(128, 512, runs=100),
+    *(Crops(name, 32, 128, 0.0) for name in DISTANCES),
+    Crops("fid", 32, 128, 0.2),
 ]
 """What `make verify` runs."""
 

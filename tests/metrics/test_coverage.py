@@ -8,7 +8,7 @@ import torch
 from sdaccel.metrics.frechet import fid
 from sdaccel.metrics.frechet_interval import fid_interval
 from tests.metrics.coverage import CASES, Case
-from tests.metrics.worlds import World, in_turn
+from tests.metrics.worlds import Cut, World, in_turn
 
 
 @pytest.mark.verify
@@ -40,3 +40,14 @@ def test_labels_in_turn_taken_for_drawn_ones_lie_below_the_truth() -> None:
         found.append(fid_interval(x, y))
     assert sum(interval.high < 0 for interval in found) > 0.05 * len(found)  # twice as many as may
     assert sum(interval.estimate < 0 for interval in found) > 0.7 * len(found)
+
+
+@pytest.mark.verify
+def test_all_crops_of_a_picture_taken_for_independent_rows_miss_the_truth() -> None:
+    """They have much in common, so that an interval of so many rows is too short."""
+    world, hits = Cut(16, effect=0), 0
+    for _ in range(100):
+        x, y = world.generated(world.crops(32).flatten(0, 1)), world.reference(world.crops(32).flatten(0, 1))
+        interval = fid_interval(x, y)
+        hits += interval.low <= 0 <= interval.high
+    assert hits < 80

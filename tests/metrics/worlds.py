@@ -8,6 +8,7 @@ from torch import Tensor
 from sdaccel.metrics.frechet import Moments, frechet_distance
 
 CLASSES = 24
+PLACES = 4
 
 
 class World:
@@ -48,11 +49,33 @@ class World:
         return latents @ self.moved.mT + self.shift + self.offset
 
     @property
+    def covariance(self) -> Tensor:
+        """Of latents."""
+        return self._eye() + self.centres.mT @ self.centres / CLASSES
+
+    @property
     def fid(self) -> float:
         """Of what is generated."""
-        covariance = self._eye() + self.centres.mT @ self.centres / CLASSES
+        covariance = self.covariance
         a = Moments(2, self.shift, self.moved @ covariance @ self.moved.mT)
         return frechet_distance(a, Moments(2, torch.zeros_like(self.shift), self.own @ covariance @ self.own.mT))
+
+
+class Cut(World):
+    """Features of the crops of pictures: half of what a picture varies by its crops have in common, and every place differs."""
+
+    def __init__(self, d: int, *, effect: float) -> None:
+        super().__init__(d, kind="gaussian", effect=effect)
+        places = self._normal(PLACES, d)
+        self.places = places - places.mean(0)
+
+    def crops(self, n: int) -> Tensor:
+        """(n, PLACES, d) latents."""
+        return (self.latents(n)[:, None] + self._normal(n, PLACES, self.d)) / math.sqrt(2) + self.places
+
+    @property
+    def covariance(self) -> Tensor:
+        return (super().covariance + self._eye()) / 2 + self.places.mT @ self.places / PLACES
 
 
 def in_turn(n: int) -> Tensor:

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sdaccel import world
 from sdaccel.conditions import Batch, Condition
 from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import Cost, Generation
-from sdaccel.registry import configurable
+from sdaccel.registry import configurable, later
 from sdaccel.world.attributes import CLASSES, SLOTS, Scenes
 from sdaccel.world.reading import parse
 from sdaccel.world.render import render
@@ -35,6 +36,9 @@ class World:
     image_size: int = 64
     split: str = "test"
     """Where the rest of the picture is drawn from: train, val or test."""
+    blur: int = later(1)
+    """Squares of so many pixels a side are averaged and the picture is enlarged again: what a model without the finest detail
+    would make at best, which metrics of detail have to tell from real pictures. 1: none."""
 
     dtype: ClassVar[str] = "float32"
     seam: ClassVar[None] = None
@@ -58,7 +62,10 @@ class World:
         return self.image_size
 
     def check(self, conditions: Sequence[Condition]) -> None:
-        at_least(1, self, "image_size", where="generator")
+        at_least(1, self, "image_size", "blur", where="generator")
+        if self.image_size % self.blur:
+            divisors = ", ".join(str(n) for n in range(1, self.image_size + 1) if self.image_size % n == 0)
+            raise BadInput(f"generator.blur={self.blur} does not divide {self.image_size} pixels; choose one of {divisors}.")
         world.keys(self.split, [0], world=ASKED_FOR)
         if self.takes == "label":
             for label in conditions:
@@ -88,6 +95,14 @@ class World:
         return WorldRuntime(self)
 
 
+def blurred(pictures: Tensor, factor: int) -> Tensor:
+    """(B, 3, H, W) averaged over squares of factor x factor pixels and enlarged again."""
+    if factor == 1:
+        return pictures
+    small = F.avg_pool2d(pictures, factor)
+    return F.interpolate(small, scale_factor=factor, mode="bicubic").clamp(0, 1)
+
+
 def _facts(captions: Sequence[Condition]) -> Tensor:
     return torch.stack([parse(str(caption)) for caption in captions])
 
@@ -101,6 +116,7 @@ class WorldRuntime(nn.Module):
 
     @torch.inference_mode()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
-        pictures = render(self.config.scenes(batch.conditions, batch.seeds), resolution=self.config.image_size)
+        drawn = render(self.config.scenes(batch.conditions, batch.seeds), resolution=self.config.image_size)
+        pictures = blurred(drawn, self.config.blur)
         place = next((p.device for p in self.parameters()), None)
         return Generation(self.config.shown(pictures.to(device=place), self.vae))

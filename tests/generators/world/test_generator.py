@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 
 from sdaccel import world
 from sdaccel.conditions import Condition, batches
@@ -47,6 +48,17 @@ def test_pictures_show_what_was_asked_for() -> None:
     assert [CLASSES.index(f"{m} {s}") for m, s in _named(found)] == LABELS
 
 
+@pytest.mark.parametrize("factor", [2, 4])
+def test_a_blurred_picture_lacks_detail_and_keeps_the_rest(factor: int) -> None:
+    plain, blurred = World(image_size=128), World(image_size=128, blur=factor)
+    sharp, soft = pictures(plain, LABELS[:8]), pictures(blurred, LABELS[:8])
+    assert torch.equal(pictures(blurred, LABELS[:8], size=1), soft)
+    assert soft.min() >= 0 and soft.max() <= 1
+    lost, kept = (soft - sharp).square().mean(), (avg_pool2d(soft, factor) - avg_pool2d(sharp, factor)).square().mean()
+    assert lost > 10 * kept
+    assert torch.equal(pictures(World(image_size=128, blur=1), LABELS[:8]), sharp)
+
+
 def _named(facts: torch.Tensor) -> list[tuple[str, str]]:
     from sdaccel.world.attributes import COLUMN, MATERIALS, SHAPES
 
@@ -71,6 +83,8 @@ def test_a_picture_belongs_to_its_split_and_to_no_scene_that_has_an_index(split:
         (World(kind="paintings"), [0], "kind=paintings"),
         (World(split="tset"), [0], "split=tset"),
         (World(image_size=0), [0], "image_size=0"),
+        (World(blur=0), [0], "blur=0 must be at least 1"),
+        (World(blur=3), [0], "blur=3 does not divide 64 pixels; choose one of 1, 2, 4, 8, 16, 32, 64"),
     ],
 )
 def test_what_cannot_be_drawn_is_named(config: World, conditions: list[Condition], words: str) -> None:
