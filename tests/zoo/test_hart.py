@@ -213,3 +213,12 @@ def test_every_config_composes(name: str) -> None:
 def test_more_steps_than_the_phases_have_are_refused() -> None:
     with pytest.raises(BadInput, match=r"recipe\.steps"):
         toy().batch(8, 4)
+
+
+def test_the_generators_configuration_is_of_the_models_that_are_trained() -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config, again = (instantiate(compose(f"generator/{name}").generator) for name in ("hart_mini", "hart_reconstructed"))
+    assert config.geometry == mini()
+    trained = {name: value.shape for name, value in hybrid_network().state_dict().items()}
+    for vae in (config.models_without_storage()[1], again._meta()):
+        assert {name: value.shape for name, value in vae.state_dict().items()} == trained

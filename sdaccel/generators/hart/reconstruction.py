@@ -29,7 +29,7 @@ class HartReconstruction(World):
     """The features themselves, as a perfect residual head would complete the codes; False: the codes alone."""
     vae_weights: str = "shipped:hart_tokenizer"
     """Tokenizer: folder with tokenizer/, file, repository in the hub's cache, or shipped:NAME."""
-    vocab: int = 256
+    vocab: int = 32
     Cvae: int = 8
     """Channels of a code."""
     ch: int = 32
