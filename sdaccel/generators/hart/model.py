@@ -113,8 +113,9 @@ class Attention(nn.Module):
     def project(self, x: Tensor, at: Angles) -> tuple[Tensor, Tensor, Tensor]:
         """q, k, v, each (R, H, l, d); q and k in at least float32, as they were turned."""
         bias = torch.cat([self.q_bias, self.zero_k_bias, self.v_bias])
-        q, k, v = self._heads(F.linear(x, self.qkv_proj.weight, bias))
-        return rotate(wide(q), *at), rotate(wide(k), *at), v
+        parts = self._heads(F.linear(x, self.qkv_proj.weight, bias))
+        q, k = rotate(wide(parts[:2]), *at)
+        return q, k, parts[2]
 
     def keys_values(self, x: Tensor, at: Angles) -> tuple[Tensor, Tensor]:
         """k and v alone, by two thirds of the product."""
