@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = "\n".join(re.findall(r"^```\w*\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE))
 LINES = [line.split("#")[0].strip() for line in BLOCKS.splitlines()]
 COMMANDS = [line for line in LINES if line.startswith(("python ", "verify-record", "make "))]
-REPOSITORIES = ("FLUX.1-dev", "hart-0.7b-1024px")
+REPOSITORIES = ("FLUX.1-dev", "Qwen2-VL-1.5B-Instruct")
 RUNS = [shlex.split(c)[2:] for c in COMMANDS if c.startswith("python experiments/run.py")]
 
 
