@@ -10,10 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # runs as a script from any folder
 
-from tests.conformance import forecast_cases, handover_cases, hart_cases, sparse_cases, var_cases, verify_cases
+from tests.conformance import cache_cases, forecast_cases, handover_cases, hart_cases, sparse_cases, var_cases, verify_cases
 from tests.conformance.cases import Case, Line
 
-FAMILIES = (hart_cases, var_cases, forecast_cases, sparse_cases, handover_cases, verify_cases)
+FAMILIES = (hart_cases, cache_cases, var_cases, forecast_cases, sparse_cases, handover_cases, verify_cases)
 
 
 class Unreadable(Exception):

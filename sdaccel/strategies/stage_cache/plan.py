@@ -1,0 +1,89 @@
+"""Which sublayers of a generation are reused and which are stored, decided beforehand from measured similarities.
+
+s stage · a sublayer's slot holds what its stage stored, for the next one alone
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from sdaccel.strategies.stage_cache.maps import FIRST, StageMap
+from sdaccel.strategies.stage_cache.options import Options
+
+Table = Mapping[str, np.ndarray]
+"""Kind -> similarity (layers, stages) of every stage to the one before; nan for stages that have none."""
+
+
+class Event(NamedTuple):
+    """A sublayer that might have been reused."""
+
+    stage: int
+    layer: int
+    kind: str
+    hit: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Decisions of one generation."""
+
+    options: Options
+    stages: StageMap
+    layers: int
+    thresholds: Mapping[str, Sequence[float]]
+    """Kind -> threshold by layer."""
+    table: Table | None
+    """None: reuse is forced."""
+
+    def like(self, layer: int, kind: str, stage: int) -> bool:
+        """A sublayer of this stage is like that of the stage before, or is taken for it."""
+        if self.table is None:
+            return True
+        return bool(self.table[kind][layer, stage] > self.thresholds[kind][layer])
+
+    def stores(self, layer: int, kind: str, stage: int) -> bool:
+        last = len(self.stages.tokens) - 1
+        wanted = FIRST - 1 <= stage < last and self.stages.tokens[stage] in self.options.cache_stages
+        return wanted and kind in self.options.kinds and self.like(layer, kind, stage + 1)
+
+    def eligible(self, layer: int, kind: str, stage: int) -> bool:
+        return stage >= FIRST and self.stages.tokens[stage] in self.options.skip_stages and kind in self.options.kinds
+
+    def reuses(self, layer: int, kind: str, stage: int) -> bool:
+        """Eligible, alike, and the stage before has stored: a skip without that is a miss."""
+        return self.eligible(layer, kind, stage) and self.like(layer, kind, stage) and self.stores(layer, kind, stage - 1)
+
+    def events(self) -> Iterator[Event]:
+        """Of all sublayers that are eligible, in the order of the generation."""
+        for stage in range(len(self.stages.tokens)):
+            for layer in range(self.layers):
+                for kind in self.options.kinds:
+                    if self.eligible(layer, kind, stage):
+                        yield Event(stage, layer, kind, self.reuses(layer, kind, stage))
+
+    def acts(self, stage: int) -> bool:
+        """A stage at which anything is reused or stored."""
+        return any(
+            self.reuses(layer, kind, stage) or self.stores(layer, kind, stage)
+            for layer in range(self.layers)
+            for kind in self.options.kinds
+        )
+
+    def counted(self) -> dict[str, float]:
+        """eligible, reused, hit_rate = reused / eligible, overall_reuse = reused / all sublayers of all stages."""
+        events = list(self.events())
+        reused = sum(event.hit for event in events)
+        every = 2 * self.layers * len(self.stages.tokens)
+        return {
+            "eligible": len(events),
+            "reused": reused,
+            "hit_rate": reused / len(events) if events else 0.0,
+            "overall_reuse": reused / every,
+        }
+
+
+def planned(options: Options, stages: StageMap, *, layers: int, table: Table | None) -> Plan:
+    """One threshold for all layers."""
+    return Plan(options, stages, layers, {kind: [options.threshold] * layers for kind in ("attn", "mlp")}, table)
