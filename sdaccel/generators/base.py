@@ -67,6 +67,8 @@ class Cost:
     shared_bytes: int = 0
     """Of weight_bytes, what a model beside it need not hold again: the tokenizer."""
     layers: int = 0
+    scales: Sequence[int] = ()
+    """Of next-scale models, the sides of their scales."""
     sublayers: Sequence[SublayerMacs] = ()
     """Of next-scale models, by scale: of `macs`, layers x (attn + ffn) are in the blocks."""
 

@@ -99,6 +99,7 @@ def price(config: "Hart") -> Cost:
         image_bytes=3 * config.image_size**2,
         calls=scale_calls(hart, vae),
         layers=config.depth,
+        scales=config.scales,
         sublayers=[sublayer_macs(g, k) for k in range(config.steps)],
         shared_bytes=tokenizer,
     )

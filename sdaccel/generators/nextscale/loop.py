@@ -69,6 +69,7 @@ class ScaleLoop:
     ) -> None:
         self.model, self.noise, self.sampling, self.record = model, noise, sampling, record
         self.condition, self.rows, self.device, self.codebook = condition, len(condition), model.device, model.codebook
+        self.layers = model.layers
         self.run = GuidedRun(model, condition, cache=cache)
         self.canvas = model.canvas(self.rows)
         self.tokens: list[Tensor] = []

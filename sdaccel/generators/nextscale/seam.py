@@ -76,6 +76,7 @@ class ScaleSeam(Protocol):
     rows: int
     """B"""
     device: torch.device
+    layers: int
     sampling: Sampling
     codebook: Tensor
     """(V, Cvae)"""

@@ -47,6 +47,7 @@ class FastLoop:
         self.done, self.rows, self.sampling = done, rows, sampling
         self.model, self.device = prepared.model, prepared.positions.device
         self.layout, self.codebook, vae = self.model.layout, self.model.codebook, self.model.vae
+        self.layers = self.model.layers
         self.run = FastRun(prepared, batch=rows)
         empty = self.model.canvas(rows).f_hat
         self.canvas = StaticCanvas(phi=vae.quantize.quant_resi, layout=self.layout, empty=empty)

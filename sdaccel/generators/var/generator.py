@@ -233,6 +233,7 @@ class Var:
             image_bytes=3 * self.image_size**2,
             calls=cost.scale_calls(VarModel(var, vae), engine=self.engine),
             layers=self.depth,
+            scales=self.scales,
             sublayers=[cost.sublayer_macs(self.geometry, k) for k in range(self.steps)],
             shared_bytes=size * sum(p.numel() for p in vae.parameters()),
         )

@@ -63,6 +63,10 @@ class Plan:
                     if self.eligible(layer, kind, stage):
                         yield Event(stage, layer, kind, self.reuses(layer, kind, stage))
 
+    def reused(self, kind: str, stage: int) -> int:
+        """Layers that reuse."""
+        return sum(self.reuses(layer, kind, stage) for layer in range(self.layers))
+
     def acts(self, stage: int) -> bool:
         """A stage at which anything is reused or stored."""
         return any(

@@ -73,11 +73,13 @@ class StageCacheRule:
     def scale(self, scale: int) -> str:
         acts = self.plan.acts(scale)
         self.seam.full(scale, sublayers=self.answers[scale] if acts else None)
-        reused = any(event.hit for event in self.plan.events() if event.stage == scale)
-        return "reused" if reused else "full"
+        return "full"
 
     def stats(self) -> dict[str, Tensor]:
-        return {}
+        """Layers that reused, by kind and stage; the same for every sample of a plan."""
+        stages = range(len(self.answers))
+        counts = {name: torch.tensor([self.plan.reused(name, stage) for stage in stages]) for name in NAMES.values()}
+        return {f"reused_{name}": count.expand(self.seam.rows, -1).clone() for name, count in counts.items()}
 
     def arrays(self) -> dict[str, Tensor]:
         return {}
