@@ -240,7 +240,7 @@ def _decisions(case: Case, seen: Comparison, name: str, spec: dict[str, Any], ta
     """Of a preset in the v2 form, on the measured table alone."""
     presets = case.meta["preset_decisions"].get("configs") or _v2_presets(case)
     own, stages = presets[name], map_of(case.meta["config"]["patch_nums"])
-    options = Options(**own)
+    options = Options(**own | {"adaptive_threshold": False})  # the case leaves it out of account
     plan = planned(options, stages, layers=case.meta["config"]["depth"], table=table)
     events = [[e.stage, e.layer, e.kind, int(e.hit)] for e in plan.events() if plan.stores(e.layer, e.kind, e.stage - 1)]
     counts = Counter(hit for *_, hit in events)

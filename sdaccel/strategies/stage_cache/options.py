@@ -32,6 +32,8 @@ class Options:
     """Prompts that a calibration of this configuration takes."""
     similarity_window: int = 20
     """Similarities that the adaptive threshold looks back on."""
+    reuse_budget: float | None = None
+    """In place of a threshold: the share of the eligible sublayers to reuse, the likest ones."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -43,6 +45,10 @@ class Options:
         """Raise BadInput for values that no model could take."""
         if not 0 <= self.threshold <= 1:
             raise BadInput(f"strategy.threshold={self.threshold} is no similarity; give 0 .. 1, where 1 reuses nothing.")
+        if self.reuse_budget is not None and not 0 <= self.reuse_budget <= 1:
+            raise BadInput(f"strategy.reuse_budget={self.reuse_budget} is no share; give 0 .. 1.")
+        if self.reuse_budget is not None and self.adaptive_threshold:
+            raise BadInput("strategy.reuse_budget and strategy.adaptive_threshold both set the threshold; choose one.")
         if self.interpolation_mode not in MODES:
             raise BadInput(f"strategy.interpolation_mode={self.interpolation_mode} is unknown; choose {', '.join(MODES)}.")
         for name in ("calibration_samples", "similarity_window"):

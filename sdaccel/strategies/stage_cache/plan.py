@@ -3,14 +3,16 @@
 s stage · a sublayer's slot holds what its stage stored, for the next one alone
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from sdaccel.strategies.stage_cache.adaptive import AdaptiveThresholds
 from sdaccel.strategies.stage_cache.maps import FIRST, StageMap
-from sdaccel.strategies.stage_cache.options import Options
+from sdaccel.strategies.stage_cache.options import KINDS, Options
 
 Table = Mapping[str, np.ndarray]
 """Kind -> similarity (layers, stages) of every stage to the one before; nan for stages that have none."""
@@ -32,8 +34,8 @@ class Plan:
     options: Options
     stages: StageMap
     layers: int
-    thresholds: Mapping[str, Sequence[float]]
-    """Kind -> threshold by layer."""
+    thresholds: Table
+    """Kind -> threshold (layers, stages), as it stands when the stage before has run."""
     table: Table | None
     """None: reuse is forced."""
 
@@ -41,7 +43,7 @@ class Plan:
         """A sublayer of this stage is like that of the stage before, or is taken for it."""
         if self.table is None:
             return True
-        return bool(self.table[kind][layer, stage] > self.thresholds[kind][layer])
+        return bool(self.table[kind][layer, stage] > self.thresholds[kind][layer, stage])
 
     def stores(self, layer: int, kind: str, stage: int) -> bool:
         last = len(self.stages.tokens) - 1
@@ -89,5 +91,32 @@ class Plan:
 
 
 def planned(options: Options, stages: StageMap, *, layers: int, table: Table | None) -> Plan:
-    """One threshold for all layers."""
-    return Plan(options, stages, layers, {kind: [options.threshold] * layers for kind in ("attn", "mlp")}, table)
+    """The decisions that options and measured similarities make; without a table reuse is forced."""
+    shape = layers, len(stages.tokens)
+    thresholds: Table = {kind: np.full(shape, options.threshold) for kind in KINDS}
+    if table is not None and options.adaptive_threshold:
+        thresholds = _adaptive(options, table, shape)
+    plan = Plan(options, stages, layers, thresholds, table)
+    if table is None or options.reuse_budget is None:
+        return plan
+    return replace(plan, thresholds={kind: np.full(shape, _for_budget(plan, table)) for kind in KINDS})
+
+
+def _adaptive(options: Options, table: Table, shape: tuple[int, int]) -> Table:
+    """The seed's rule, fed with the similarities of the stages as they pass: its window lives within one generation."""
+    rule = AdaptiveThresholds(shape[0], options.threshold, options.similarity_window)
+    thresholds = {kind: np.full(shape, options.threshold) for kind in KINDS}
+    for stage in range(FIRST, shape[1]):
+        for kind in KINDS:
+            thresholds[kind][:, stage] = rule.values[kind]
+        for layer in range(shape[0]):
+            for kind in KINDS:
+                rule.measured(layer, kind, float(table[kind][layer, stage]))
+    return thresholds
+
+
+def _for_budget(plan: Plan, table: Table) -> float:
+    """The threshold above which the wanted share of what is eligible lies: just below the least of the likest ones."""
+    values = sorted((float(table[e.kind][e.layer, e.stage]) for e in plan.events()), reverse=True)
+    wanted = round((plan.options.reuse_budget or 0) * len(values))
+    return float(np.nextafter(values[wanted - 1], -np.inf)) if wanted else math.inf

@@ -102,6 +102,37 @@ def test_similarity_above_the_threshold_decides_by_sublayer() -> None:
     assert equal(made(VAR, chosen), made(VAR, alone))
 
 
+def graded() -> dict[str, Any]:
+    """Similarities that all differ, by layer and stage."""
+    rng = np.random.default_rng(0)
+    return {kind: rng.uniform(0.4, 1.0, (VAR.depth, len(VAR.scales) - 2)).tolist() for kind in ("attn", "mlp")}
+
+
+@pytest.mark.parametrize("budget", [0.0, 0.25, 0.5, 1.0])
+def test_a_budget_reuses_the_likest_share_of_what_is_eligible(budget: float) -> None:
+    tokens, table = stages(VAR), graded()
+    chosen = StageCache(
+        skip_stages=list(tokens[2:]), cache_stages=list(tokens[1:-1]), similarity=table, reuse_budget=budget, max_skip_stages=9
+    )
+    plan = chosen.planned(map_of(VAR.scales), VAR.depth)
+    events = list(plan.events())
+    assert sum(e.hit for e in events) == round(budget * len(events))
+    values = {e: table[e.kind][e.layer][e.stage - 2] for e in events}
+    assert max((values[e] for e in events if not e.hit), default=0) <= min((values[e] for e in events if e.hit), default=1)
+
+
+def test_the_seeds_adaptive_threshold_reuses_less_than_the_threshold_that_it_starts_from() -> None:
+    """It moves to the 80th percentile of what it saw: a model whose stages are all alike reuses a fifth of them."""
+    depth, scales = 8, (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
+    rng = np.random.default_rng(1)
+    table = {kind: rng.uniform(0.8, 1.0, (depth, len(scales) - 2)).tolist() for kind in ("attn", "mlp")}
+    tokens = [side * side for side in scales]
+    fixed = StageCache(skip_stages=tokens[2:], cache_stages=tokens[1:-1], similarity=table, threshold=0.7)
+    plans = [s.planned(map_of(scales), depth).counted() for s in (fixed, replace(fixed, adaptive_threshold=True))]
+    assert plans[0]["hit_rate"] == 1.0
+    assert 0.1 < plans[1]["hit_rate"] < 0.5
+
+
 def test_the_second_image_is_that_of_a_fresh_process() -> None:
     runtime = VAR.build(pair.CPU)
     first = pair.generate(runtime, chain(VAR))
