@@ -10,6 +10,7 @@ from sdaccel.generators.flux.generator import Flux
 from sdaccel.generators.var.generator import Var
 from tests.studies.frame import run_argv
 
+pytestmark = pytest.mark.usefixtures("options_once")
 VAR = ["generator=var_tiny"]
 
 
