@@ -35,7 +35,7 @@ class HartEngine(Engines):
         "block0_input": "canvas",
         "last_block_output": "blocks",
         "tokens": "head and sampling",
-        "codes": "codes and residual",
+        "codes": "codes and residual head",
         "f_hat": "canvas",
     }
 

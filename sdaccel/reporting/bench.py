@@ -105,8 +105,8 @@ def bench_times(record: Record) -> "Figure":
     rows = -(-len(found) // columns)
     bars = max(len(case.arms) for case in found.values())
     across = 4 if columns > 1 else 2
-    legend = 0.15 * -(-(len(phases) + 2) // across)
-    figure = style.blank(style.PAGE if columns > 1 else style.COLUMN, max(1.0, 0.6 + legend) + rows * (0.6 + 0.2 * bars))
+    further = max(0, -(-(len(phases) + 2) // across) - 2)  # rows of the legend
+    figure = style.blank(style.PAGE if columns > 1 else style.COLUMN, 1.0 + 0.25 * further + rows * (0.6 + 0.2 * bars))
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, (case, measured) in zip(panels, found.items(), strict=False):
         _panel(axes, case, measured, colours)

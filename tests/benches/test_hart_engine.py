@@ -24,7 +24,7 @@ from tests.generators.hart.tiny import CPU, SEEDS, TINY, built, told
 from tests.generators.test_engine import TINY as VAR
 
 BENCH = HartEngine()
-PHASES = {"text", "canvas", "blocks", "head and sampling", "codes and residual", "decode"}
+PHASES = {"text", "canvas", "blocks", "head and sampling", "codes and residual head", "decode"}
 TFLOP = 2e-12
 """Of a multiply-accumulate."""
 
@@ -68,7 +68,7 @@ def test_a_generation_is_split_by_scale_and_leaves_the_engine_as_it_was(engine: 
     assert all(seconds > 0 for scale in found["scales"] for seconds in scale["phases"].values())
     for phase in PHASES - {"text", "decode"}:
         assert sum(scale["phases"][phase] for scale in found["scales"]) == pytest.approx(found["phases"][phase])
-    *others, last = (scale["phases"]["codes and residual"] for scale in found["scales"])
+    *others, last = (scale["phases"]["codes and residual head"] for scale in found["scales"])
     assert last > 5 * max(others), "the residual head runs on the last scale alone"
     assert torch.equal(tiny.generate(runtime.config).images, before)
 
