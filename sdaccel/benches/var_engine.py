@@ -7,6 +7,7 @@ decoder's weights once per batch.
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from typing import Any, ClassVar
 
 import torch
@@ -44,7 +45,7 @@ class VarEngine(Engines):
     }
 
     def conditions(self, generator: Var, count: int) -> list[Condition]:
-        return [i % generator.num_classes for i in range(count)]
+        return list(islice(cycle(range(generator.num_classes)), count))
 
     def told(self, runtime: VarRuntime, conditions: list[Condition]) -> torch.Tensor:
         return torch.tensor(conditions, device=runtime.var.pos_start.device)

@@ -164,6 +164,7 @@ def test_a_promoted_benchmark_has_its_table_and_its_figure_in_the_report(output:
         (["+bench=var_engine", "generator=flux_tiny"], "needs a VAR, not Flux"),
         (["+bench=var_engine", "device=tpu"], "device=tpu is unknown"),
         (["+bench=var_engine", "bench.repeats=0"], "repeats=0"),
+        (["+bench=var_engine", "generator.num_classes=0"], "num_classes=0"),
         (["+bench=nothing"], "nothing"),
     ],
 )
