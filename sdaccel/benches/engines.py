@@ -155,13 +155,12 @@ class Clock:
 
 
 @torch.no_grad()
-def split(
-    runtime: Any, told: Any, seeds: Tensor, *, ends: Mapping[str, str], rounds: Sequence[bool] = (False, True)
-) -> dict[str, Any]:
-    """{"phases": seconds, "scales": [the side, its phases]} of one generation; the rounds before the last one warm up."""
-    clocks = [_timed(runtime, told, seeds, ends) for _ in rounds]
-    parts = zip(runtime.config.layout.patch_nums, clocks[-1].parts[1:-1], strict=True)
-    return {"phases": clocks[-1].total(), "scales": [{"side": side, "phases": dict(part)} for side, part in parts]}
+def split(runtime: Any, told: Any, seeds: Tensor, *, ends: Mapping[str, str]) -> dict[str, Any]:
+    """{"phases": seconds, "scales": [the side, its phases]} of one generation, after another one that warms up."""
+    _timed(runtime, told, seeds, ends)
+    clock = _timed(runtime, told, seeds, ends)
+    parts = zip(runtime.config.layout.patch_nums, clock.parts[1:-1], strict=True)
+    return {"phases": clock.total(), "scales": [{"side": side, "phases": dict(part)} for side, part in parts]}
 
 
 def _timed(runtime: Any, told: Any, seeds: Tensor, ends: Mapping[str, str]) -> Clock:
