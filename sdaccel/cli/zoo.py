@@ -71,23 +71,27 @@ def _train(overrides: Sequence[str], conf: Path) -> int:
         print(*draw(task, task.net.to(device), name=cfg.model.name, folder=folder, device=device))
         return 0
     net, seconds = fit(task, Recipe(**recipe), folder=folder, device=cfg.device)
-    net.to(device)
+    with torch.compiler.set_stance("force_eager"):  # every batch shape of what follows would be compiled anew
+        result = _shipped(cfg, task, net.to(device), folder=folder, device=device, seconds=seconds)
+    (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result))
+    return 0
+
+
+def _shipped(cfg: Any, task: Any, net: Any, *, folder: Path, device: torch.device, seconds: float) -> dict[str, Any]:
+    """Finish, ship, draw and measure what was trained: the result."""
     if hasattr(task, "finish"):
         task.finish(net, device)
     path = ship(cfg.model.ships or cfg.model.name, net, open_clip=getattr(task, "open_clip", None), folder=Path(cfg.weights))
     size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
     draw(task, net, name=cfg.model.name, folder=folder, device=device)
-    found = task.measure(net, device)
-    result = {
+    return {
         "model": cfg.model.name,
         "seconds": round(seconds, 1),
         "device": torch.cuda.get_device_name() if cfg.device == "cuda" else "cpu",
         "bytes": size,
-        **found,
+        **task.measure(net, device),
     }
-    (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
-    return 0
 
 
 def draw(task: Any, net: Any, *, name: str, folder: Path, device: torch.device) -> list[Path]:

@@ -5,9 +5,10 @@ Nothing is ever fetched: what is missing is named, with the place it comes from 
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sdaccel.errors import BadInput
 from sdaccel.shipped import sha256
@@ -16,6 +17,8 @@ from sdaccel.weight_files import WeightFile, open_weights
 
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 """OWNER/NAME, as the hub writes it."""
+Settings = Mapping[str, tuple[Any, str]]
+"""Key of a config.json -> the value that is meant here, and what sets it."""
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,11 @@ def fingerprint(file: Path) -> str:
     real = file.resolve()
     named = real.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", real.name)
     return real.name if named else sha256(file)
+
+
+def check_settings(source: Source, name: str, settings: Settings) -> None:
+    """Raise BadInput for the first setting of a folder's JSON file that is not what is meant here; absent ones say nothing."""
+    theirs = json_of(source.file(name), option=source.option, fix="fetch it again")
+    for key, (ours, fix) in settings.items():
+        if key in theirs and theirs[key] != ours:
+            raise BadInput(f"{source.option}={source.value}: {name} says {key}={theirs[key]} where {ours} is meant; {fix}.")

@@ -18,6 +18,7 @@ from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost
 from sdaccel.generators.nextscale.seam import DecodingRule, ScaleSeam
+from sdaccel.registry import name_of
 from sdaccel.strategies.base import Alone, Declares, Done
 
 RUNS = ("target_runs", "draft_runs")
@@ -65,12 +66,10 @@ def check_beside(name: str, model: Any, target: Any) -> None:
     option = f"strategy.{name}"
     if not hasattr(model, "beside"):
         raise BadInput(f"{option} is no next-scale generator; write generator@{option}=var_mini_draft.")
+    if name_of(model) != name_of(target):
+        raise BadInput(f"{option} is a {name_of(model)} and generator a {name_of(target)}; choose two of one kind.")
     model = model.beside(target)
-    for what, ours, theirs, why in (
-        ("patch_nums", list(model.scales), list(target.scales), "both must paint the same scales"),
-        ("vocab", model.vocab, target.vocab, "a token must mean the same to both"),
-        ("num_classes", model.num_classes, target.num_classes, "both must know the same labels"),
-    ):
+    for (what, (ours, why)), (theirs, _) in zip(model.agrees().items(), target.agrees().values(), strict=True):
         if ours != theirs:
             raise BadInput(f"{option}.{what}={ours} and generator.{what}={theirs} differ: {why}; choose another model.")
     if model.tokenizer() != target.tokenizer():

@@ -32,7 +32,7 @@ from sdaccel.world.captions import captions
 from sdaccel.world.render import render
 from sdaccel.zoo.flow import UNTOLD, turn
 from sdaccel.zoo.hart_quality import paint, quality, told
-from sdaccel.zoo.hybrid_tokenizer import continuous, hybrid_network
+from sdaccel.zoo.hybrid_tokenizer import VOCAB, continuous, hybrid_network
 from sdaccel.zoo.sheets import COLUMNS, Sheet
 from sdaccel.zoo.training import Batch
 
@@ -53,15 +53,24 @@ class Phase:
 
 
 PHASES = (
-    {"steps": 4000, "batch": 512, "scales": 9},
-    {"steps": 900, "batch": 128, "scales": 14, "tokens": 512},
-    {"steps": 500, "batch": 16, "scales": 14},
+    {"steps": 3000, "batch": 512, "scales": 9},
+    {"steps": 800, "batch": 128, "scales": 14, "tokens": 512},
+    {"steps": 400, "batch": 16, "scales": 14},
 )
 
 
 def mini(**sizes: Any) -> Geometry:
     """2 M parameters with the residual head: deep rather than wide, and narrow heads, for words that belong to objects."""
-    small = {"depth": 8, "width": 128, "heads": 4, "hidden": 352, "vocab": 256, "Cvae": 8, "head_width": 128, "head_depth": 3}
+    small = {
+        "depth": 8,
+        "embed_dim": 128,
+        "heads": 4,
+        "hidden": 352,
+        "vocab": VOCAB,
+        "Cvae": 8,
+        "head_width": 128,
+        "head_depth": 3,
+    }
     return Geometry(**(small | {"context_tokens": 32, "context_width": 96} | sizes))
 
 
@@ -119,7 +128,8 @@ class HartTask:
         if isinstance(tokenizer, str):
             tokenizer = cast(VQVAE, restore(tokenizer, hybrid_network(scales=self.layout.scales)))
         self.text = text_tower(resolve(text)) if isinstance(text, str) else text
-        self.tokenizer, self.net = tokenizer.requires_grad_(False), network(self.geometry)
+        self.tokenizer = tokenizer.requires_grad_(False)
+        self.net: Any = network(self.geometry)
         self.phases, self.pool_size, self.reuse, self.cfg = [Phase(**phase) for phase in phases], pool, reuse, tuple(cfg)
         self.resolution = self.layout.side * 2 ** (len(tokenizer.encoder.down) - 1)
         self.pool: Pool | None = None
@@ -160,7 +170,7 @@ class HartTask:
             head_dim=self.geometry.head_dim,
         )
 
-    def loss(self, net: HART, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, net: Any, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         hidden, modulation = hidden_states(net, batch)
         tokens = tokens_of(batch)
         logits = net.logits(hidden[:, self.layout.prefix - 1 :], modulation).float()
@@ -214,7 +224,7 @@ class HartTask:
         )
 
     @torch.no_grad()
-    def test_loss(self, net: HART, device: torch.device, *, count: int) -> dict[str, float]:
+    def test_loss(self, net: Any, device: torch.device, *, count: int) -> dict[str, float]:
         """Nats per token on test scenes, at every scale and over all of them."""
         whole, found = Phase(1, 1, self.layout.scales), []
         for part in torch.arange(count, device=device).split(16):

@@ -4,7 +4,7 @@ u block output plus the embedded code of a token, (N, C); r its residual in the 
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class HeadTask(HartTask):
 
     def __init__(self, *, whole: str | HART = "hart_mini", **options: Any) -> None:
         super().__init__(**options)
-        self.net = cast(HART, restore(whole, self.net)) if isinstance(whole, str) else whole
+        self.net = restore(whole, self.net) if isinstance(whole, str) else whole
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad_(name.startswith(PARTS))
         self.made: tuple[int, Tensor, Tensor] | None = None

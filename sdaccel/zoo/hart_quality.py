@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-import open_clip
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import sdaccel.torchvision_guard  # noqa: F401  (before open_clip)
 from sdaccel import world
 from sdaccel.generators.hart.context import Context, positions
 from sdaccel.generators.hart.diffusion import Chain
@@ -43,6 +41,9 @@ def quality(
     device: torch.device,
 ) -> dict[str, float]:
     """What test captions state and the judge reads, and whose caption CLIP finds first, by head steps (0: none), guidance."""
+    import sdaccel.torchvision_guard  # noqa: F401, I001  (before open_clip)
+    import open_clip
+
     judge: Any = restore("judge_mini", Judge()).to(device)
     clip: Any = open_clip.create_model(f"local-dir:{resolve('shipped:clip_mini')}").float().eval().to(device)
     scenes = [world.captioned("test", part) for part in torch.arange(count, device=device).split(ROWS)]

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sdaccel import world
+from sdaccel.generators.nextscale import init
 from sdaccel.generators.nextscale.canvas import as_map
 from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
-from sdaccel.generators.var import init
 from sdaccel.noise import Stream, words
 from sdaccel.world.render import render
 from sdaccel.zoo.sheets import COLUMNS, Sheet

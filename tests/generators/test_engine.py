@@ -10,11 +10,11 @@ from sdaccel.benches.agreement import Difference, agreement, compare
 from sdaccel.conditions import Batch
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Generation
+from sdaccel.generators.nextscale.autocast import Autocast, GrowingCache
 from sdaccel.generators.nextscale.canvas import enlarge
 from sdaccel.generators.nextscale.run import GuidedRun
 from sdaccel.generators.nextscale.static_canvas import bicubic
 from sdaccel.generators.var.engine import ENGINES
-from sdaccel.generators.var.engine_autocast import Autocast, GrowingCache
 from sdaccel.generators.var.engine_decode import suited
 from sdaccel.generators.var.engine_fast import Fast, FastLoop
 from sdaccel.generators.var.generator import Var, VarRuntime

@@ -13,6 +13,7 @@ from sdaccel.registry import CONFIGURABLES, Named
 from sdaccel.strategies.base import Alone, Declares, Equipped, backend, strategy
 from sdaccel.strategies.controls import OBSERVERS
 from tests.generators.flux import tiny
+from tests.generators.hart import tiny as hart
 from tests.strategies import pair
 
 SMALLER: dict[str, dict[str, Any]] = {
@@ -52,6 +53,17 @@ def test_a_rule_tells_what_its_strategy_declares(name: str) -> None:
     assert set(generation.stats) <= set(chosen.declares.stats)
     needed = [stat for stat in chosen.declares.stats if stat.endswith("_runs")]
     assert set(needed) <= set(generation.stats), "what a price is made of is always told"
+
+
+@pytest.mark.parametrize("name", [name for name, cls in CONFIGURABLES["strategy"].items() if cls.declares.seam == "scales"])  # type: ignore[attr-defined]
+def test_what_attaches_to_scales_runs_on_every_model_that_offers_them(name: str) -> None:
+    cls: Any = CONFIGURABLES["strategy"][name]
+    chosen = cls(**SMALLER.get(name, {}) | {option: hart.DRAFT for option in cls.declares.beside})
+    chosen.check(hart.TINY.steps)
+    chosen.fits(hart.TINY, hart.PROMPTS)
+    generation = hart.generate(hart.TINY, strategy=chosen)
+    assert len(generation.kinds) == hart.TINY.steps
+    assert set(generation.stats) <= set(cls.declares.stats)
 
 
 @pytest.mark.parametrize("name", OBSERVERS)

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from sdaccel.generators.flux.generator import Flux
+from sdaccel.generators.hart.generator import Hart
 from sdaccel.generators.var.generator import Var
 from tests.studies.frame import run_argv
 
 pytestmark = pytest.mark.usefixtures("options_once")
-VAR = ["generator=var_tiny"]
+HART, VAR = ["generator=hart_tiny"], ["generator=var_tiny"]
 
 
 def _case(words: list[str], *argv: str) -> object:
@@ -40,6 +41,14 @@ def _case(words: list[str], *argv: str) -> object:
         _case(["1000"], *VAR, "data.labels=[1000]"),
         _case(["-2"], *VAR, "data.labels=[-2]"),
         _case(["denoise", "scales"], *VAR, "strategy=hicache"),
+        _case(["denoise", "scales"], *HART, "strategy=hicache"),
+        _case(["takes prompts"], *HART, "data.labels=[1]"),
+        _case(["head_steps=0", "1 .. 1000"], *HART, "generator.head_steps=0"),
+        _case(["does not divide"], *HART, "generator.heads=7"),
+        _case(["set image_size=12"], *HART, "generator.image_size=16"),
+        _case(["text_weights"], *HART, "generator.weights=no_such_folder"),
+        _case(["does not exist", "hf download"], *HART, "generator.weights=/no/such", "generator.text_weights=/no/such"),
+        _case(["two of one kind"], *HART, "strategy=speculative_coupled", "generator@strategy.draft=var_tiny"),
         _case(["accelerator=tpu"], "trainer.accelerator=tpu"),
         _case(["CUDA"], "trainer=gpu"),
         _case(["--quick"], "--quick"),
@@ -65,6 +74,7 @@ def test_a_mistake_is_one_line_and_exit_2_before_any_model(
 
     monkeypatch.setattr(Flux, "build", refuse)
     monkeypatch.setattr(Var, "build", refuse)
+    monkeypatch.setattr(Hart, "build", refuse)
     assert run_argv([*argv, f"output={tmp_path}"]) == 2
     err = capsys.readouterr().err
     assert len(err.strip().splitlines()) == 1, err

@@ -15,8 +15,12 @@ from tests.studies.frame import SMALL, plan, run, verified
 RUN = str(ROOT / "experiments" / "run.py")
 GENERATORS = {
     "flux": ["generator=flux_tiny", "strategy=hicache", "strategy.interval=2", *SMALL, "study.keep=[latents]"],
+    "hart": ["generator=hart_tiny", "study.timing.repeats=0", "study.keep=[tokens,f_hat]"],
     "var": ["generator=var_tiny", "study.timing.repeats=0", "study.keep=[tokens,f_hat]"],
 }
+
+SLOW = {"hart": pytest.mark.verify}
+"""Another generator on the loop of one of the others."""
 
 
 def _entries(output: Path, count: int) -> dict[str, list[tuple[str, dict[str, str]]]]:
@@ -62,7 +66,9 @@ def test_a_killed_parent_takes_its_processes_along(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("samples/*/*.json"))) == count, "an orphan goes on writing"
 
 
-@pytest.mark.parametrize("options", GENERATORS.values(), ids=GENERATORS)
+@pytest.mark.parametrize(
+    "options", [pytest.param(options, id=name, marks=SLOW.get(name, ())) for name, options in GENERATORS.items()]
+)
 def test_a_sample_alone_in_a_full_batch_and_on_two_processes_has_equal_bits(options: list[str], tmp_path: Path) -> None:
     common = [*options, "data.batch_size=4", "data.per_condition=2"]
     full, alone, ddp = (tmp_path / name for name in ("full", "alone", "ddp"))

@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from sdaccel import world
 from sdaccel.cli.zoo import Model, Zoo
 from sdaccel.errors import BadInput
+from sdaccel.generators.nextscale.init import unit_scale
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
-from sdaccel.generators.var import init
 from sdaccel.generators.var.model import VAR
 from sdaccel.world.attributes import CLASSES
 from sdaccel.zoo import next_scale
@@ -29,7 +29,7 @@ VOCAB = 16
 
 def toy_tokenizer() -> VQVAE:
     model = VQVAE(ch=32, vocab=VOCAB, Cvae=8, scales=len(SIDES), mult=(1, 1, 2))
-    model.load_state_dict(init.unit_scale({name: p.shape for name, p in model.named_parameters()}, seed=0), strict=False)
+    model.load_state_dict(unit_scale({name: p.shape for name, p in model.named_parameters()}, seed=0), strict=False)
     return model
 
 

@@ -3,7 +3,7 @@
 R rows ([cond; uncond] when guided) · T text tokens, the rows of scale 0 · l tokens of this pass · C width · H heads · V codes
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -35,7 +35,8 @@ class Geometry:
     """All that decides the shapes of the transformer."""
 
     depth: int = 24
-    width: int = 1536
+    embed_dim: int = 1536
+    """C"""
     heads: int = 24
     hidden: int = 4096
     """Of the feed-forward."""
@@ -49,7 +50,7 @@ class Geometry:
 
     @property
     def head_dim(self) -> int:
-        return self.width // self.heads
+        return self.embed_dim // self.heads
 
     @property
     def layout(self) -> Layout:
@@ -72,6 +73,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: Tensor | None = None) -> Te
     bias = None if bias is None else bias.to(v.dtype)
     scale = SCALE * q.shape[-1] ** -0.5
     return F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=bias, scale=scale)
+
+
+def attend_by_scale(q: Tensor, k: Tensor, v: Tensor, *, rows: Sequence[int]) -> Tensor:
+    """Block-causal attention of scales of so many rows behind what is cached: one unmasked call each, for no mask of all."""
+    end, parts, k = k.shape[2] - q.shape[2], [], k.to(v.dtype)
+    for part in q.split(list(rows), 2):
+        end += part.shape[2]
+        parts.append(attend(part, k[:, :, :end], v[:, :, :end]))
+    return torch.cat(parts, 2)
 
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -104,8 +114,9 @@ class Attention(nn.Module):
     def project(self, x: Tensor, at: Angles) -> tuple[Tensor, Tensor, Tensor]:
         """q, k, v, each (R, H, l, d); q and k in at least float32, as they were turned."""
         bias = torch.cat([self.q_bias, self.zero_k_bias, self.v_bias])
-        q, k, v = self._heads(F.linear(x, self.qkv_proj.weight, bias))
-        return rotate(wide(q), *at), rotate(wide(k), *at), v
+        parts = self._heads(F.linear(x, self.qkv_proj.weight, bias))
+        q, k = rotate(wide(parts[:2]), *at)
+        return q, k, parts[2]
 
     def keys_values(self, x: Tensor, at: Angles) -> tuple[Tensor, Tensor]:
         """k and v alone, by two thirds of the product."""
@@ -148,9 +159,9 @@ class Block(nn.Module):
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
-        self.attn = Attention(geometry.width, geometry.heads)
-        self.ffn = FeedForward(geometry.width, geometry.hidden)
-        self.ln_wo_grad = RMSNorm(geometry.width)
+        self.attn = Attention(geometry.embed_dim, geometry.heads)
+        self.ffn = FeedForward(geometry.embed_dim, geometry.hidden)
+        self.ln_wo_grad = RMSNorm(geometry.embed_dim)
 
     def forward(
         self, x: Tensor, *, at: Angles, layer: int, kv: KVCache | None, attend: Attend, sublayers: Sublayers | None
@@ -181,20 +192,20 @@ class HART(nn.Module):
         super().__init__()
         g = geometry
         self.geometry, self.layout = g, g.layout
-        self.word_embed = nn.Linear(g.Cvae, g.width)
+        self.word_embed = nn.Linear(g.Cvae, g.embed_dim)
         self.context_norm = RMSNorm(g.context_width)
-        self.context_embed = nn.Linear(g.context_width, g.width)
-        self.lvl_embed = TimeEmbedding(g.width)
+        self.context_embed = nn.Linear(g.context_width, g.embed_dim)
+        self.lvl_embed = TimeEmbedding(g.embed_dim)
         self.blocks = nn.ModuleList(Block(g) for _ in range(g.depth))
-        self.head_nm = HeadNorm(g.width)
-        self.head = nn.Linear(g.width, g.vocab)
-        self.decoder_norm = RMSNorm(g.width)
-        net = ResidualNet(channels=g.Cvae, width=g.head_width, depth=g.head_depth, told=g.width)
+        self.head_nm = HeadNorm(g.embed_dim)
+        self.head = nn.Linear(g.embed_dim, g.vocab)
+        self.decoder_norm = RMSNorm(g.embed_dim)
+        net = ResidualNet(channels=g.Cvae, width=g.head_width, depth=g.head_depth, told=g.embed_dim)
         self.diffloss = ResidualHead(net)
 
     def constants(self) -> dict[str, Tensor]:
         """The values of all buffers."""
-        return {f"blocks.{i}.attn.zero_k_bias": torch.zeros(self.geometry.width) for i in range(self.geometry.depth)}
+        return {f"blocks.{i}.attn.zero_k_bias": torch.zeros(self.geometry.embed_dim) for i in range(self.geometry.depth)}
 
     def angles(self, positions: Tensor) -> Angles:
         """Of all rows, from the text's positions (R, T)."""
@@ -210,15 +221,15 @@ class HART(nn.Module):
         pooled = text.amax(1).to(self.head.weight.dtype)
         return wide(self.head_nm.ada_lin(pooled)).unflatten(-1, (2, 1, -1)).movedim(1, 0)
 
-    def levels(self, first: int, last: int) -> Tensor:
-        """(rows, C) the level embedding of every row of scales first .. last; all text is level 0."""
-        device, rows = self.head.weight.device, [self.layout.rows(k) for k in range(first, last + 1)]
-        levels = wide(self.lvl_embed(torch.arange(first, last + 1, device=device)))
-        return levels.repeat_interleave(torch.tensor(rows, device=device), 0, output_size=sum(rows))
+    def levels(self) -> Tensor:
+        """(K, C), what every row of a scale has in common; all text is level 0."""
+        return wide(self.lvl_embed(torch.arange(self.layout.scales, device=self.head.weight.device)))
 
-    def embed_maps(self, maps: Tensor, *, first: int, last: int) -> Tensor:
+    def embed_maps(self, maps: Tensor, levels: Tensor, *, first: int, last: int) -> Tensor:
         """Input of scales first .. last (first > 0) from the canvas's maps (R, l, Cvae), (R, l, C)."""
-        return wide(self.word_embed(maps.to(self.word_embed.weight.dtype))) + self.levels(first, last)
+        embedded = wide(self.word_embed(maps.to(self.word_embed.weight.dtype)))
+        own = [level.expand(self.layout.rows(k), -1) for k, level in enumerate(levels[first : last + 1], first)]
+        return embedded + (own[0] if first == last else torch.cat(own))
 
     def run_blocks(
         self, x: Tensor, *, at: Angles, kv: KVCache | None, attend: Attend, sublayers: Sublayers | None = None

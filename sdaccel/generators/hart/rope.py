@@ -52,6 +52,10 @@ def angles(positions: Tensor, layout: Layout, d: int) -> Tensor:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """(R, H, l, d) by cosines and sines (R, 1, l, d)."""
+    """(..., R, H, l, d) by cosines and sines (R, 1, l, d): x cos + [-high, low] sin, without a copy of the halves."""
+    half = x.shape[-1] // 2
     low, high = x.chunk(2, -1)
-    return x * cos + torch.cat([-high, low], -1) * sin
+    turned = x * cos
+    turned[..., :half].addcmul_(high, sin[..., :half], value=-1)
+    turned[..., half:].addcmul_(low, sin[..., half:])
+    return turned

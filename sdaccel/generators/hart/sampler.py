@@ -12,13 +12,14 @@ from torch import Tensor
 from sdaccel.generators.hart.context import Context
 from sdaccel.generators.hart.diffusion import Chain, Trace, denoised, unwatched
 from sdaccel.generators.hart.head import ResidualNet
-from sdaccel.generators.hart.model import HART, Angles, attend
+from sdaccel.generators.hart.model import HART, Angles, attend, attend_by_scale
 from sdaccel.generators.nextscale.canvas import Canvas, wide
 from sdaccel.generators.nextscale.kv import KVCache
 from sdaccel.generators.nextscale.seam import Sublayers
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.nextscale.tokens import Draw, PhiloxRace, Race, Sampling
-from sdaccel.noise import Stream, normal
+from sdaccel.kernels.philox import normal
+from sdaccel.noise import Stream
 
 TOP_K = (600, 300)
 """Codes kept by rank before and from scale `NARROW` on, whatever a caller asks of the official code."""
@@ -50,10 +51,12 @@ class HartRace(PhiloxRace):
 
 
 class Given(NamedTuple):
-    """The part of the text that every scale reads."""
+    """What every scale reads: of the text, and what the model says of any."""
 
     text: Tensor
     """(R, T, C)"""
+    levels: Tensor
+    """(K, C)"""
     at: Angles
     head: Tensor
     """(2, R, 1, C)"""
@@ -72,25 +75,27 @@ class HartModel:
     def prepare(self, condition: Any) -> Any:
         """From a `Context`; the other half is told nothing, at position 0."""
         context = cast(Context, condition)
-        hidden, positions = (part.to(self.device) for part in (context.hidden, context.positions))
+        hidden = context.hidden.to(self.device, torch.promote_types(self.dtype, torch.float32))
+        positions = context.positions.to(self.device)
         text = self.hart.read(torch.cat([hidden, torch.zeros_like(hidden)]))
         at = self.hart.angles(torch.cat([positions, torch.zeros_like(positions)]))
-        return Given(text, at, self.hart.head_modulation(text))
+        return Given(text, self.hart.levels(), at, self.hart.head_modulation(text))
 
     def begin(self, given: Any) -> Tensor:
-        return given.text + self.hart.levels(0, 0)
+        return given.text + given.levels[0]
 
     def embed(self, given: Any, maps: Tensor, *, first: int, last: int) -> Tensor:
-        return self.hart.embed_maps(maps, first=first, last=last).repeat(2, 1, 1)
+        return self.hart.embed_maps(maps, given.levels, first=first, last=last).repeat(2, 1, 1)
 
     def run_blocks(
         self, given: Any, x: Tensor, *, first: int, last: int, kv: KVCache, bias: Tensor | None, sublayers: Sublayers | None
     ) -> Tensor:
         layout = self.layout
+        seen = partial(attend, bias=bias)
         if bias is None and first != last:
-            bias = layout.block_causal_bias(first, last).to(x.device)
+            seen = partial(attend_by_scale, rows=[layout.rows(k) for k in range(first, last + 1)])
         at = given.at.rows(layout.row_start(first), layout.row_start(last + 1))
-        return self.hart.run_blocks(x, at=at, kv=kv, attend=partial(attend, bias=bias), sublayers=sublayers)
+        return self.hart.run_blocks(x, at=at, kv=kv, attend=seen, sublayers=sublayers)
 
     def logits(self, given: Any, h: Tensor) -> Tensor:
         return self.hart.logits(h, given.head)
@@ -131,7 +136,7 @@ def guided_noise(net: ResidualNet, x: Tensor, timestep: int, *, z: Tensor, t: fl
 
     At t = 1 exactly the official code takes the branch without guidance, and so does this.
     """
-    time = torch.tensor([timestep], device=x.device)
+    time = torch.full((1,), timestep, device=x.device)
     if t == 1.0:
         return wide(net(x, time, z[: len(x)]))
     cond, uncond = wide(net(x.repeat(2, 1), time, z)).chunk(2)

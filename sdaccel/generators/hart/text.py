@@ -91,6 +91,11 @@ def check_text(value: str | None, prompts: Sequence[str], *, tokens: int, width:
     encode(prompts, length=tokens)
 
 
+def of_world(value: str | None) -> bool:
+    """It reads the words of the small world alone."""
+    return value is not None and _qwen(value) is None
+
+
 def text_notes(value: str | None, prompts: Sequence[str], *, tokens: int) -> list[str]:
     """One line for every prompt whose end is not read."""
     source = _qwen(value) if value else None

@@ -1,1 +1,1 @@
-"""What VAR and HART share: the layout of scales, tokenizer, canvas, KV cache, token sampling, and the loop with its seam."""
+"""What VAR and HART share: layout of scales, tokenizer, canvas, KV cache, token sampling, the loop with its seam, engines."""

@@ -51,6 +51,7 @@ def choose(
     codes = model.codes_of(tokens, said.hidden, k, weights=weights, t=draw.t, noise=noise)
     if weights is not None:
         record("h_soft", codes)
+    record("codes", codes)
     return tokens, codes
 
 
@@ -76,9 +77,13 @@ class ScaleLoop:
     @property
     def seeds(self) -> Tensor:
         """(B,)"""
+        return self._seeded.seeds
+
+    @property
+    def _seeded(self) -> PhiloxRace:
         if not isinstance(self.noise, PhiloxRace):
             raise TypeError(f"the noise of {type(self.noise).__name__} follows from no seeds")
-        return self.noise.seeds
+        return self.noise
 
     def full(self, scale: int, *, sublayers: Sublayers | None = None) -> None:
         """Input, blocks, guidance, tokens and canvas of the next scale."""
@@ -124,7 +129,7 @@ class ScaleLoop:
         return self.model.codes_of(tokens, said.hidden, scale, weights=None, t=t, noise=noise)
 
     def _noise(self, rows: Sequence[int] | None) -> Race:
-        return self.noise if rows is None else PhiloxRace(of_rows(self.seeds, rows))
+        return self.noise if rows is None else self._seeded.of(rows)
 
     def paint(self, scale: int, tokens: Tensor, codes: Tensor, *, rows: Sequence[int] | None = None) -> None:
         """Set a scale's tokens and the canvas behind it."""

@@ -5,7 +5,7 @@ B samples · l tokens of the scale · V codes · logits (B, l, V), with guidance
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -65,7 +65,7 @@ def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
     """-inf below the k-th largest logit; ties with it stay. 0 keeps all."""
     if top_k == 0:
         return logits
-    kth = logits.topk(top_k, dim=-1).values.amin(-1, keepdim=True)
+    kth = logits.topk(top_k, dim=-1, sorted=False).values.amin(-1, keepdim=True)
     return logits.masked_fill(logits < kth, float("-inf"))
 
 
@@ -108,6 +108,10 @@ class PhiloxRace:
 
     def __init__(self, seeds: Tensor) -> None:
         self.seeds = seeds  # (B,) int64
+
+    def of(self, rows: Sequence[int]) -> Self:
+        """That of some samples."""
+        return type(self)(self.seeds.index_select(0, torch.tensor(rows, device=self.seeds.device)))
 
     def tokens(self, start: int, length: int, vocab: int) -> Tensor:
         return exponential(self.seeds, Stream.RACE, (length, vocab), start=start * vocab)

@@ -1,7 +1,7 @@
 """VAR as a generator: class labels to images, with official files or random weights."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from sdaccel.conditions import Batch, Condition
 from sdaccel.errors import BadInput, at_least
-from sdaccel.generators.base import Cost, Generation, told, torch_dtype
+from sdaccel.generators.base import Cost, Generation, torch_dtype
+from sdaccel.generators.nextscale.engine import Loop, generated
+from sdaccel.generators.nextscale.init import unit_scale
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
-from sdaccel.generators.nextscale.seam import run_scales
 from sdaccel.generators.nextscale.tokenizer.autoencoder import MULT
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, check_sizes
 from sdaccel.generators.nextscale.tokens import Sampling
+from sdaccel.generators.nextscale.weights import check_manifest, load_vae, materialise, vae_file
 from sdaccel.generators.var import cost, init, weights
-from sdaccel.generators.var.engine import ENGINES, Loop, make_engine
+from sdaccel.generators.var.engine import ENGINES, make_engine
 from sdaccel.generators.var.model import PATCH_NUMS, VAR, Geometry
 from sdaccel.generators.var.sampler import VarModel, growing_guidance
 from sdaccel.registry import configurable
@@ -178,7 +180,7 @@ class Var:
             )
         if self.weights is not None and self.vae_weights is not None:
             weights.check_var(weights.var_file(resolve(self.weights)), self.geometry)
-            weights.check_manifest(weights.vae_file(resolve(self.vae_weights)), self.models_without_storage()[1])
+            check_manifest(vae_file(resolve(self.vae_weights)), self.models_without_storage()[1])
 
     def identity(self) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -204,6 +206,14 @@ class Var:
         """This model as it runs beside a target for the same image: sampled, held and computed like it."""
         shared = ("cfg", "top_k", "top_p", "more_smooth", "dtype", "engine")
         return replace(self, **{name: getattr(target, name) for name in shared})
+
+    def agrees(self) -> Mapping[str, tuple[Any, str]]:
+        """Options in which a model beside it must be equal, and why."""
+        return {
+            "patch_nums": (list(self.scales), "both must paint the same scales"),
+            "vocab": (self.vocab, "a token must mean the same to both"),
+            "num_classes": (self.num_classes, "both must know the same labels"),
+        }
 
     def tokenizer(self) -> dict[str, Any]:
         """What decides the meaning of a token: equal tokenizers paint equal canvases."""
@@ -237,15 +247,15 @@ class Var:
         var, vae = self.models_without_storage()
         if self.weights is not None and self.vae_weights is not None:
             var = weights.load_var(weights.var_file(resolve(self.weights)), self.geometry, device=device, dtype=dtype)
-            vae = weights.load_vae(weights.vae_file(resolve(self.vae_weights)), vae, device=device, dtype=dtype)
+            vae = load_vae(vae_file(resolve(self.vae_weights)), vae, device=device, dtype=dtype)
             return VarRuntime(self, var, vae)
         shapes = [{name: p.shape for name, p in model.named_parameters()} for model in (var, vae)]
         if self.init_unit_scale:
-            state = init.unit_scale(shapes[0], seed=self.init_seed)
+            state = unit_scale(shapes[0], seed=self.init_seed)
         else:
             state = init.published(shapes[0], geometry=self.geometry, seed=self.init_seed)
-        weights.materialise(var, state, device=device, dtype=dtype)
-        weights.materialise(vae, init.unit_scale(shapes[1], seed=self.init_seed), device=device, dtype=dtype)
+        materialise(var, state, device=device, dtype=dtype)
+        materialise(vae, unit_scale(shapes[1], seed=self.init_seed), device=device, dtype=dtype)
         return VarRuntime(self, var, vae)
 
 
@@ -261,15 +271,10 @@ class VarRuntime(nn.Module):
 
     @torch.inference_mode()
     def generate(self, batch: Batch, *, backend: Any, strategy: Any, keep: Collection[str] = ()) -> Generation:
-        scales = self.config.steps
         device = self.var.pos_start.device
         labels = torch.tensor(batch.conditions, dtype=torch.int64, device=device)
         loop = self.start(labels, batch.seeds.to(device))
-        rule = None if strategy is None else strategy.start(loop, steps=scales)
-        kinds = run_scales(loop, scales=scales, rule=rule)
-        made = loop.finish()
-        (arrays, stats), own = told(rule), {"tokens": made.tokens, "f_hat": made.f_hats}
-        return Generation(made.images.float(), kinds, {name: own[name] for name in keep} | arrays, stats)
+        return generated(loop, scales=self.config.steps, strategy=strategy, keep=keep)
 
     def start(self, condition: Tensor, seeds: Tensor) -> Loop:
         """A generation of one image per label (B,), for `generate` or for a strategy that runs this model beside another."""

@@ -1,6 +1,6 @@
-"""Random weights from a generator of their own: VAR's published start of training, or one where everything matters.
+"""Random weights from a generator of their own: VAR's published start of training.
 
-C width · published: every Linear, embedding and position N(0, 1 / 3C), biases 0, then the factors below
+C width · every Linear, embedding and position N(0, 1 / 3C), biases 0, then the factors below
 """
 
 import math
@@ -8,13 +8,11 @@ import math
 import torch
 from torch import Tensor
 
+from sdaccel.generators.nextscale.init import Shapes
 from sdaccel.generators.var.model import Geometry
 
 GATES, ADA, HEAD = 1e-5, 0.5, 0.02
 """Factors on the gate rows of a block's adaLN (upstream's alng), on the other adaLN rows, on the head."""
-EMBEDDINGS = ("class_emb.weight", "lvl_embed.weight", "pos_start", "pos_1LC", "quantize.embedding.weight", "ada_gss")
-
-Shapes = dict[str, torch.Size]
 
 
 def published(shapes: Shapes, *, geometry: Geometry, seed: int) -> dict[str, Tensor]:
@@ -45,19 +43,3 @@ def _published(name: str, shape: torch.Size, geometry: Geometry, generator: torc
         value[:gates] *= GATES
         value[gates:] *= 1.0 if name.startswith("shared_ada_lin") else ADA
     return value
-
-
-def unit_scale(shapes: Shapes, *, seed: int) -> dict[str, Tensor]:
-    """All parameters of a model in which every label, block and code matters: N(0, 1 / fan in), embeddings N(0, 1)."""
-    generator = torch.Generator().manual_seed(seed)
-    return {name: _unit_scale(name, shape, generator) for name, shape in shapes.items()}
-
-
-def _unit_scale(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
-    if name.endswith("scale_mul_1H11"):
-        return torch.full(shape, math.log(4))
-    if name.endswith(EMBEDDINGS):
-        return torch.randn(shape, generator=generator)
-    if len(shape) > 1:
-        return torch.randn(shape, generator=generator) * math.prod(shape[1:]) ** -0.5
-    return torch.zeros(shape) if name.endswith("bias") else torch.ones(shape)

@@ -11,7 +11,8 @@ from sdaccel.conditions import Condition
 from sdaccel.generators.base import Cost
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, check_sizes
-from sdaccel.generators.var import cost, weights
+from sdaccel.generators.nextscale.weights import check_manifest, load_vae, vae_file
+from sdaccel.generators.var import cost
 from sdaccel.generators.var.model import PATCH_NUMS
 from sdaccel.generators.world.generator import World, WorldRuntime
 from sdaccel.registry import configurable
@@ -39,7 +40,7 @@ class Reconstruction(World):
         super().check(conditions)
         check_sizes(self)
         check_patch_nums(self.patch_nums, image_size=self.image_size, factor=2 ** (len(self.ch_mult) - 1))
-        weights.check_manifest(weights.vae_file(resolve(self.vae_weights)), self._meta())
+        check_manifest(vae_file(resolve(self.vae_weights)), self._meta())
 
     def identity(self) -> dict[str, Any]:
         return super().identity() | {"sha256": sha256(resolve(self.vae_weights))}
@@ -66,5 +67,5 @@ class Reconstruction(World):
         return (vae.roundtrip(pictures * 2 - 1, self.layout) + 1) / 2
 
     def build(self, device: torch.device) -> WorldRuntime:
-        file = weights.vae_file(resolve(self.vae_weights))
-        return WorldRuntime(self, weights.load_vae(file, self._meta(), device=device, dtype=torch.float32))
+        file = vae_file(resolve(self.vae_weights))
+        return WorldRuntime(self, load_vae(file, self._meta(), device=device, dtype=torch.float32))

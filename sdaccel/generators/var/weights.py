@@ -6,23 +6,14 @@ The manifest is the state dict of the model built on the meta device; nothing is
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
-from sdaccel import weight_files
-from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
+from sdaccel.generators.nextscale.weights import check_manifest, materialise
 from sdaccel.generators.var.model import HEAD_DIM, VAR, Geometry
 from sdaccel.weight_files import Shapes, WeightFile, open_weights
-
-FREE_ROWS = "quantize.ema_vocab_hit_SV"
-"""Usage counters: published files hold one row per training scale, which need not be this layout's."""
 
 
 def var_file(path: Path) -> WeightFile:
     return open_weights(path, option="generator.weights", wrapped_as="var_wo_ddp")
-
-
-def vae_file(path: Path) -> WeightFile:
-    return open_weights(path, option="generator.vae_weights", wrapped_as="vae_local")
 
 
 def infer_geometry(shapes: Shapes, patch_nums: tuple[int, ...]) -> Geometry:
@@ -66,27 +57,12 @@ def check_geometry(file: WeightFile, geometry: Geometry) -> None:
         )
 
 
-def check_manifest(file: WeightFile, model: nn.Module) -> None:
-    """The file holds this model; the usage counters may have other rows."""
-    weight_files.check_manifest(file, model, free_rows=[FREE_ROWS])
-
-
 def check_var(file: WeightFile, geometry: Geometry) -> None:
     """Raise BadInput unless the file fits the transformer."""
     check_geometry(file, geometry)
     with torch.device("meta"):
         model = VAR(geometry)
     check_manifest(file, model)
-
-
-def materialise(model: VAR | VQVAE, state: dict[str, Tensor], *, device: torch.device, dtype: torch.dtype) -> None:
-    """Give a model built on the meta device its own buffers and the parameters of `state`, which is emptied to save memory."""
-    # A copy, never the mapped file itself: what runs must not change when the file does.
-    loaded = {name: state.pop(name).to(device, dtype, copy=True) for name, _ in model.named_parameters()}
-    for name, value in model.constants().items():
-        loaded[name] = value.to(device, dtype if value.is_floating_point() else value.dtype)
-    model.load_state_dict(loaded, assign=True)
-    model.requires_grad_(False).eval()
 
 
 def load_var(file: WeightFile, geometry: Geometry, *, device: torch.device, dtype: torch.dtype) -> VAR:
@@ -101,11 +77,4 @@ def load_var(file: WeightFile, geometry: Geometry, *, device: torch.device, dtyp
             f"lvl_1L belongs to other sides than patch_nums={list(geometry.patch_nums)}", "set generator.patch_nums"
         )
     materialise(model, state, device=device, dtype=dtype)
-    return model
-
-
-def load_vae(file: WeightFile, model: VQVAE, *, device: torch.device, dtype: torch.dtype) -> VQVAE:
-    """The checked autoencoder on the device; `model` is on the meta device."""
-    check_manifest(file, model)
-    materialise(model, file.load(), device=device, dtype=dtype)
     return model

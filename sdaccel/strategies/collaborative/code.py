@@ -1,7 +1,8 @@
 """Collaborative decoding (CoDe, arXiv 2411.17787): the large model drafts the first N scales, a small one refines the rest.
 
 The opposite of SDVAR's handover: the first scales decide what the picture shows and are cheap, the last ones add detail and
-hold most of the work. Training-free here; the paper also fine-tunes both models for their stages.
+hold most of the work. Training-free here; the paper also fine-tunes both models for their stages. Who makes the last scale adds
+its residual, where a model has a head for one.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,6 +2,9 @@
 
 A rule is a dataclass below `Speculative` with `judge`, or below `ByShare` with `passes`. An exact rule keeps the target's
 distribution, or its very samples; the others buy target calls with quality, which is for a study to tell.
+
+Tokens are judged, whatever a model paints with them: HART's residual is drawn by the target once the tokens of the last scale
+are, which is never drafted, so an exact rule keeps it too.
 """
 
 from collections.abc import Mapping, Sequence

@@ -14,18 +14,12 @@ from sdaccel.generators.base import torch_dtype
 from sdaccel.generators.flux.generator import Flux
 from sdaccel.generators.flux.official import encoders
 from sdaccel.generators.flux.official.encoders import Encoders
-from sdaccel.generators.flux.official.parts import (
-    Part,
-    Settings,
-    autoencoder_part,
-    check_settings,
-    transformer_part,
-)
+from sdaccel.generators.flux.official.parts import Part, autoencoder_part, transformer_part
 from sdaccel.generators.flux.runtime import FluxRuntime
 from sdaccel.generators.flux.schedule import times
 from sdaccel.generators.flux.vae import FluxVae
 from sdaccel.generators.kept_text import PromptReader, made_by
-from sdaccel.generators.published import Source, fingerprint, locate
+from sdaccel.generators.published import Settings, Source, check_settings, fingerprint, locate
 from sdaccel.registry import configurable
 
 LAYERS, GROUPS = 2, 32

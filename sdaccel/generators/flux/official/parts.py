@@ -1,21 +1,15 @@
 """Transformer and autoencoder in published files: checked in the file's own names, then loaded tensor by tensor."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sdaccel.errors import BadInput
 from sdaccel.generators.flux.official.single_file import Layout, autoencoder_layout, converted, expected, transformer_layout
-from sdaccel.generators.published import Source, opened
-from sdaccel.user_files import json_of
+from sdaccel.generators.published import Settings, Source, check_settings, opened
 from sdaccel.weight_files import Shapes, WeightFile, check_shapes, shapes_of
-
-Settings = Mapping[str, tuple[Any, str]]
-"""Key of a config.json -> the value that is meant here, and what sets it."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +69,3 @@ def _found(source: Source, folder: str, single_file: str, settings: Settings) ->
         return [source.path / single_file]
     check_settings(source, f"{folder}/config.json", settings)
     return source.weights(f"{folder}/diffusion_pytorch_model")
-
-
-def check_settings(source: Source, name: str, settings: Settings) -> None:
-    """Raise BadInput for the first setting of a folder's JSON file that is not what is meant here; absent ones say nothing."""
-    theirs = json_of(source.file(name), option=source.option, fix="fetch it again")
-    for key, (ours, fix) in settings.items():
-        if key in theirs and theirs[key] != ours:
-            raise BadInput(f"{source.option}={source.value}: {name} says {key}={theirs[key]} where {ours} is meant; {fix}.")
