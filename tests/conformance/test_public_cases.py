@@ -13,7 +13,7 @@ from tests.conformance import run_case, var_cases
 from tests.conformance.cases import GOLDENS
 from tests.conformance.fill import filled, mean_std
 
-LONG = ("hart_full14",)
+LONG = ("hart_full14", "hart_full14_cache")
 """The published 14 scales of HART: what shorter lists of the same kind show, at a hundred times their cost."""
 CASES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.verify] if path.stem in LONG else [])

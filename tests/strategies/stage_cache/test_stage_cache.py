@@ -161,6 +161,9 @@ def test_corners_stay_corners(mode: str) -> None:
     [
         ({"threshold": 1.5}, "strategy.threshold=1.5 is no similarity"),
         ({"interpolation_mode": "area"}, "strategy.interpolation_mode=area is unknown"),
+        ({"calibration_samples": 50}, "strategy.calibration_samples=50 has no effect"),
+        ({"reuse_budget": 2.0}, "strategy.reuse_budget=2.0 is no share"),
+        ({"reuse_budget": 0.5, "adaptive_threshold": True}, "choose one"),
         ({"force": False}, "nobody measured"),
         ({"cache_stages": []}, "whose predecessor"),
         ({"skip_stages": [7]}, "strategy.skip_stages holds 7"),
