@@ -126,6 +126,8 @@ def another(value: Any) -> str:
             return str(value + 1)
         case float():
             return str(value * 0.8 + 0.01)
+        case []:
+            return "[1]"
         case list():
             return f"[{','.join(map(str, value[:-1]))}]"
         case None:
