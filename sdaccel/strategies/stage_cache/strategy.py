@@ -38,8 +38,8 @@ class StageCache(Alone, Options):
         self.check_values()
         if self.calibration_samples != Options.calibration_samples:
             raise BadInput(
-                f"strategy.calibration_samples={self.calibration_samples} has no effect: it counts prompts of a calibration and "
-                "a generation makes none; leave it out."
+                f"strategy.calibration_samples={self.calibration_samples} has no effect: it counts the prompts of a "
+                "calibration, and a generation makes none; leave it out."
             )
         if self.skip_stages and not self.force and self.similarity is None:
             raise BadInput(
