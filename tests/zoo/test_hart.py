@@ -30,6 +30,7 @@ from sdaccel.zoo.hybrid_tokenizer import WITHIN, HybridTokenizerTask, continuous
 from sdaccel.zoo.tokenizer import pictures
 from sdaccel.zoo.training import Recipe, fit
 from tests.conftest import CONF
+from tests.zoo.stopped import ends_in_the_same_weights
 
 SIDES = (1, 2, 3, 4)
 """16 px."""
@@ -123,22 +124,7 @@ def test_a_phase_learns_some_tokens_of_long_scales_and_all_of_short_ones() -> No
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore:.*:FutureWarning")
 def test_a_run_that_stops_between_phases_ends_in_the_same_weights(tmp_path: Path) -> None:
-    recipe = replace(RECIPE, checkpoint_every=4)
-    whole, _ = fit(toy(), recipe, folder=tmp_path / "whole", device="cpu")
-    stopped = toy()
-    enough, loss = iter(range(6)), stopped.loss
-
-    def dying(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        if next(enough, None) is None:
-            raise InterruptedError
-        return loss(net, batch, generator)
-
-    stopped.loss = dying  # type: ignore[method-assign]
-    with pytest.raises(InterruptedError):
-        fit(stopped, recipe, folder=tmp_path / "stopped", device="cpu")
-    resumed, _ = fit(toy(), recipe, folder=tmp_path / "stopped", device="cpu")
-    ours, theirs = resumed.state_dict(), whole.state_dict()
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert ends_in_the_same_weights(toy, RECIPE, tmp_path, losses=6, every=4)
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore:.*:FutureWarning")
@@ -220,5 +206,5 @@ def test_the_generators_configuration_is_of_the_models_that_are_trained() -> Non
         config, again = (instantiate(compose(f"generator/{name}").generator) for name in ("hart_mini", "hart_reconstructed"))
     assert config.geometry == mini()
     trained = {name: value.shape for name, value in hybrid_network().state_dict().items()}
-    for vae in (config.models_without_storage()[1], again._meta()):
+    for vae in (config.models_without_storage()[1], again.without_storage()):
         assert {name: value.shape for name, value in vae.state_dict().items()} == trained

@@ -14,10 +14,10 @@ from sdaccel.generators.hart.head import FREQUENCIES
 from sdaccel.generators.hart.model import HART, Geometry
 from sdaccel.generators.hart.sampler import HartModel
 from sdaccel.generators.hart.text import reading
-from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.nextscale.cost import decode_macs
 from sdaccel.generators.nextscale.run import GuidedRun
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
-from sdaccel.measure.macs import forward_macs, operator_calls
+from sdaccel.measure.macs import operator_calls
 
 if TYPE_CHECKING:
     from sdaccel.generators.hart.generator import Hart
@@ -62,11 +62,6 @@ def scale_macs(geometry: Geometry, scale: int) -> int:
     level = g.embed_dim * (FREQUENCIES + g.embed_dim)
     phi = 0 if g.layout.phi[scale] is None else 9 * g.Cvae**2 * g.layout.side**2
     return first + level + g.depth * (one.attn + one.ffn) + ROWS * tokens * g.embed_dim * g.vocab + phi
-
-
-def decode_macs(vae: VQVAE, layout: Layout) -> float:
-    """The decoder for one image; `vae` is on the meta device."""
-    return forward_macs(lambda: vae.decode(torch.empty(1, vae.Cvae, layout.side, layout.side, device="meta")))
 
 
 def scale_calls(hart: HART, vae: VQVAE) -> int:

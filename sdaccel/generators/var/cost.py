@@ -6,12 +6,10 @@ R = 2 rows [cond; uncond] · C width · D depth · l tokens of scale k · n = ro
 import torch
 
 from sdaccel.generators.base import SublayerMacs
-from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.generators.nextscale.run import GuidedRun
-from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.var.model import Geometry
 from sdaccel.generators.var.sampler import VarModel
-from sdaccel.measure.macs import forward_macs, operator_calls
+from sdaccel.measure.macs import operator_calls
 
 ROWS = 2
 
@@ -36,11 +34,6 @@ def scale_macs(geometry: Geometry, scale: int) -> int:
     once = ada_macs(g) if scale == 0 else tokens * g.Cvae * g.width  # both rows share one embedded map
     phi = 9 * g.Cvae**2 * g.patch_nums[-1] ** 2
     return g.depth * (one.attn + one.ffn) + ROWS * tokens * g.width * g.vocab + phi + once
-
-
-def decode_macs(vae: VQVAE, layout: Layout) -> float:
-    """The decoder for one image; `vae` is on the meta device."""
-    return forward_macs(lambda: vae.decode(torch.empty(1, vae.Cvae, layout.side, layout.side, device="meta")))
 
 
 def scale_calls(model: VarModel, *, engine: str) -> int:

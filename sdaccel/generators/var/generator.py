@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sdaccel.conditions import Batch, Condition
 from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import Cost, Generation, torch_dtype
+from sdaccel.generators.nextscale.cost import decode_macs
 from sdaccel.generators.nextscale.engine import Loop, generated
 from sdaccel.generators.nextscale.init import unit_scale
 from sdaccel.generators.nextscale.layout import Layout, check_patch_nums
@@ -227,7 +228,7 @@ class Var:
         size = self.weight_dtype.itemsize
         return Cost(
             macs=[float(cost.scale_macs(self.geometry, k)) for k in range(self.steps)],
-            decode_macs=cost.decode_macs(vae, self.layout),
+            decode_macs=decode_macs(vae, self.layout),
             weight_bytes=size * sum(p.numel() for p in (*var.parameters(), *vae.parameters())),
             state_bytes=cost.state_bytes(self.geometry, itemsize=size, ch=self.ch, pixels=self.image_size**2),
             image_bytes=3 * self.image_size**2,
