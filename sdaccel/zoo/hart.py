@@ -1,6 +1,6 @@
 """Train hart_mini's transformer on the hybrid tokenizer's tokens, with teacher forcing.
 
-A full sequence costs a thousand times what the first half of the scales does, so training goes through phases: most steps on
+A full sequence costs ninety times what its first nine scales do, so training goes through phases: most steps on
 the first scales, then all of them with only some tokens of the long ones, as the authors train (arXiv 2410.10812, section 3.3),
 at last all tokens.
 
@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sdaccel import world
 from sdaccel.errors import BadInput
-from sdaccel.generators.hart.model import HART, Angles, Geometry, attend
+from sdaccel.generators.hart.model import HART, Angles, Geometry, attend_by_scale
 from sdaccel.generators.hart.rope import image_angles, image_positions, text_angles
 from sdaccel.generators.nextscale.canvas import Canvas
 from sdaccel.generators.nextscale.layout import Layout
@@ -89,12 +89,6 @@ def network(geometry: Geometry, *, seed: int = 0) -> HART:
             if "ada" in name or name.startswith("diffloss.net.final_layer"):
                 nn.init.zeros_(p)
     return net
-
-
-def attend_by_scale(q: Tensor, k: Tensor, v: Tensor, *, ends: Sequence[int]) -> Tensor:
-    """Block-causal attention of a sequence from its start, one unmasked call per scale."""
-    starts, k = (0, *ends[:-1]), k.to(v.dtype)
-    return torch.cat([attend(q[:, :, a:b], k[:, :, :b], v[:, :, :b]) for a, b in zip(starts, ends, strict=True)], 2)
 
 
 @dataclass(frozen=True)
@@ -309,12 +303,11 @@ def hidden_states(net: HART, batch: Batch) -> tuple[Tensor, Tensor]:
     """(block output (B, rows, C), modulation of the last norm) of text and chosen tokens."""
     counts = [t.shape[1] for t in tokens_of(batch)]
     text = net.read(batch["text"])
-    ends = [text.shape[1] + sum(counts[1 : k + 1]) for k in range(len(counts))]
     levels = net.lvl_embed(torch.arange(len(counts), device=text.device)).float()
     of_rows = torch.cat([levels[k].expand(count, -1) for k, count in enumerate(counts) if k])
     maps = net.word_embed(batch["maps"]).float() + of_rows
     x = torch.cat([text.float() + levels[0], maps], 1)
-    attend = partial(attend_by_scale, ends=ends)
+    attend = partial(attend_by_scale, rows=[text.shape[1], *counts[1:]])
     with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
         hidden = net.run_blocks(x, at=Angles(batch["cos"], batch["sin"]), kv=None, attend=attend)
     return hidden, net.head_modulation(text)

@@ -17,6 +17,7 @@ from sdaccel.generators.nextscale.loop import sample
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.generators.text import TextTower
 from sdaccel.metrics.judge import Judge
+from sdaccel.metrics.texts import beats_all
 from sdaccel.noise import sample_seeds
 from sdaccel.shipped import resolve, restore
 from sdaccel.world.attributes import Scenes
@@ -79,10 +80,9 @@ def first(clip: Any, scenes: Sequence[Scenes], images: Sequence[Tensor]) -> floa
     """Share of pictures that are nearer to their own caption than to those of 15 other scenes."""
     right = []
     for some, pictures in zip(scenes, images, strict=True):
-        picture = clip.encode_image(normalised(F.adaptive_avg_pool2d(pictures, RESOLUTION)), normalize=True)
-        text = clip.encode_text(caption_tokens(some, complete=True), normalize=True)
-        near = picture @ text.T
-        for i, row in enumerate(near):
-            others = (i + torch.arange(1, min(CANDIDATES, len(row)), device=row.device)) % len(row)
-            right.append(row[i] > row[others].max())
-    return float(torch.stack(right).float().mean())
+        picture = clip.encode_image(normalised(F.adaptive_avg_pool2d(pictures, RESOLUTION)))
+        text = clip.encode_text(caption_tokens(some, complete=True))
+        own = torch.arange(len(text), device=text.device)
+        others = (own.unsqueeze(1) + torch.arange(1, min(CANDIDATES, len(text)), device=text.device)) % len(text)
+        right.append(beats_all(picture, text, text[others]))
+    return float(torch.cat(right).float().mean())

@@ -17,7 +17,7 @@ from sdaccel.zoo.tokenizer import TokenizerTask, network, pictures, reconstructi
 from sdaccel.zoo.training import Batch
 
 VOCAB = 32
-"""Few codes, so that a residual is left to say: with 256 it was worth 0.7 dB."""
+"""Few codes, so that a residual is left to say."""
 WITHIN = 0.995
 """Share of the residual's numbers that the head can say: its range ends at RESIDUAL_SCALE."""
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from torch import Tensor, nn
+from torch import Tensor
 
 from sdaccel import registry
 from sdaccel.errors import BadInput
@@ -23,7 +23,8 @@ from sdaccel.world.captions import CONTEXT
 from sdaccel.zoo import contrastive, flux_vae
 from sdaccel.zoo.flow import FlowTask, mini, network, times_law, turn, velocity
 from sdaccel.zoo.flux_vae import VaeTask
-from sdaccel.zoo.training import Recipe, fit
+from sdaccel.zoo.training import Recipe
+from tests.zoo.stopped import ends_in_the_same_weights
 
 TOY = Shape(
     channels=16,
@@ -91,22 +92,7 @@ def test_the_loss_of_one_batch_falls(make: type[FlowTask] | type[VaeTask]) -> No
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore:.*:FutureWarning")
 def test_a_run_that_stops_in_the_middle_of_a_pool_ends_in_the_same_weights(tmp_path: Path) -> None:
-    recipe = replace(RECIPE, checkpoint_every=3)
-    whole, _ = fit(toy_task(), recipe, folder=tmp_path / "whole", device="cpu")
-    stopped = toy_task()
-    enough, loss = iter(range(4)), stopped.loss
-
-    def dying(net: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        if next(enough, None) is None:
-            raise InterruptedError
-        return loss(net, batch, generator)
-
-    stopped.loss = dying  # type: ignore[method-assign]
-    with pytest.raises(InterruptedError):
-        fit(stopped, recipe, folder=tmp_path / "stopped", device="cpu")
-    resumed, _ = fit(toy_task(), recipe, folder=tmp_path / "stopped", device="cpu")
-    ours, theirs = resumed.state_dict(), whole.state_dict()
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert ends_in_the_same_weights(toy_task, RECIPE, tmp_path, losses=4, every=3)
 
 
 def test_every_scene_of_a_pool_comes_once_a_lap_and_pools_change_after_their_laps() -> None:
