@@ -199,7 +199,7 @@ def _run(case: Case, seen: Comparison, name: str, plan: Plan, spec: dict[str, An
     found = plan.counted()
     for key in ("eligible", "reused", "hit_rate", "overall_reuse"):
         seen.lines.append(Line(f"{name} {key}", abs(found[key] - spec[key]), 1e-12))
-    events = [[e.stage, e.layer, e.kind, int(e.hit)] for e in plan.events()]
+    events = [[e.stage, e.layer, e.kind, int(e.hit)] for e in plan.events]
     seen.lines.append(line(f"{name} events", events != spec["events_stage_layer_kind_hit"]))
     gen, slots = Generation(case), Slots()
     for k, side in enumerate(gen.layout.patch_nums):
@@ -242,7 +242,7 @@ def _decisions(case: Case, seen: Comparison, name: str, spec: dict[str, Any], ta
     own, stages = presets[name], map_of(case.meta["config"]["patch_nums"])
     options = Options(**own | {"adaptive_threshold": False})  # the case leaves it out of account
     plan = planned(options, stages, layers=case.meta["config"]["depth"], table=table)
-    events = [[e.stage, e.layer, e.kind, int(e.hit)] for e in plan.events() if plan.stores(e.layer, e.kind, e.stage - 1)]
+    events = [[e.stage, e.layer, e.kind, int(e.hit)] for e in plan.events if plan.stores(e.layer, e.kind, e.stage - 1)]
     counts = Counter(hit for *_, hit in events)
     wanted = spec["events_stage_layer_kind_hit"]
     seen.lines.append(line(f"preset {name}", [e for e in events if e[3]] != [e for e in wanted if e[3]]))

@@ -3,9 +3,11 @@
 s stage · a sublayer's slot holds what its stage stored, for the next one alone
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -57,29 +59,34 @@ class Plan:
         """Eligible, alike, and the stage before has stored: a skip without that is a miss."""
         return self.eligible(layer, kind, stage) and self.like(layer, kind, stage) and self.stores(layer, kind, stage - 1)
 
-    def events(self) -> Iterator[Event]:
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
         """Of all sublayers that are eligible, in the order of the generation."""
-        for stage in range(len(self.stages.tokens)):
-            for layer in range(self.layers):
-                for kind in self.options.kinds:
-                    if self.eligible(layer, kind, stage):
-                        yield Event(stage, layer, kind, self.reuses(layer, kind, stage))
+        return tuple(
+            Event(stage, layer, kind, self.reuses(layer, kind, stage))
+            for stage, layer, kind in self._sublayers()
+            if self.eligible(layer, kind, stage)
+        )
+
+    @cached_property
+    def stored(self) -> tuple[tuple[int, int, str], ...]:
+        """(stage, layer, kind) of all that is stored."""
+        return tuple((stage, layer, kind) for stage, layer, kind in self._sublayers() if self.stores(layer, kind, stage))
+
+    def _sublayers(self) -> Iterator[tuple[int, int, str]]:
+        return itertools.product(range(len(self.stages.tokens)), range(self.layers), self.options.kinds)
 
     def reused(self, kind: str, stage: int) -> int:
         """Layers that reuse."""
-        return sum(self.reuses(layer, kind, stage) for layer in range(self.layers))
+        return sum(e.hit for e in self.events if (e.kind, e.stage) == (kind, stage))
 
     def acts(self, stage: int) -> bool:
         """A stage at which anything is reused or stored."""
-        return any(
-            self.reuses(layer, kind, stage) or self.stores(layer, kind, stage)
-            for layer in range(self.layers)
-            for kind in self.options.kinds
-        )
+        return any(e.hit for e in self.events if e.stage == stage) or any(own == stage for own, _, _ in self.stored)
 
     def counted(self) -> dict[str, float]:
         """eligible, reused, hit_rate = reused / eligible, overall_reuse = reused / all sublayers of all stages."""
-        events = list(self.events())
+        events = self.events
         reused = sum(event.hit for event in events)
         every = 2 * self.layers * len(self.stages.tokens)
         return {
@@ -117,6 +124,6 @@ def _adaptive(options: Options, table: Table, shape: tuple[int, int]) -> Table:
 
 def _for_budget(plan: Plan, table: Table) -> float:
     """The threshold above which the wanted share of what is eligible lies: just below the least of the likest ones."""
-    values = sorted((float(table[e.kind][e.layer, e.stage]) for e in plan.events()), reverse=True)
+    values = sorted((float(table[e.kind][e.layer, e.stage]) for e in plan.events), reverse=True)
     wanted = round((plan.options.reuse_budget or 0) * len(values))
     return float(np.nextafter(values[wanted - 1], -np.inf)) if wanted else math.inf

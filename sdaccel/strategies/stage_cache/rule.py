@@ -1,6 +1,6 @@
 """One generation with a stage cache: what the plan stores is stored, what it reuses is enlarged from there.
 
-A slot per layer and sublayer, cleared by the next stage; what was reused may be stored again, so chains compound.
+A slot per stage, layer and sublayer, read by the next stage alone; what was reused may be stored again, so chains compound.
 """
 
 from collections.abc import Hashable, Sequence
@@ -43,7 +43,7 @@ class Answers:
 
     @property
     def plan(self) -> Hashable:
-        return tuple(event for event in self.of.events()), self.drop_kv, self.of.options.interpolation_mode
+        return self.of.events, self.of.stored, self.drop_kv, self.of.options.interpolation_mode
 
     def sublayer(self, layer: int, kind: Kind, x: Tensor, due: Due) -> Tensor:
         name = NAMES[kind]

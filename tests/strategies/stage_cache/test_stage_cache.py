@@ -115,7 +115,7 @@ def test_a_budget_reuses_the_likest_share_of_what_is_eligible(budget: float) -> 
         skip_stages=list(tokens[2:]), cache_stages=list(tokens[1:-1]), similarity=table, reuse_budget=budget, max_skip_stages=9
     )
     plan = chosen.planned(map_of(VAR.scales), VAR.depth)
-    events = list(plan.events())
+    events = plan.events
     assert sum(e.hit for e in events) == round(budget * len(events))
     values = {e: table[e.kind][e.layer][e.stage - 2] for e in events}
     assert max((values[e] for e in events if not e.hit), default=0) <= min((values[e] for e in events if e.hit), default=1)
