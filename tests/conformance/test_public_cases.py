@@ -14,7 +14,7 @@ from tests.conformance.cases import GOLDENS
 from tests.conformance.fill import filled, mean_std
 
 LONG = ("hart_full14", "hart_full14_cache")
-"""The published 14 scales of HART: what shorter lists of the same kind show, at a hundred times their cost."""
+"""The published 14 scales of HART: what shorter lists of the same kind show, at thirty times their cost."""
 CASES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.verify] if path.stem in LONG else [])
     for path in sorted(GOLDENS.rglob("*.json"))
