@@ -65,7 +65,8 @@ def _train(overrides: Sequence[str], conf: Path) -> int:
     except InstantiationException as error:
         raise (error.__cause__ or error) from None  # a BadInput of the task's comes wrapped
     if not cfg.train:
-        restore(cfg.model.ships or cfg.model.name, task.net, folder=Path(cfg.weights))
+        architecture = task.shipped() if hasattr(task, "shipped") else task.net
+        task.net = restore(cfg.model.ships or cfg.model.name, architecture, folder=Path(cfg.weights))
     folder, device = Path(cfg.output) / cfg.model.name, torch.device(cfg.device)
     if not cfg.train:
         print(*draw(task, task.net.to(device), name=cfg.model.name, folder=folder, device=device))
