@@ -61,7 +61,16 @@ PHASES = (
 
 def mini(**sizes: Any) -> Geometry:
     """2 M parameters with the residual head: deep rather than wide, and narrow heads, for words that belong to objects."""
-    small = {"depth": 8, "width": 128, "heads": 4, "hidden": 352, "vocab": VOCAB, "Cvae": 8, "head_width": 128, "head_depth": 3}
+    small = {
+        "depth": 8,
+        "embed_dim": 128,
+        "heads": 4,
+        "hidden": 352,
+        "vocab": VOCAB,
+        "Cvae": 8,
+        "head_width": 128,
+        "head_depth": 3,
+    }
     return Geometry(**(small | {"context_tokens": 32, "context_width": 96} | sizes))
 
 

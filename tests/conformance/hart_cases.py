@@ -85,7 +85,7 @@ def fill(model: nn.Module, *, prefix: str = "") -> nn.Module:
 def geometry_of(config: dict[str, Any]) -> Geometry:
     return Geometry(
         depth=config["depth"],
-        width=config["embed_dim"],
+        embed_dim=config["embed_dim"],
         heads=config["num_heads"],
         hidden=config["ffn_hidden"],
         patch_nums=tuple(config["patch_nums"]),

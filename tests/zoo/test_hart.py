@@ -47,7 +47,7 @@ def toy_tokenizer() -> VQVAE:
 
 
 def toy_geometry() -> Geometry:
-    return mini(depth=2, width=32, heads=2, hidden=48, patch_nums=SIDES, head_width=32, head_depth=1)
+    return mini(depth=2, embed_dim=32, heads=2, hidden=48, patch_nums=SIDES, head_width=32, head_depth=1)
 
 
 def toy(**options: Any) -> HartTask:

@@ -13,7 +13,7 @@ from sdaccel.generators.nextscale.tokenizer import vqvae
 if TYPE_CHECKING:
     from sdaccel.generators.hart.generator import Hart
 
-SIZES = ("depth", "width", "heads", "hidden", "context_tokens", "context_width", "head_width", "head_depth")
+SIZES = ("depth", "embed_dim", "heads", "hidden", "context_tokens", "context_width", "head_width", "head_depth")
 FILES = ("weights", "vae_weights", "text_weights")
 
 
@@ -41,13 +41,13 @@ def _check_engine(config: "Hart") -> None:
 def _check_sizes(config: "Hart") -> None:
     at_least(1, config, *SIZES, where="generator")
     vqvae.check_sizes(config)
-    if config.width % config.heads:
+    if config.embed_dim % config.heads:
         raise BadInput(
-            f"generator.heads={config.heads} does not divide generator.width={config.width}; choose a divisor of the width."
+            f"generator.heads={config.heads} does not divide generator.embed_dim={config.embed_dim}; choose a divisor."
         )
-    if (config.width // config.heads) % 4:
+    if (each := config.embed_dim // config.heads) % 4:
         raise BadInput(
-            f"generator.width={config.width} and heads={config.heads} make heads of {config.width // config.heads}, and "
+            f"generator.embed_dim={config.embed_dim} and heads={config.heads} make heads of {each}, and "
             "positions need a multiple of 4 (a row's and a column's angle, twice); choose other sizes."
         )
     check_patch_nums(config.patch_nums, image_size=config.image_size, factor=2 ** (len(config.ch_mult) - 1))

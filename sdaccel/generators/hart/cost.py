@@ -27,7 +27,7 @@ ROWS = 2
 
 def sublayer_macs(geometry: Geometry, scale: int) -> SublayerMacs:
     """Of one block at one scale, both rows: attention 4 C^2 l + 2 l n C, of which k and v 2 C^2 l; feed-forward 3 C F l."""
-    width, layout = geometry.width, geometry.layout
+    width, layout = geometry.embed_dim, geometry.layout
     rows, keys = ROWS * layout.rows(scale), layout.row_start(scale + 1)
     square = rows * width**2
     return SublayerMacs(
@@ -38,24 +38,24 @@ def sublayer_macs(geometry: Geometry, scale: int) -> SublayerMacs:
 def text_macs(geometry: Geometry) -> int:
     """Embedding of the text, and the last norm's scale and shift from it, once per image."""
     g = geometry
-    return ROWS * (g.context_tokens * g.context_width * g.width + 2 * g.width**2)
+    return ROWS * (g.context_tokens * g.context_width * g.embed_dim + 2 * g.embed_dim**2)
 
 
 def head_macs(geometry: Geometry, *, steps: int, rows: int = ROWS) -> int:
     """The residual head on the last scale; unguided it computes one row."""
     g, tokens, w = geometry, geometry.layout.tokens(geometry.layout.scales - 1), geometry.head_width
-    told = ROWS * tokens * g.Cvae * g.width
-    token = w * (g.width + g.Cvae + 5 * w * g.head_depth + 2 * w + 2 * g.Cvae)
+    told = ROWS * tokens * g.Cvae * g.embed_dim
+    token = w * (g.embed_dim + g.Cvae + 5 * w * g.head_depth + 2 * w + 2 * g.Cvae)
     return told + steps * (rows * tokens * token + w * (FREQUENCIES + w))
 
 
 def scale_macs(geometry: Geometry, scale: int) -> int:
     """One scale in full but for the residual head: embeddings, blocks, logits, its canvas update; text counts with scale 0."""
     g, tokens, one = geometry, geometry.layout.tokens(scale), sublayer_macs(geometry, scale)
-    first = text_macs(g) if scale == 0 else tokens * g.Cvae * g.width  # both rows share one embedded map
-    level = g.width * (FREQUENCIES + g.width)
+    first = text_macs(g) if scale == 0 else tokens * g.Cvae * g.embed_dim  # both rows share one embedded map
+    level = g.embed_dim * (FREQUENCIES + g.embed_dim)
     phi = 0 if g.layout.phi[scale] is None else 9 * g.Cvae**2 * g.layout.side**2
-    return first + level + g.depth * (one.attn + one.ffn) + ROWS * tokens * g.width * g.vocab + phi
+    return first + level + g.depth * (one.attn + one.ffn) + ROWS * tokens * g.embed_dim * g.vocab + phi
 
 
 def decode_macs(vae: VQVAE, layout: Layout) -> float:
@@ -75,9 +75,9 @@ def state_bytes(geometry: Geometry, *, itemsize: int, ch: int, pixels: int) -> i
     """KV cache, and the widest of: the last scale's logits with float32 copies, the residual head, the decoder."""
     g, layout = geometry, geometry.layout
     tokens = layout.tokens(layout.scales - 1)
-    kv = 2 * g.depth * ROWS * layout.row_start(layout.scales) * g.width * itemsize
+    kv = 2 * g.depth * ROWS * layout.row_start(layout.scales) * g.embed_dim * itemsize
     logits = 6 * tokens * g.vocab * 4
-    head = ROWS * tokens * (g.width + 8 * g.head_width) * itemsize
+    head = ROWS * tokens * (g.embed_dim + 8 * g.head_width) * itemsize
     return kv + max(logits, head, 4 * ch * pixels * itemsize)
 
 

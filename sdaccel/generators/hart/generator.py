@@ -32,7 +32,7 @@ class Hart:
 
     depth: int = 24
     """Blocks."""
-    width: int = 1536
+    embed_dim: int = 1536
     heads: int = 24
     hidden: int = 4096
     """Width of the feed-forward."""
@@ -86,6 +86,10 @@ class Hart:
 
     @property
     def height(self) -> int:
+        return self.image_size
+
+    @property
+    def width(self) -> int:
         return self.image_size
 
     @property

@@ -35,7 +35,8 @@ class Geometry:
     """All that decides the shapes of the transformer."""
 
     depth: int = 24
-    width: int = 1536
+    embed_dim: int = 1536
+    """C"""
     heads: int = 24
     hidden: int = 4096
     """Of the feed-forward."""
@@ -49,7 +50,7 @@ class Geometry:
 
     @property
     def head_dim(self) -> int:
-        return self.width // self.heads
+        return self.embed_dim // self.heads
 
     @property
     def layout(self) -> Layout:
@@ -158,9 +159,9 @@ class Block(nn.Module):
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
-        self.attn = Attention(geometry.width, geometry.heads)
-        self.ffn = FeedForward(geometry.width, geometry.hidden)
-        self.ln_wo_grad = RMSNorm(geometry.width)
+        self.attn = Attention(geometry.embed_dim, geometry.heads)
+        self.ffn = FeedForward(geometry.embed_dim, geometry.hidden)
+        self.ln_wo_grad = RMSNorm(geometry.embed_dim)
 
     def forward(
         self, x: Tensor, *, at: Angles, layer: int, kv: KVCache | None, attend: Attend, sublayers: Sublayers | None
@@ -191,20 +192,20 @@ class HART(nn.Module):
         super().__init__()
         g = geometry
         self.geometry, self.layout = g, g.layout
-        self.word_embed = nn.Linear(g.Cvae, g.width)
+        self.word_embed = nn.Linear(g.Cvae, g.embed_dim)
         self.context_norm = RMSNorm(g.context_width)
-        self.context_embed = nn.Linear(g.context_width, g.width)
-        self.lvl_embed = TimeEmbedding(g.width)
+        self.context_embed = nn.Linear(g.context_width, g.embed_dim)
+        self.lvl_embed = TimeEmbedding(g.embed_dim)
         self.blocks = nn.ModuleList(Block(g) for _ in range(g.depth))
-        self.head_nm = HeadNorm(g.width)
-        self.head = nn.Linear(g.width, g.vocab)
-        self.decoder_norm = RMSNorm(g.width)
-        net = ResidualNet(channels=g.Cvae, width=g.head_width, depth=g.head_depth, told=g.width)
+        self.head_nm = HeadNorm(g.embed_dim)
+        self.head = nn.Linear(g.embed_dim, g.vocab)
+        self.decoder_norm = RMSNorm(g.embed_dim)
+        net = ResidualNet(channels=g.Cvae, width=g.head_width, depth=g.head_depth, told=g.embed_dim)
         self.diffloss = ResidualHead(net)
 
     def constants(self) -> dict[str, Tensor]:
         """The values of all buffers."""
-        return {f"blocks.{i}.attn.zero_k_bias": torch.zeros(self.geometry.width) for i in range(self.geometry.depth)}
+        return {f"blocks.{i}.attn.zero_k_bias": torch.zeros(self.geometry.embed_dim) for i in range(self.geometry.depth)}
 
     def angles(self, positions: Tensor) -> Angles:
         """Of all rows, from the text's positions (R, T)."""

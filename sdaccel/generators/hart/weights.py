@@ -141,7 +141,7 @@ def check_geometry(file: WeightFile, geometry: Geometry) -> None:
 def sizes(file: WeightFile) -> dict[str, int]:
     """What names and shapes tell, by option; the number of heads leaves no trace there."""
     told = {
-        "width": ("word_embed.weight", 0),
+        "embed_dim": ("word_embed.weight", 0),
         "Cvae": ("word_embed.weight", 1),
         "context_width": ("context_embed.weight", 1),
         "vocab": ("head.weight", 0),
@@ -167,7 +167,7 @@ def _settings(geometry: Geometry) -> Settings:
     g = geometry
     own = {
         "depth": (g.depth, "depth"),
-        "embed_dim": (g.width, "width"),
+        "embed_dim": (g.embed_dim, "embed_dim"),
         "num_heads": (g.heads, "heads"),
         "patch_nums": (list(g.patch_nums), "patch_nums"),
         "context_token": (g.context_tokens, "context_tokens"),

@@ -44,7 +44,13 @@ def loop(config: Hart = DOUBLE, *, scales: int = K) -> Any:
 
 def test_a_picture_follows_from_prompt_and_seed_and_from_nothing_that_was_made_before() -> None:
     first, again, fresh = generate(TINY), generate(TINY), TINY.build(CPU)
-    assert first.images.shape == (3, 3, 4, 4) and first.arrays["f_hat"].shape == (3, K, 4, 4, 4)
+    assert first.images.shape == (3, 3, TINY.height, TINY.width) == (3, 3, 4, 4) and first.arrays["f_hat"].shape == (
+        3,
+        K,
+        4,
+        4,
+        4,
+    )
     assert same(first, again)
     assert same(first, fresh.generate(batch(), backend=None, strategy=None, keep=["tokens", "f_hat"]))
     for other in (batch(["a dog", *PROMPTS[1:]]), batch(seeds=torch.tensor([1, 8, 9]))):
@@ -199,7 +205,7 @@ def test_the_price_of_a_sublayer_is_what_reusing_it_saves() -> None:
 
 def test_the_published_size_costs_what_the_brief_says() -> None:
     g, scales = Hart().geometry, range(14)
-    linear = sum(g.depth * g.layout.rows(k) * (4 * g.width**2 + 3 * g.width * g.hidden) for k in scales)
+    linear = sum(g.depth * g.layout.rows(k) * (4 * g.embed_dim**2 + 3 * g.embed_dim * g.hidden) for k in scales)
     assert linear / 1e12 == pytest.approx(6.62, abs=0.01)
     blocks = sum(g.depth * (one.attn + one.ffn) for one in (cost.sublayer_macs(g, k) for k in scales)) / cost.ROWS
     assert (blocks - linear) / 1e12 == pytest.approx(4.41, abs=0.01)
@@ -217,7 +223,7 @@ def test_the_published_size_costs_what_the_brief_says() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"heads": 3}, "heads=3 does not divide generator.width=32"),
+        ({"heads": 3}, "heads=3 does not divide generator.embed_dim=32"),
         ({"heads": 16}, "make heads of 2, and positions need a multiple of 4"),
         ({"head_steps": 0}, r"head_steps=0 is outside 1 \.\. 1000"),
         ({"head_steps": 1001}, r"head_steps=1001 is outside 1 \.\. 1000"),

@@ -176,7 +176,7 @@ def test_every_field_of_the_folders_config_is_compared(tmp_path: Path, key: str,
     ("change", "words"),
     [
         ({"depth": 3}, ("the file has depth=2, the config depth=3", "set generator.depth=2")),
-        ({"width": 64}, ("the file has width=32", "set generator.width=32")),
+        ({"embed_dim": 64}, ("the file has embed_dim=32", "set generator.embed_dim=32")),
         ({"hidden": 64}, ("the file has hidden=48",)),
         ({"head_depth": 1}, ("the file has head_depth=2",)),
         ({"patch_nums": [1, 2, 4]}, ("trained on 61 rows", "make 52", "set both, and image_size")),

@@ -16,7 +16,7 @@ from sdaccel.strategies.base import Equipped
 CPU = torch.device("cpu")
 TINY = Hart(
     depth=2,
-    width=32,
+    embed_dim=32,
     heads=2,
     hidden=48,
     context_tokens=5,
@@ -32,7 +32,7 @@ TINY = Hart(
     cfg=2.0,
 )
 DOUBLE = replace(TINY, dtype="float64")
-DRAFT = replace(TINY, depth=1, width=16, head_width=16, head_depth=1)
+DRAFT = replace(TINY, depth=1, embed_dim=16, head_width=16, head_depth=1)
 PROMPTS = ["a cat", "two dogs", "a red cube on a blue table"]
 SEEDS = torch.tensor([7, 8, 9])
 
