@@ -53,9 +53,9 @@ class Phase:
 
 
 PHASES = (
-    {"steps": 4000, "batch": 512, "scales": 9},
-    {"steps": 900, "batch": 128, "scales": 14, "tokens": 512},
-    {"steps": 500, "batch": 16, "scales": 14},
+    {"steps": 3000, "batch": 512, "scales": 9},
+    {"steps": 800, "batch": 128, "scales": 14, "tokens": 512},
+    {"steps": 400, "batch": 16, "scales": 14},
 )
 
 

@@ -102,9 +102,14 @@ class Hart:
         return len(self.patch_nums)
 
     @property
+    def scales(self) -> tuple[int, ...]:
+        """Sides of the scales."""
+        return tuple(self.patch_nums)
+
+    @property
     def geometry(self) -> Geometry:
         sizes = {name: getattr(self, name) for name in (*checks.SIZES, "vocab", "Cvae")}
-        return Geometry(patch_nums=tuple(self.patch_nums), **sizes)
+        return Geometry(patch_nums=self.scales, **sizes)
 
     @property
     def layout(self) -> Layout:
