@@ -1,5 +1,6 @@
 """What every command line has of Hydra: a configuration composed from conf/, and a mistake in it told in one line."""
 
+import copyreg
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +18,9 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError
 
 from sdaccel.errors import BadInput, choices
+
+copyreg.pickle(ConfigStore, lambda store: (ConfigStore.instance, ()))
+"""The one store is its own copy: at every composition Hydra would copy all schemas, of which it copies again what it loads."""
 
 
 def composed(name: str, overrides: Sequence[str], *, conf: Path) -> DictConfig:

@@ -17,6 +17,9 @@ LINES = [line.split("#")[0].strip() for line in BLOCKS.splitlines()]
 COMMANDS = [line for line in LINES if line.startswith(("python ", "verify-record", "make "))]
 REPOSITORIES = ("FLUX.1-dev", "Qwen2-VL-1.5B-Instruct")
 RUNS = [shlex.split(c)[2:] for c in COMMANDS if c.startswith("python experiments/run.py")]
+COMPOSED = [
+    list(argv) for argv in dict.fromkeys(tuple(a for a in r if a not in ("-m", "--dry-run") and "," not in a) for r in RUNS)
+]
 
 
 def test_every_link_and_picture_exists() -> None:
@@ -26,14 +29,15 @@ def test_every_link_and_picture_exists() -> None:
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("argv", RUNS, ids=" ".join)
+@pytest.mark.usefixtures("options_once")
+@pytest.mark.parametrize("argv", COMPOSED, ids=" ".join)
 def test_every_run_it_shows_composes(
     argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     (tmp_path / "prompts.txt").write_text("a cat\n" * 200)
-    code = run_argv([*(a for a in argv if a not in ("-m", "--dry-run") and "," not in a), "--dry-run"])
+    code = run_argv([*argv, "--dry-run"])
     err = capsys.readouterr().err
     if any(a.startswith("generator.weights=") for a in argv):
         lines = ("var_d16.pth does not exist", *(f"{name} is no path and not in the hub's cache" for name in REPOSITORIES))

@@ -1,49 +1,40 @@
-"""What an image costs under every engine, beside the least it could cost: `python experiments/bench.py +bench=var_engine`.
+"""What an image costs under every engine of a next-scale generator, beside the least it could cost.
 
-Arms are engines of one generator, run in turn in one process, noise and decoder inside the timer. The floor is that of the
-generator's number format: per scale, weights without adaLN and the cache are read once; adaLN and the decoder's weights once
-per batch. Phases are timed in a pass of their own, without graphs. Memory is that of an engine built anew, at the worst moment
-of its second batch. Kernels are those of a further, profiled batch.
+Arms are engines of one generator, run in turn in one process, noise and decoder inside the timer; conditions are read before.
+Phases are timed in a pass of their own, without graphs. Memory is that of an engine built anew, at the worst moment of its
+second batch. Kernels are those of a further, profiled batch.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from sdaccel.benches.agreement import agreement
 from sdaccel.benches.base import Cases, compare, listed, with_floor
-from sdaccel.conditions import Batch, batches
+from sdaccel.conditions import Condition, batches
 from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import torch_dtype
-from sdaccel.generators.graphs import Graphs
-from sdaccel.generators.nextscale.engine import Eager
-from sdaccel.generators.var.cost import ROWS, ada_macs, scale_macs
-from sdaccel.generators.var.engine_fast import Fast, FastLoop
-from sdaccel.generators.var.generator import Var, VarRuntime
-from sdaccel.generators.var.sampler import VarModel
+from sdaccel.generators.nextscale.engine import generated
+from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.measure.floor import Work, ceilings, synchronize
 from sdaccel.measure.profile import busiest
-from sdaccel.registry import configurable
+from sdaccel.registry import name_of
 
-PHASES = {"block0_input": "canvas", "last_block_output": "blocks", "tokens": "head and sampling", "f_hat": "canvas"}
-"""The phase that ends where a loop records a name."""
 LISTED = 12
 """Kernels of every arm that the record names."""
-COMPARED = 2
-"""Images that engines are compared on, token by token."""
 
 
-@configurable(group="bench", name="var_engine")
 @dataclass(frozen=True, kw_only=True)
-class VarEngine:
-    """The benchmark; its arms change the generator's options."""
+class Engines:
+    """The benchmark but for what is a generator's own; its arms change the generator's options."""
 
-    arms: dict[str, dict[str, Any]] = field(default_factory=lambda: {"eager": {"engine": "eager"}, "fast": {"engine": "fast"}})
+    arms: dict[str, dict[str, Any]] = field(default_factory=lambda: {"eager": {"engine": "eager"}})
     """Options of the generator by arm; the first arm is what the others are compared with."""
     batch_sizes: list[int] = field(default_factory=lambda: [1])
     repeats: int = 10
@@ -51,26 +42,52 @@ class VarEngine:
     energy_seconds: float = 1.0
     """How long an arm runs for its joules, where the machine counts them."""
 
-    question: ClassVar[str] = "What does an image cost under every engine of VAR, beside the least that it could cost?"
+    question: ClassVar[str]
     figures: ClassVar[Sequence[str]] = ("bench_times",)
+    kind: ClassVar[type]
+    """Class of the generator."""
+    example: ClassVar[str]
+    """A generator of that class."""
+    ends: ClassVar[Mapping[str, str]]
+    """The phase that ends where a loop records a name; "start" ends before the first scale."""
+
+    def conditions(self, generator: Any, count: int) -> list[Condition]:
+        raise NotImplementedError
+
+    def told(self, runtime: Any, conditions: list[Condition]) -> Any:
+        """What a generation of these is started with, on the device."""
+        raise NotImplementedError
+
+    def anew(self, runtime: Any) -> Any:
+        """The same weights in memory of their own, under an engine that has not run."""
+        raise NotImplementedError
+
+    def stages(self, generator: Any, size: int) -> list[Work]:
+        """The work of one batch."""
+        raise NotImplementedError
+
+    def beside(self, runtimes: dict[str, Any], device: torch.device) -> dict[str, Any]:
+        """What else the record holds under timing."""
+        return {}
 
     def check(self, generator: Any) -> None:
-        if not isinstance(generator, Var):
+        if not isinstance(generator, self.kind):
             raise BadInput(
-                f"bench=var_engine needs a VAR, not {type(generator).__name__}; set generator=var_d16 or another one."
+                f"bench={name_of(self)} needs a {self.kind.__name__.upper()}, not {type(generator).__name__}; set "
+                f"generator={self.example} or another one."
             )
         for config in self.configs(generator).values():
-            config.check([0])
+            config.check(self.conditions(generator, 1))
         at_least(1, self, "repeats", where="bench")
         listed(self, "batch_sizes")
 
-    def configs(self, generator: Var) -> dict[str, Var]:
+    def configs(self, generator: Any) -> dict[str, Any]:
         return {name: replace(generator, **options) for name, options in self.arms.items()}
 
-    def work(self, generator: Var) -> Cases:
-        return {f"batch {size}": work(generator, size) for size in self.batch_sizes}
+    def work(self, generator: Any) -> Cases:
+        return {f"batch {size}": self.stages(generator, size) for size in self.batch_sizes}
 
-    def run(self, generator: Var, device: torch.device) -> dict[str, Any]:
+    def run(self, generator: Any, device: torch.device) -> dict[str, Any]:
         runtimes = {name: config.build(device) for name, config in self.configs(generator).items()}
         dtype = torch_dtype(generator.dtype)
         before = ceilings(device, dtype)
@@ -81,106 +98,98 @@ class VarEngine:
             case: with_floor(found, dict.fromkeys(runtimes, stages[case]), ceiling)
             for case, found in zip(stages, measured, strict=True)
         }
-        return {"ceilings": asdict(ceiling), "cases": cases, "agreement": agreements(runtimes, device)}
+        return {"ceilings": asdict(ceiling), "cases": cases} | self.beside(runtimes, device)
 
-    def _batch(self, runtimes: dict[str, VarRuntime], generator: Var, size: int, device: torch.device) -> dict[str, Any]:
-        labels = [i % generator.num_classes for i in range(size)]
-        batch = batches(labels, seed=0, size=size)[0]
-
-        def generating(runtime: VarRuntime) -> Callable[[], Any]:
-            return lambda: runtime.generate(batch, backend=None, strategy=None)
-
-        calls = {name: generating(runtime) for name, runtime in runtimes.items()}
-        alone = {name: lambda r=r: generating(r.config.build(device)) for name, r in runtimes.items()}
+    def _batch(self, runtimes: dict[str, Any], generator: Any, size: int, device: torch.device) -> dict[str, Any]:
+        batch = batches(self.conditions(generator, size), seed=0, size=size)[0]
+        told, seeds = self.told(next(iter(runtimes.values())), list(batch.conditions)), batch.seeds.to(device)
+        calls = {name: partial(generate, runtime, told, seeds) for name, runtime in runtimes.items()}
+        alone = {name: lambda r=r: partial(generate, self.anew(r), told, seeds) for name, r in runtimes.items()}
         rounds = {"warmup": self.warmup, "repeats": self.repeats}
         found = compare(calls, alone=alone, device=device, energy=self.energy_seconds, **rounds)
         for name, arm in found["arms"].items():
-            arm["phases"] = phases(runtimes[name], batch, device)
-            arm["kernels"] = busiest(calls[name], device, count=LISTED)
+            arm |= split(runtimes[name], told, seeds, ends=self.ends)
+            arm |= asdict(busiest(calls[name], device, count=LISTED))
             arm["images"] = size
-            if isinstance(engine := runtimes[name].engine, Fast):
+            if hasattr(engine := runtimes[name].engine, "forget"):
                 engine.forget()  # or the next batch size would work in memory that this one has paid for
         return found
 
 
-def work(config: Var, size: int) -> list[Work]:
-    """The stages of one batch: adaLN, every scale, the decoder."""
-    g, cost, item = config.geometry, config.cost(), torch_dtype(config.dtype).itemsize
-    layout, block = config.layout, 12 * g.width**2
-    stages = [Work(item * ada_macs(g) / ROWS, size * ada_macs(g))]
-    for k in range(layout.scales):
-        weights = g.depth * block + g.width * g.vocab
-        cache = 2 * g.depth * ROWS * size * g.width * (layout.row_start(k + 1) + layout.rows(k))  # read all, write the new
-        macs = scale_macs(g, k) - (ada_macs(g) if k == 0 else 0)
-        stages.append(Work(item * (weights + cache), size * macs))
-    return [*stages, Work(item * decoder_parameters(config), size * cost.decode_macs)]
+@torch.inference_mode()
+def generate(runtime: Any, told: Any, seeds: Tensor) -> None:
+    generated(runtime.start(told, seeds), scales=runtime.config.steps, strategy=None, keep=())
 
 
-def decoder_parameters(config: Var) -> int:
+def scale_stages(layout: Layout, macs: Sequence[float], *, weights: float, kv: float, itemsize: int, size: int) -> list[Work]:
+    """Every scale reads its weights (elements) once and all keys and values, of which it writes its own: `kv` are those of one
+    position of one sample's rows."""
+    seen = [layout.row_start(k + 1) + layout.rows(k) for k in range(layout.scales)]
+    return [Work(itemsize * (weights + size * kv * rows), size * own) for rows, own in zip(seen, macs, strict=True)]
+
+
+def decoder_parameters(config: Any) -> int:
     return sum(p.numel() for p in config.models_without_storage()[1].decoder.parameters())
 
 
-@torch.no_grad()
-def agreements(runtimes: dict[str, VarRuntime], device: torch.device) -> dict[str, dict[str, Any]]:
-    """Every fast arm beside the first eager one on its canvas: how far the logits are off, and whether that explains each token
-    that differs. Filters are off: at their edge a rounding decides whether a code may win at all."""
-    reference = next((r for r in runtimes.values() if isinstance(r.engine, Eager)), None)
-    fast = {name: r for name, r in runtimes.items() if isinstance(r.engine, Fast)}
-    if reference is None:
-        return {}
-    labels, seeds = torch.arange(COMPARED, device=device) % reference.config.num_classes, torch.arange(COMPARED, device=device)
-    out: dict[str, dict[str, Any]] = {}
-    for name, runtime in fast.items():
-        sampling = replace(runtime.config, top_k=0, top_p=0.0, more_smooth=False).sampling
-        loop: Any = runtime.engine.start(labels, seeds, sampling=sampling)
-        found = agreement(loop.run, labels, seeds, sampling=sampling, model=VarModel(reference.var, reference.vae))
-        out[name] = {
-            "relative_l2": float(f"{found.relative_l2:.3g}"),
-            "tokens": found.tokens,
-            "different": len(found.differences),
-            "unexplained": sum(not difference.explained for difference in found.differences),
-        }
-    return out
+class Clock:
+    """Seconds by phase, by part of a generation; waits for the device at every boundary."""
 
-
-@torch.no_grad()
-def phases(
-    runtime: VarRuntime, batch: Batch, device: torch.device, *, rounds: Sequence[bool] = (False, True)
-) -> dict[str, float]:
-    """Seconds by phase of one generation, synchronised at every boundary; the rounds before the last one warm up."""
-    spent: dict[str, float] = {}
-    for _ in rounds:
-        spent = _phases(runtime, batch, device)
-    return spent
-
-
-def _phases(runtime: VarRuntime, batch: Batch, device: torch.device) -> dict[str, float]:
-    spent: dict[str, float] = defaultdict(float)
-    synchronize(device)
-    last = time.perf_counter()
-
-    def until_now(phase: str) -> None:
-        nonlocal last
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.parts = device, [defaultdict[str, float](float)]
         synchronize(device)
+        self.last = time.perf_counter()
+
+    def end(self, phase: str) -> None:
+        synchronize(self.device)
         now = time.perf_counter()
-        spent[phase] += now - last
-        last = now
+        self.parts[-1][phase] += now - self.last
+        self.last = now
+
+    def begin_part(self) -> None:
+        self.parts.append(defaultdict(float))
+
+    def total(self) -> dict[str, float]:
+        phases = dict.fromkeys(phase for part in self.parts for phase in part)
+        return {phase: sum(part.get(phase, 0.0) for part in self.parts) for phase in phases}
+
+
+@torch.no_grad()
+def split(runtime: Any, told: Any, seeds: Tensor, *, ends: Mapping[str, str]) -> dict[str, Any]:
+    """{"phases": seconds, "scales": [the side, its phases]} of one generation, after another one that warms up."""
+    _timed(runtime, told, seeds, ends)
+    clock = _timed(runtime, told, seeds, ends)
+    parts = zip(runtime.config.layout.patch_nums, clock.parts[1:-1], strict=True)
+    return {"phases": clock.total(), "scales": [{"side": side, "phases": dict(part)} for side, part in parts]}
+
+
+def _timed(runtime: Any, told: Any, seeds: Tensor, ends: Mapping[str, str]) -> Clock:
+    clock = Clock(seeds.device)
 
     def record(name: str, value: Tensor) -> None:
-        if name in PHASES:
-            until_now(PHASES[name])
+        if name in ends:
+            clock.end(ends[name])
 
-    labels = torch.tensor(batch.conditions, device=device)
-    loop: Any = runtime.engine.start(labels, batch.seeds.to(device), sampling=runtime.config.sampling)
-    graphs = loop.graphs if isinstance(loop, FastLoop) else None
-    if isinstance(loop, FastLoop):
-        loop.graphs = Graphs(enabled=False)
+    loop = runtime.start(told, seeds)
+    with recorded(loop, record):
+        clock.end(ends["start"])
+        for k in range(runtime.config.steps):
+            clock.begin_part()
+            loop.full(k)
+        clock.begin_part()
+        loop.finish()
+        clock.end("decode")
+    return clock
+
+
+@contextmanager
+def recorded(loop: Any, record: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """Inside, operators are launched one by one, and the loop records; a loop with graphs is used again, so both end."""
+    graphs, before = getattr(loop, "graphs", None), loop.record
+    if graphs is not None:
+        loop.graphs = type(graphs)(enabled=False)
     loop.record = record
-    until_now("class and adaLN")
-    for k in range(runtime.config.steps):
-        loop.full(k)
-    loop.finish()
-    until_now("decode")
-    if isinstance(loop, FastLoop) and graphs is not None:
-        loop.graphs, loop.record = graphs, lambda name, value: None
-    return dict(spent)
+    yield
+    loop.record = before
+    if graphs is not None:
+        loop.graphs = graphs

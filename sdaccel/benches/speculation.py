@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import torch
 
 from sdaccel.benches.base import Cases, compare, listed, with_floor
-from sdaccel.benches.engines import work
+from sdaccel.benches.var_engine import work
 from sdaccel.conditions import Batch, batches
 from sdaccel.errors import BadInput, at_least
 from sdaccel.generators.base import torch_dtype

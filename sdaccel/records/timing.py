@@ -41,6 +41,15 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """One of a next-scale generation."""
+
+    side: int
+    phases: Mapping[str, float]
+    """Seconds."""
+
+
+@dataclass(frozen=True)
 class Benched:
     """An arm of a benchmark's case."""
 
@@ -53,7 +62,13 @@ class Benched:
     joules: float | None = None
     images: int = 1
     phases: Mapping[str, float] = field(default_factory=dict)
+    scales: Sequence[Scale] = ()
+    """Phases by scale."""
     kernels: Sequence[Kernel] = ()
+    """The busiest."""
+    busy_seconds: float | None = None
+    """Of the GPU in the profiled call."""
+    launches: int | None = None
     recompiled: int = 0
     rounds: Sequence[float] = ()
 

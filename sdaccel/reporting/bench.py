@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sdaccel.measure.speedup import Speedup
 from sdaccel.records.outline import Outline
-from sdaccel.records.timing import Case
+from sdaccel.records.timing import Benched, Case
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
 from sdaccel.reporting.cells import Cell, Table, faster, spanned
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CALLS = {"var_engine": "ms per batch, decode in", "speculation": "ms per batch, decode in"}
+CALLS = dict.fromkeys(("var_engine", "hart_engine", "speculation"), "ms per batch, decode in")
 """By benchmark; arms that are not decoded say so, and calls of kernels have no decoder."""
+BLOCKS = "blocks"
+"""The phase that is told by scale."""
 FLOOR = "the arm's floor: bytes or arithmetic"
 
 
@@ -45,6 +47,28 @@ def bench(record: Record) -> Table:
             shown = style.titled(record, name)
             rows.append((case, shown, arm.seconds.n, times, ratio, floor, arm.of_floor, memory, joules, arm.recompiled))
     return Table(columns, rows)
+
+
+@table(name="split", place=55, needs=benched)
+def split(record: Record) -> Table:
+    """Milliseconds by phase, the blocks by scale, of a pass that waits at every boundary; then the GPU's own time and launches
+    of a profiled one."""
+    arms = {(case, arm): a for case, found in record.timing.cases.items() for arm, a in found.arms.items() if a.scales}
+    columns = ("part", *(f"{case}: {style.titled(record, arm)}" for case, arm in arms))
+    parts = [_parts(arm) for arm in arms.values()]
+    names = dict.fromkeys(name for part in parts for name in part)
+    return Table(columns, [(name, *(part.get(name) for part in parts)) for name in names])
+
+
+def _parts(arm: Benched) -> dict[str, Cell]:
+    out: dict[str, Cell] = {}
+    for phase, seconds in arm.phases.items():
+        out[phase] = 1e3 * seconds
+        if phase == BLOCKS:
+            out |= {f"{phase} of scale {k}, {s.side} x {s.side}": 1e3 * s.phases[phase] for k, s in enumerate(arm.scales)}
+    if arm.busy_seconds is not None:
+        out |= {"GPU busy": 1e3 * arm.busy_seconds, "launches": arm.launches}
+    return out
 
 
 @table(name="kernels", place=60, needs=benched)
@@ -80,7 +104,9 @@ def bench_times(record: Record) -> "Figure":
     columns = min(3, len(found))
     rows = -(-len(found) // columns)
     bars = max(len(case.arms) for case in found.values())
-    figure = style.blank(style.PAGE if columns > 1 else style.COLUMN, 1.0 + rows * (0.6 + 0.2 * bars))
+    across = 4 if columns > 1 else 2
+    further = max(0, -(-(len(phases) + 2) // across) - 2)  # rows of the legend
+    figure = style.blank(style.PAGE if columns > 1 else style.COLUMN, 1.0 + 0.25 * further + rows * (0.6 + 0.2 * bars))
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, (case, measured) in zip(panels, found.items(), strict=False):
         _panel(axes, case, measured, colours)
@@ -90,7 +116,7 @@ def bench_times(record: Record) -> "Figure":
     said = [ratios(found), "split as in a pass without graphs that waits at every boundary" if phases else ""]
     title = textwrap.fill("; ".join(filter(None, said)), int(16 * figure.get_figwidth()))
     handles = style.handles(panels)
-    style.legend(figure, handles, columns=4 if columns > 1 else 2, title=title, alignment="left", handlelength=1.4)
+    style.legend(figure, handles, columns=across, title=title, alignment="left", handlelength=1.4)
     style.question(figure, record, record.study.question)
     return figure
 

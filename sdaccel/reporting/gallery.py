@@ -47,7 +47,7 @@ def page(records: Sequence[tuple[Record, list[Path]]], *, reports: Path, models:
 
 def _section(record: Record, paths: Iterable[Path], reports: Path) -> str:
     links = [path.relative_to(reports).as_posix() for path in paths]
-    time = _tables(record, "Time", "timing", "bench", "agreement")
+    time = _tables(record, "Time", "timing", "bench", "split", "agreement")
     pictures = [_titled(*found) for found in [strip.strip(record, reports / "thumbnails")] if found[1]]
     quality = [*pictures, *_tables(record, "Quality", "quality", container="bleed")] if record.measured else []
     missing = figures.lacking(record.study.figures, outline_of(record))

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from hydra.utils import instantiate
@@ -275,6 +276,8 @@ def _called(group: str, options: dict[str, Any]) -> str:
 
 
 def _updated(node: DictConfig, options: dict[str, Any], where: str, what: str) -> DictConfig:
+    if not options:
+        return node
     node = node.copy()
     OmegaConf.set_readonly(node, False)
     OmegaConf.set_struct(node, True)
@@ -293,7 +296,13 @@ def _updated(node: DictConfig, options: dict[str, Any], where: str, what: str) -
 
 
 def _instantiate(node: DictConfig) -> Any:
-    return instantiate(node, _convert_="all")
+    """Frozen, so that arms of equal options share one: making it is most of the time that a large study takes to expand."""
+    return _made(json.dumps(plain(node)))
+
+
+@cache
+def _made(options: str) -> Any:
+    return instantiate(json.loads(options), _convert_="all")
 
 
 def content_of(node: DictConfig) -> dict[str, Any]:

@@ -114,12 +114,12 @@ def _loader(overrides: Sequence[str]) -> Any:
 
     @cache
     def load(group: str, name: str) -> DictConfig:
-        known = GlobalHydra.instance().config_loader().get_group_options(group)
         try:
             if group == "calibration":  # a delta of the whole configuration, which chooses from several groups
                 return compose("config", overrides=[*search, f"+calibration={name}"])
             return compose(f"{group}/{name}", overrides=search)[group]
         except MissingConfigException:
+            known = GlobalHydra.instance().config_loader().get_group_options(group)
             raise BadInput(f"{group} {name} does not exist; {choices(name, known)}") from None
 
     return load

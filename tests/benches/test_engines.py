@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from sdaccel.benches import runner
-from sdaccel.benches.engines import VarEngine, agreements, phases, work
+from sdaccel.benches.engines import split
+from sdaccel.benches.var_engine import VarEngine, agreements, work
 from sdaccel.cli.bench import main
 from sdaccel.generators.var.generator import Var
 from sdaccel.measure.compiles import compiled_graphs
@@ -57,15 +58,21 @@ def test_d16_at_batch_1_needs_about_a_millisecond_to_read_its_weights() -> None:
 def test_phases_cover_the_generation_and_leave_the_engine_as_it_was(engine: str) -> None:
     runtime = replace(TINY, engine=engine).build(CPU)
     before = runtime.generate(batch([1], 3), backend=None, strategy=None).images
-    found = phases(runtime, batch([1], 3), CPU)
-    assert set(found) == {"class and adaLN", "blocks", "head and sampling", "canvas", "decode"}
-    assert all(value > 0 for value in found.values())
+    found = split(runtime, torch.tensor([1]), torch.tensor([3]), ends=VarEngine.ends)
+    assert set(found["phases"]) == {"class and adaLN", "blocks", "head and sampling", "canvas", "decode"}
+    assert all(value > 0 for value in found["phases"].values())
+    assert [scale["side"] for scale in found["scales"]] == [1, 2, 3, 4]
+    for phase in ("blocks", "head and sampling", "canvas"):
+        by_scale = sum(scale["phases"].get(phase, 0) for scale in found["scales"])
+        assert by_scale == pytest.approx(found["phases"][phase])
     assert torch.equal(runtime.generate(batch([1], 3), backend=None, strategy=None).images, before)
 
 
 def test_the_busiest_operators_come_first_and_their_shares_are_of_everything() -> None:
     a = torch.randn(400, 400)
-    found = busiest(lambda: [a @ a for _ in range(5)] and a + 1, CPU, count=3)
+    profile = busiest(lambda: [a @ a for _ in range(5)] and a + 1, CPU, count=3)
+    assert (profile.busy_seconds, profile.launches) == (None, None), "there is no GPU"
+    found = profile.kernels
     assert found[0]["name"] == "aten::mm" and found[0]["runs"] == 5
     assert [row["seconds"] for row in found] == sorted((row["seconds"] for row in found), reverse=True)
     assert 0.5 < found[0]["share"] < sum(row["share"] for row in found) <= 1 + 1e-9
@@ -142,6 +149,8 @@ def test_a_promoted_benchmark_has_its_table_and_its_figure_in_the_report(output:
         "bench_times.pdf",
         "bench_times.png",
         "index.html",
+        "split.csv",
+        "split.tex",
     }
     page = (tmp_path / "index.html").read_text()
     assert "bench.py +bench=var_engine" in page and "bench_times.png" in page
@@ -155,6 +164,7 @@ def test_a_promoted_benchmark_has_its_table_and_its_figure_in_the_report(output:
         (["+bench=var_engine", "generator=flux_tiny"], "needs a VAR, not Flux"),
         (["+bench=var_engine", "device=tpu"], "device=tpu is unknown"),
         (["+bench=var_engine", "bench.repeats=0"], "repeats=0"),
+        (["+bench=var_engine", "generator.num_classes=0"], "num_classes=0"),
         (["+bench=nothing"], "nothing"),
     ],
 )

@@ -1,8 +1,6 @@
 """The launcher's commands, as its documentation writes them, and what they mean here."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from sdaccel.compat.hicache import FLAGS, MODES, overrides
 from sdaccel.errors import BadInput
 from sdaccel.generators.flux.official.generator import OfficialFlux
 from sdaccel.studies import compose
+from tests import fresh
 from tests.conftest import CONF
 
 COMMON = "--prompt_file prompts.txt --limit 200 --width 1024 --height 1024 --num_steps 50"
@@ -153,9 +152,7 @@ def test_every_flag_is_in_the_readme() -> None:
 
 def test_it_runs_what_it_prints() -> None:
     line = "--mode HiCache --interval 3 --num_steps 12 --dry-run data.prompts=[cat]"
-    run = subprocess.run(
-        [sys.executable, "-m", "sdaccel.compat.hicache", *line.split()], cwd=CONF.parent, capture_output=True, text=True
-    )
+    run = fresh.python("-m", "sdaccel.compat.hicache", *line.split(), cwd=CONF.parent)
     assert run.returncode == 0, run.stderr
     first, *rest = run.stdout.splitlines()
     means = "generator=flux_tiny backend=dense strategy=hicache strategy.interval=3 generator.num_steps=12"

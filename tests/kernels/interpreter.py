@@ -6,6 +6,7 @@ Triton reads TRITON_INTERPRET when a kernel is defined, so what is interpreted r
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,11 @@ runnable = pytest.mark.skipif(DEVICE.type == "cpu" and not INTERPRETED, reason="
 outside = pytest.mark.skipif(INTERPRETED, reason="this is the interpreter's process")
 
 
-def laws_hold(file: str) -> None:
-    """Every test of the file, in the interpreter's process."""
+def laws_hold(files: Iterable[Path]) -> None:
+    """Every test of the files, in the interpreter's process."""
     pytest.importorskip("triton")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", file],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *map(str, files)],
         env=os.environ | {"TRITON_INTERPRET": "1"},
         cwd=Path(__file__).parents[2],
         capture_output=True,

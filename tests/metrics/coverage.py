@@ -236,13 +236,14 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=list(DISTANCES), choices=list(DISTANCES))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many of the first cases")
     parser.add_argument("--json", type=Path, default=Path("coverage.json"))
     args = parser.parse_args()
     how = {name: getattr(args, name) for name in ("names", "runs", "device", "jobs")}
     of_dims = [case for d in args.dims or () for case in distances(d, int(args.per_dim * d), **how)]
     rows = []
     print(HEAD)
-    for case in of_dims or CASES:
+    for case in (of_dims or CASES)[args.skip :]:
         rows.append(case.run())
         print(rows[-1], flush=True)
         args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

@@ -200,7 +200,7 @@ def test_what_cannot_be_asked_for_is_one_line(argv: list[str], honest: Path, cap
         "stack_diagnostics-744",
         "stack_diagnostics-84c",
         "interval1_equivalence-9313a07099ff-f7e",
-        "equivalence",
+        "equivalence_nextscale",
         "var_baseline",
         "flux_baseline",
     ],

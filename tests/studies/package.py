@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import fresh
 from tests.conftest import ROOT
 
 
@@ -27,10 +27,7 @@ class Package:
         return cls(root, name)
 
     def python(self, *argv: str) -> "subprocess.CompletedProcess[str]":
-        environment = os.environ | {"PYTHONPATH": f"{self.root}{os.pathsep}{ROOT}"}
-        return subprocess.run(
-            [sys.executable, *argv], env=environment, cwd=self.root, capture_output=True, text=True, check=False
-        )
+        return fresh.python(*argv, cwd=self.root, PYTHONPATH=f"{self.root}{os.pathsep}{ROOT}")
 
     def run(self, *overrides: str) -> "subprocess.CompletedProcess[str]":
         """A study, in the package's folder `runs`."""

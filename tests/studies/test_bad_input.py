@@ -11,6 +11,7 @@ from sdaccel.generators.hart.generator import Hart
 from sdaccel.generators.var.generator import Var
 from tests.studies.frame import run_argv
 
+pytestmark = pytest.mark.usefixtures("options_once")
 HART, VAR = ["generator=hart_tiny"], ["generator=var_tiny"]
 
 

@@ -1,6 +1,5 @@
 """The command line as a user meets it."""
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,13 +12,13 @@ from sdaccel.cli.wandb_mirror import scalars
 from sdaccel.records.promote import promote
 from sdaccel.records.read import load
 from sdaccel.records.view import Each
+from tests import fresh
 from tests.conftest import ROOT
 from tests.studies.frame import SMALL, changed, run, run_argv, verified
 
 
 def _script(name: str, *argv: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, str(ROOT / "experiments" / name), *argv]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+    return fresh.python(str(ROOT / "experiments" / name), *argv, cwd=ROOT, **environment)
 
 
 @pytest.mark.parametrize("study", ["interval1_equivalence", "gamma_sweep"])

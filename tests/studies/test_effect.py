@@ -18,6 +18,7 @@ from sdaccel.studies.content import study_config
 from tests.conftest import CONF
 from tests.studies.frame import run_argv
 
+pytestmark = pytest.mark.usefixtures("options_once")
 SWEEP = "+exp=gamma_sweep"
 WHERE = ("weights", "clip", "inception", "lpips")
 """Ends of options that only say where a file lies: its hash decides."""

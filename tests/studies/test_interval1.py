@@ -16,11 +16,18 @@ from tests.studies.frame import INTERVAL1 as STUDY
 from tests.studies.frame import SMALL, plan, run, run_argv
 
 STEPS = "generator.num_steps=13"  # past first_enhance=10
+ONE = (*STUDY, STEPS, "data.limit=1")
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
-    return run(*STUDY, STEPS, output=tmp_path_factory.mktemp("interval1"))
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all studies here: arms that several of them have are generated once."""
+    return tmp_path_factory.mktemp("interval1")
+
+
+@pytest.fixture(scope="module")
+def record(output: Path) -> Record:
+    return run(*ONE, output=output)
 
 
 def test_every_honest_arm_passes_every_check(record: Record) -> None:
@@ -49,16 +56,16 @@ def test_forecasts_are_evaluated_on_the_way(record: Record) -> None:
     assert all(error and error > 0 for error in [*per_step["forecast_error"][1:], *per_step["reuse_error"][1:]])
 
 
-def test_a_control_that_its_check_lets_through_fails_the_study(tmp_path: Path) -> None:
+def test_a_control_that_its_check_lets_through_fails_the_study(record: Record, output: Path) -> None:
     blind = "for: B, strategy: hicache, interval: 1, audit: true, mutant: dropped_norm, fails: anchors_written"
-    record = run(*STUDY, STEPS, "data.limit=1", f"+study.controls.blind={{{blind}}}", output=tmp_path)
+    record = run(*ONE, f"+study.controls.blind={{{blind}}}", output=output)
     assert record.verdict == "fail"
     assert any("blind" in reason for reason in record.failures)
 
 
-def test_interval_2_fails_the_study_and_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interval_2_fails_the_study_and_exits_1(record: Record, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = ["study.arms.B.interval=2", "study.arms.B.first_enhance=1"]
-    assert run_argv([*SMALL, *STUDY, STEPS, "data.limit=1", *wrong, f"output={tmp_path}"]) == 1
+    assert run_argv([*SMALL, *ONE, *wrong, f"output={output}"]) == 1
     out = capsys.readouterr().out
     assert "equal failed for B" in out
     assert "all_full failed for B" in out

@@ -1,7 +1,5 @@
 """The bits of a sample depend on the batch shape, and on nothing else that runs beside it."""
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,9 +8,11 @@ import pytest
 
 from sdaccel.records.read import load
 from sdaccel.samples import Samples
+from tests import fresh
 from tests.conftest import ROOT
 from tests.studies.frame import SMALL, plan, run, verified
 
+RUN = str(ROOT / "experiments" / "run.py")
 GENERATORS = {
     "flux": ["generator=flux_tiny", "strategy=hicache", "strategy.interval=2", *SMALL, "study.keep=[latents]"],
     "hart": ["generator=hart_tiny", "study.timing.repeats=0", "study.keep=[tokens,f_hat]"],
@@ -33,8 +33,7 @@ def _entries(output: Path, count: int) -> dict[str, list[tuple[str, dict[str, st
 
 
 def _run(output: Path, *overrides: str) -> None:
-    argv = [sys.executable, str(ROOT / "experiments" / "run.py"), f"output={output}", *overrides]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = fresh.python(RUN, f"output={output}", *overrides, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 
@@ -47,10 +46,8 @@ def test_more_processes_than_batches_generate_each_sample_once(tmp_path: Path) -
 
 
 def test_a_killed_parent_takes_its_processes_along(tmp_path: Path) -> None:
-    script = str(ROOT / "experiments" / "run.py")
     long = ["generator=flux_tiny", "generator.num_steps=400", "data.per_condition=50"]
-    argv = [sys.executable, script, f"output={tmp_path}", "trainer=ddp", *long]
-    parent = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    parent = fresh.started([RUN, f"output={tmp_path}", "trainer=ddp", *long], cwd=ROOT, said=tmp_path)
     try:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("samples/*/*.json")):
@@ -59,7 +56,7 @@ def test_a_killed_parent_takes_its_processes_along(tmp_path: Path) -> None:
         child = next(int(line) for line in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split())
     finally:
         parent.kill()
-        parent.wait()
+        parent.join()
     while time.monotonic() < deadline and Path(f"/proc/{child}/status").exists():
         if "State:\tZ" in Path(f"/proc/{child}/status").read_text():
             break

@@ -49,6 +49,12 @@ def head_macs(geometry: Geometry, *, steps: int, rows: int = ROWS) -> int:
     return told + steps * (rows * tokens * token + w * (FREQUENCIES + w))
 
 
+def residual_macs(config: "Hart") -> int:
+    """`head_macs` of an image; none without a residual."""
+    unguided = config.sampling.at(config.steps - 1).t == 1
+    return head_macs(config.geometry, steps=config.head_steps, rows=1 if unguided else ROWS) if config.residual else 0
+
+
 def scale_macs(geometry: Geometry, scale: int) -> int:
     """One scale in full but for the residual head: embeddings, blocks, logits, its canvas update; text counts with scale 0."""
     g, tokens, one = geometry, geometry.layout.tokens(scale), sublayer_macs(geometry, scale)
@@ -85,8 +91,7 @@ def price(config: "Hart") -> Cost:
     """Of one image."""
     g, (hart, vae) = config.geometry, config.models_without_storage()
     macs = [float(scale_macs(g, k)) for k in range(config.steps)]
-    if config.residual:
-        macs[-1] += head_macs(g, steps=config.head_steps, rows=1 if config.sampling.at(config.steps - 1).t == 1 else ROWS)
+    macs[-1] += residual_macs(config)
     read, readers = reading(config.text_weights, tokens=config.context_tokens)
     size = config.weight_dtype.itemsize
     tokenizer = size * sum(p.numel() for p in vae.parameters())

@@ -221,14 +221,15 @@ class HART(nn.Module):
         pooled = text.amax(1).to(self.head.weight.dtype)
         return wide(self.head_nm.ada_lin(pooled)).unflatten(-1, (2, 1, -1)).movedim(1, 0)
 
-    def levels(self, first: int, last: int) -> Tensor:
-        """(rows, C) the level embedding of every row of scales first .. last; all text is level 0."""
-        levels = wide(self.lvl_embed(torch.arange(first, last + 1, device=self.head.weight.device)))
-        return torch.cat([level.expand(self.layout.rows(k), -1) for k, level in enumerate(levels.split(1), first)])
+    def levels(self) -> Tensor:
+        """(K, C), what every row of a scale has in common; all text is level 0."""
+        return wide(self.lvl_embed(torch.arange(self.layout.scales, device=self.head.weight.device)))
 
-    def embed_maps(self, maps: Tensor, *, first: int, last: int) -> Tensor:
+    def embed_maps(self, maps: Tensor, levels: Tensor, *, first: int, last: int) -> Tensor:
         """Input of scales first .. last (first > 0) from the canvas's maps (R, l, Cvae), (R, l, C)."""
-        return wide(self.word_embed(maps.to(self.word_embed.weight.dtype))) + self.levels(first, last)
+        embedded = wide(self.word_embed(maps.to(self.word_embed.weight.dtype)))
+        own = [level.expand(self.layout.rows(k), -1) for k, level in enumerate(levels[first : last + 1], first)]
+        return embedded + (own[0] if first == last else torch.cat(own))
 
     def run_blocks(
         self, x: Tensor, *, at: Angles, kv: KVCache | None, attend: Attend, sublayers: Sublayers | None = None

@@ -51,10 +51,12 @@ class HartRace(PhiloxRace):
 
 
 class Given(NamedTuple):
-    """The part of the text that every scale reads."""
+    """What every scale reads: of the text, and what the model says of any."""
 
     text: Tensor
     """(R, T, C)"""
+    levels: Tensor
+    """(K, C)"""
     at: Angles
     head: Tensor
     """(2, R, 1, C)"""
@@ -77,13 +79,13 @@ class HartModel:
         positions = context.positions.to(self.device)
         text = self.hart.read(torch.cat([hidden, torch.zeros_like(hidden)]))
         at = self.hart.angles(torch.cat([positions, torch.zeros_like(positions)]))
-        return Given(text, at, self.hart.head_modulation(text))
+        return Given(text, self.hart.levels(), at, self.hart.head_modulation(text))
 
     def begin(self, given: Any) -> Tensor:
-        return given.text + self.hart.levels(0, 0)
+        return given.text + given.levels[0]
 
     def embed(self, given: Any, maps: Tensor, *, first: int, last: int) -> Tensor:
-        return self.hart.embed_maps(maps, first=first, last=last).repeat(2, 1, 1)
+        return self.hart.embed_maps(maps, given.levels, first=first, last=last).repeat(2, 1, 1)
 
     def run_blocks(
         self, given: Any, x: Tensor, *, first: int, last: int, kv: KVCache, bias: Tensor | None, sublayers: Sublayers | None

@@ -51,6 +51,7 @@ def choose(
     codes = model.codes_of(tokens, said.hidden, k, weights=weights, t=draw.t, noise=noise)
     if weights is not None:
         record("h_soft", codes)
+    record("codes", codes)
     return tokens, codes
 
 

@@ -65,7 +65,7 @@ def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
     """-inf below the k-th largest logit; ties with it stay. 0 keeps all."""
     if top_k == 0:
         return logits
-    kth = logits.topk(top_k, dim=-1).values.amin(-1, keepdim=True)
+    kth = logits.topk(top_k, dim=-1, sorted=False).values.amin(-1, keepdim=True)
     return logits.masked_fill(logits < kth, float("-inf"))
 
 
