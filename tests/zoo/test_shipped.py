@@ -13,17 +13,22 @@ from sdaccel import world
 from sdaccel.generators.nextscale.layout import Layout
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE
 from sdaccel.metrics.judge import RESOLUTION, Judge
+from sdaccel.noise import sample_seeds
 from sdaccel.shipped import FOLDER, MANIFEST, locate, restore
 from sdaccel.world.attributes import FIELDS
 from sdaccel.world.render import render
 from sdaccel.zoo import tokenizer
 from sdaccel.zoo.contrastive import top1
+from sdaccel.zoo.flow_quality import report
+from sdaccel.zoo.hart import HartTask
+from sdaccel.zoo.hart_quality import paint
+from sdaccel.zoo.hybrid_tokenizer import HybridTokenizerTask, continuous
 from sdaccel.zoo.judge import accuracy
 from sdaccel.zoo.next_scale import NextScaleTask
 
 MIB = 2**20
 BUDGET = {"clip_mini": 3, "judge_mini": 1, "vqvae_mini": 2, "var_mini_target": 8, "var_mini_draft": 1.5}
-BUDGET |= {"var_mini_draft_distilled": 1.5, "flux_vae": 2, "flux_mini": 7}
+BUDGET |= {"var_mini_draft_distilled": 1.5, "flux_vae": 2, "flux_mini": 7, "hart_tokenizer": 2, "hart_mini": 4}
 CPU = torch.device("cpu")
 
 
@@ -79,3 +84,22 @@ def test_transformers_paint_the_class_they_are_asked_for(name: str, depth: int, 
     restore(name, task.net)
     judge = restore("judge_mini", Judge())
     assert low <= task.generated_accuracy(task.net, judge, CPU, cfg=2.0, per_class=2) <= high
+
+
+@torch.no_grad()
+def test_codes_keep_pictures_and_the_residual_adds_what_they_leave_out() -> None:
+    task = HybridTokenizerTask()
+    net = cast(VQVAE, restore("hart_tokenizer", task.net))
+    through = partial(tokenizer.reconstruction_psnr, kind="captioned", count=4, device=CPU, resolution=256)
+    codes = through(partial(net.roundtrip, layout=task.layout))
+    assert codes >= 27
+    assert through(partial(continuous, net)) >= codes + 2
+
+
+def test_hart_paints_what_a_caption_states() -> None:
+    task: Any = HartTask()
+    restore("hart_mini", task.net)
+    scenes = world.captioned("test", torch.arange(2))
+    images = paint(task.net, task.text, task.tokenizer, scenes, sample_seeds(0, range(2)), cfg=2.0, steps=8)
+    found = report("painted", restore("judge_mini", Judge()), [scenes], [images])
+    assert found["accuracy/painted"] >= 0.7
