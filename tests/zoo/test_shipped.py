@@ -89,7 +89,7 @@ def test_transformers_paint_the_class_they_are_asked_for(name: str, depth: int, 
 @torch.no_grad()
 def test_codes_keep_pictures_and_the_residual_adds_what_they_leave_out() -> None:
     task = HybridTokenizerTask()
-    net = cast(VQVAE, restore("hart_tokenizer", task.net))
+    net = cast(VQVAE, restore("hart_tokenizer", task.shipped()))
     through = partial(tokenizer.reconstruction_psnr, kind="captioned", count=4, device=CPU, resolution=256)
     codes = through(partial(net.roundtrip, layout=task.layout))
     assert codes >= 27

@@ -28,7 +28,7 @@ class HartReconstruction(ThroughTokens):
     """The features themselves, as a perfect residual head would complete the codes; False: the codes alone."""
     vae_weights: str = "shipped:hart_tokenizer"
     """Tokenizer: folder with tokenizer/, file, repository in the hub's cache, or shipped:NAME."""
-    vocab: int = 32
+    vocab: int = 28
     patch_nums: list[int] = field(default_factory=lambda: list(PATCH_NUMS))
     """Sides of the scales."""
 
