@@ -104,7 +104,10 @@ class Pool:
 
 
 class HartTask:
-    """Cross entropy of the true tokens: every scale's mean counts as the side of the scale, or the last two would be all."""
+    """Cross entropy of the true tokens: every scale's mean counts as the side of the scale, or the last two would be all.
+
+    `whole` is a trained transformer to go on with.
+    """
 
     def __init__(
         self,
@@ -113,6 +116,7 @@ class HartTask:
         text: str | TextTower = "shipped:clip_mini",
         tokenizer: str | VQVAE = "hart_tokenizer",
         geometry: Geometry | None = None,
+        whole: str | HART | None = None,
         pool: int = 16384,
         reuse: int = 16,
         cfg: Sequence[float] = (1.0, 2.0, 4.0),
@@ -124,6 +128,8 @@ class HartTask:
         self.text = text_tower(resolve(text)) if isinstance(text, str) else text
         self.tokenizer = tokenizer.requires_grad_(False)
         self.net: Any = network(self.geometry)
+        if whole is not None:
+            self.net = restore(whole, self.net).requires_grad_() if isinstance(whole, str) else whole
         self.phases, self.pool_size, self.reuse, self.cfg = [Phase(**phase) for phase in phases], pool, reuse, tuple(cfg)
         self.resolution = self.layout.side * 2 ** (len(tokenizer.encoder.down) - 1)
         self.pool: Pool | None = None

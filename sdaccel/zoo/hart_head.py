@@ -16,7 +16,6 @@ from sdaccel.generators.hart.model import HART
 from sdaccel.generators.hart.sampler import RESIDUAL_SCALE
 from sdaccel.generators.nextscale.canvas import as_tokens
 from sdaccel.generators.nextscale.tokenizer.vqvae import inputs
-from sdaccel.shipped import restore
 from sdaccel.world.render import render
 from sdaccel.zoo.flow import UNTOLD
 from sdaccel.zoo.hart import HartTask, Phase, chosen_tokens, hidden_states, lesson, tokens_of, told
@@ -37,8 +36,7 @@ class HeadTask(HartTask):
     shown_steps: Sequence[int] = (0, 8)
 
     def __init__(self, *, whole: str | HART = "hart_mini", **options: Any) -> None:
-        super().__init__(**options)
-        self.net = restore(whole, self.net) if isinstance(whole, str) else whole
+        super().__init__(whole=whole, **options)
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad_(name.startswith(PARTS))
         self.made: tuple[int, Tensor, Tensor] | None = None

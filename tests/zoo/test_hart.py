@@ -26,7 +26,7 @@ from sdaccel.zoo import contrastive
 from sdaccel.zoo.hart import HartTask, Phase, chosen_tokens, hidden_states, lesson, mini, network
 from sdaccel.zoo.hart_head import PARTS, HeadTask, variance_bound
 from sdaccel.zoo.hart_quality import told
-from sdaccel.zoo.hybrid_tokenizer import WITHIN, HybridTokenizerTask, continuous, hybrid_network, rescale
+from sdaccel.zoo.hybrid_tokenizer import VOCAB, WITHIN, HybridTokenizerTask, continuous, hybrid_network, merged, rescale
 from sdaccel.zoo.tokenizer import pictures
 from sdaccel.zoo.training import Recipe, fit
 from tests.conftest import CONF
@@ -76,9 +76,16 @@ def test_larger_latents_are_the_same_autoencoder() -> None:
     assert not torch.equal(before[1], before[2])
 
 
+def test_merged_codes_are_the_means_of_what_they_stand_for() -> None:
+    codes = torch.tensor([[0.0], [1.0], [5.0], [20.0]])
+    assert merged(codes, 2).flatten().tolist() == [20.0, 2.0]  # (0 + 1 + 5) / 3, not the mean of 0.5 and 5
+    assert torch.equal(merged(codes, 4), codes)
+
+
 def test_a_finished_tokenizer_has_residuals_that_the_head_can_say() -> None:
     task = HybridTokenizerTask(patch_nums=SIDES)
     task.finish(task.net, CPU)
+    assert len(task.net.quantize.embedding.weight) == VOCAB
     assert task.reach(task.net, CPU) == pytest.approx(RESIDUAL_SCALE, rel=1e-3)
     assert task.measure(task.net, CPU)["residual/within"] == pytest.approx(WITHIN, abs=0.02)
 
@@ -187,13 +194,22 @@ def test_measuring_tells_scales_guidance_and_head_steps() -> None:
     assert 0 <= found["accuracy/steps=0/cfg=2"] <= 1
 
 
-@pytest.mark.parametrize("name", ["hart_tokenizer", "hart_mini", "hart_head"])
+@pytest.mark.parametrize("name", ["hart_tokenizer", "hart_mini", "hart_fine", "hart_head"])
 def test_every_config_composes(name: str) -> None:
     ConfigStore.instance().store(name="zoo_schema", node=Zoo)
     ConfigStore.instance().store(group="schema/model", name="base", node=Model)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("zoo", overrides=[f"model={name}"])
     assert Recipe(**instantiate(cfg.model.recipe)).steps > 1000
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore:.*:FutureWarning")
+def test_training_goes_on_from_a_whole(tmp_path: Path) -> None:
+    whole = network(toy_geometry(), seed=5)
+    before = whole.word_embed.weight.clone()
+    net: Any = fit(toy(whole=whole), replace(RECIPE, steps=1, lr=1e-6), folder=tmp_path, device="cpu")[0]
+    torch.testing.assert_close(net.word_embed.weight, before, rtol=0, atol=1e-5)
+    assert not torch.equal(net.word_embed.weight, before)
 
 
 def test_more_steps_than_the_phases_have_are_refused() -> None:
