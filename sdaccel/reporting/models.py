@@ -61,19 +61,25 @@ def _row(model: Model) -> tuple[Cell, ...]:
 
 def reached(result: dict[str, Any]) -> str:
     """Its figures; parts of a whole that is there are left out, and parts that all agree are said once."""
-    whole = {name: value for name, value in result.items() if name not in ABOUT and "/" not in name}
-    parts: dict[str, dict[str, float]] = {}
+    texts, groups = [], dict[str, dict[str, str]]()
     for name, value in result.items():
+        if name in ABOUT or _wholes(name) & result.keys():
+            continue
         group, slash, part = name.partition("/")
-        if slash and group not in whole:
-            parts.setdefault(group, {})[part] = value
-    texts = [f"{name} {digits(value)}" for name, value in whole.items()]
-    for group, values in parts.items():
-        shown = {part: digits(value) for part, value in values.items()}
+        if slash:
+            groups.setdefault(group, {})[part] = digits(value)
+        else:
+            texts.append(f"{name} {digits(value)}")
+    for group, shown in groups.items():
         alike = len(set(shown.values())) == 1 and len(shown) > 2
         each = ", ".join(f"{part} {value}" for part, value in shown.items())
         texts.append(f"{group} of all {len(shown)} attributes {min(shown.values())}" if alike else f"{group}: {each}")
     return "; ".join(texts).replace("_", " ")
+
+
+def _wholes(name: str) -> set[str]:
+    """a and a/b of a/b/c."""
+    return {name[:i] for i, letter in enumerate(name) if letter == "/"}
 
 
 def curve(model: Model) -> "Figure":
