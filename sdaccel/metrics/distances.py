@@ -29,8 +29,8 @@ Simulated coverage (`python -m tests.metrics.coverage`), Monte-Carlo error 0.01:
     2048 features, N = 8192  FID 0.96 of one distribution, 0.94 of two, labels drawn; KID and CMMD 0.93 to 0.98; paired
                              differences of theirs 0.92 and 0.93, unpaired of KID 0.90; 100 runs, error 0.02 to 0.03
 
-FID of 2048 features with labels in turn, its differences, and CMMD's unpaired one were not simulated by this rule: forty runs of
-the first, of one distribution, held 0.98.
+FID of 2048 features with labels in turn, its differences, and CMMD's unpaired one were not simulated by this rule, but for 40
+runs of the first, of one distribution: 0.98.
 """
 
 import math
