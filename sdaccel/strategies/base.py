@@ -7,8 +7,9 @@ any strategy by class. What is promised here is checked when a class is register
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 from torch import Tensor
 
 from sdaccel.conditions import Condition
@@ -119,6 +120,28 @@ class Strategy(Protocol):
 
     def start(self, seam: Any, *, steps: int) -> Rule | None:
         """The rule of one generation; None does what the generator does alone. With models beside, `models` is given too."""
+        ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A measurement that a study makes before it begins, on samples that it does not look at."""
+
+    by: Any
+    """The strategy that measures."""
+    samples: int
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A strategy that may have something measured on its model first."""
+
+    def wants(self) -> Wanted | None:
+        """None: it has all it needs."""
+        ...
+
+    def given(self, generator: Any, found: Mapping[str, np.ndarray]) -> Any:
+        """The strategy as it is once the arrays of the one that measures are known, means over its samples."""
         ...
 
 

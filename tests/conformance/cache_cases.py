@@ -166,7 +166,7 @@ def _measured(case: Case, mode: str, inputs: dict[str, str]) -> dict[str, Tensor
     watch = Measured(sides, layers=gen.model.layers, mode=mode)
     for k in range(len(sides)):
         _stage(gen, k, watch.at(k))
-    return watch.table
+    return {kind: values.mean(0) for kind, values in watch.table.items()}
 
 
 def _with_inputs(case: Case, second: dict[str, str]) -> Case:

@@ -4,9 +4,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sdaccel.errors import BadInput
 from sdaccel.generators.nextscale.canvas import as_map, as_tokens
 
 MODES = ("bilinear", "nearest", "bicubic")
+
+
+def check_mode(mode: str) -> None:
+    """Raise BadInput for one that is unknown."""
+    if mode not in MODES:
+        raise BadInput(f"strategy.interpolation_mode={mode} is unknown; choose {', '.join(MODES)}.")
 
 
 def interpolate(x: Tensor, side: int, mode: str) -> Tensor:
@@ -18,6 +25,6 @@ def interpolate(x: Tensor, side: int, mode: str) -> Tensor:
 
 
 def similarity(x: Tensor, y: Tensor) -> Tensor:
-    """Cosine over channels, the mean over tokens and rows: a scalar in float32 or wider."""
+    """Cosine over channels, the mean over tokens: (R,) in float32 or wider."""
     wide = torch.promote_types(x.dtype, torch.float32)
-    return F.cosine_similarity(x.to(wide), y.to(wide), dim=-1, eps=1e-8).mean()
+    return F.cosine_similarity(x.to(wide), y.to(wide), dim=-1, eps=1e-8).mean(-1)

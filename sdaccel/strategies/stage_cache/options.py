@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sdaccel.errors import BadInput
-from sdaccel.strategies.stage_cache.interpolate import MODES
+from sdaccel.strategies.stage_cache.interpolate import check_mode
 from sdaccel.strategies.stage_cache.maps import StageMap
 
 KINDS = ("attn", "mlp")
@@ -49,8 +49,7 @@ class Options:
             raise BadInput(f"strategy.reuse_budget={self.reuse_budget} is no share; give 0 .. 1.")
         if self.reuse_budget is not None and self.adaptive_threshold:
             raise BadInput("strategy.reuse_budget and strategy.adaptive_threshold both set the threshold; choose one.")
-        if self.interpolation_mode not in MODES:
-            raise BadInput(f"strategy.interpolation_mode={self.interpolation_mode} is unknown; choose {', '.join(MODES)}.")
+        check_mode(self.interpolation_mode)
         for name in ("calibration_samples", "similarity_window"):
             if getattr(self, name) < 1:
                 raise BadInput(f"strategy.{name}={getattr(self, name)} must be at least 1.")

@@ -80,6 +80,14 @@ class Plan:
         """Layers that reuse."""
         return sum(e.hit for e in self.events if (e.kind, e.stage) == (kind, stage))
 
+    @cached_property
+    def hits(self) -> np.ndarray:
+        """(kinds, layers, stages): 1 where a sublayer is reused, 0 where it might have been, nan elsewhere."""
+        found = np.full((len(KINDS), self.layers, len(self.stages.tokens)), np.nan)
+        for event in self.events:
+            found[KINDS.index(event.kind), event.layer, event.stage] = event.hit
+        return found
+
     def acts(self, stage: int) -> bool:
         """A stage at which anything is reused or stored."""
         return any(e.hit for e in self.events if e.stage == stage) or any(own == stage for own, _, _ in self.stored)

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from sdaccel.generators.nextscale.seam import Due, Kind, ScaleSeam
 from sdaccel.strategies.stage_cache.interpolate import interpolate, similarity
+from sdaccel.strategies.stage_cache.maps import FIRST
 from sdaccel.strategies.stage_cache.plan import Plan
 
 NAMES: dict[Kind, str] = {"attn": "attn", "ffn": "mlp"}
 """The seam's names of sublayers, and the seed's."""
+REUSE = "diagnostics.reuse"
 
 
 class Slots:
@@ -82,21 +84,22 @@ class StageCacheRule:
         return {f"reused_{name}": count.expand(self.seam.rows, -1).clone() for name, count in counts.items()}
 
     def arrays(self) -> dict[str, Tensor]:
-        return {}
+        """(B, kinds, layers, stages): 1 where a sublayer was reused, 0 where it might have been, nan elsewhere."""
+        return {REUSE: torch.tensor(self.plan.hits).expand(self.seam.rows, -1, -1, -1)}
 
 
 class Measured:
     """Computes everything and measures how alike a stage's sublayers are to those of the stage before, enlarged."""
 
     def __init__(self, patch_nums: Sequence[int], *, layers: int, mode: str) -> None:
-        self.patch_nums, self.mode = patch_nums, mode
-        self.before: dict[tuple[int, Kind], Tensor] = {}
+        self.patch_nums, self.layers, self.mode = patch_nums, layers, mode
+        self.outputs, self.alike = Slots(), Slots()
         self.stage = 0
-        self.table = {name: torch.full((layers, len(patch_nums)), float("nan"), dtype=torch.float64) for name in NAMES.values()}
 
     @property
     def plan(self) -> Hashable:
-        return "measured", self.stage, id(self)
+        """No other generation's: what this one measures lies in memory of its own."""
+        return "measured", self.stage, self
 
     def at(self, stage: int) -> "Measured":
         self.stage = stage
@@ -104,8 +107,19 @@ class Measured:
 
     def sublayer(self, layer: int, kind: Kind, x: Tensor, due: Due) -> Tensor:
         y = due.compute()
-        if self.stage >= 2:
-            enlarged = interpolate(self.before[layer, kind], self.patch_nums[self.stage], self.mode)
-            self.table[NAMES[kind]][layer, self.stage] = similarity(enlarged, y).double().cpu()
-        self.before[layer, kind] = y.clone()
+        if self.stage >= FIRST:
+            enlarged = interpolate(self.outputs.read(self.stage - 1, layer, kind), self.patch_nums[self.stage], self.mode)
+            self.alike.write(self.stage, layer, kind, similarity(enlarged, y))
+        if self.stage >= FIRST - 1:
+            self.outputs.write(self.stage, layer, kind, y)
         return y
+
+    @property
+    def table(self) -> dict[str, Tensor]:
+        """Kind -> (R, layers, stages) in double precision; nan where a stage has none before it."""
+        sizes = self.layers, len(self.patch_nums)
+        (rows,) = next(iter(self.alike.held.values())).shape
+        tables = {name: torch.full((rows, *sizes), torch.nan, dtype=torch.float64) for name in NAMES.values()}
+        for (stage, layer, kind), values in self.alike.held.items():
+            tables[NAMES[kind]][:, layer, stage] = values.double().cpu()
+        return tables

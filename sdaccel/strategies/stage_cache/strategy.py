@@ -1,7 +1,7 @@
 """Stage cache as a strategy: sublayers of a stage take what the stage before stored, enlarged (seed documents 000, 001)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,11 +10,13 @@ from sdaccel.conditions import Condition
 from sdaccel.errors import BadInput
 from sdaccel.generators.base import Cost, SublayerMacs
 from sdaccel.generators.nextscale.seam import ScaleSeam
-from sdaccel.strategies.base import Alone, Declares, Done, Foreseen, strategy
+from sdaccel.strategies.base import Alone, Declares, Done, Foreseen, Wanted, strategy
+from sdaccel.strategies.stage_cache.bound import bound, check_bound
 from sdaccel.strategies.stage_cache.maps import FIRST, StageMap, map_of
+from sdaccel.strategies.stage_cache.measure import SIMILARITY, StageSimilarity
 from sdaccel.strategies.stage_cache.options import KINDS, Options
 from sdaccel.strategies.stage_cache.plan import Plan, Table, planned
-from sdaccel.strategies.stage_cache.rule import StageCacheRule
+from sdaccel.strategies.stage_cache.rule import REUSE, StageCacheRule
 
 REUSED = {kind: f"reused_{kind}" for kind in KINDS}
 """Stat of every kind: layers that reused at every stage."""
@@ -29,36 +31,54 @@ class StageCache(Alone, Options):
     """Reuse wherever a stage has stored, however unlike; no similarity is asked for."""
     drop_kv: bool = False
     """Ablation: a reused attention leaves no keys and values, so later stages do not see this one."""
-    similarity: dict[str, Any] | None = None
-    """What a calibration measured: `attn` and `mlp`, a row per layer and a column per stage from the third on."""
+    similarity: Any = None
+    """What a calibration measured: `attn` and `mlp`, a row per layer and a column per stage from the third on; see bound.py."""
+    calibrate: bool = False
+    """Have the study measure the similarity first, on `calibration_samples` samples behind its own."""
 
-    declares: ClassVar[Declares] = Declares(seam="scales", exact=False, stats=tuple(REUSED.values()))
+    declares: ClassVar[Declares] = Declares(seam="scales", exact=False, stats=tuple(REUSED.values()), arrays=(REUSE,))
 
     def check(self, steps: int) -> None:
         self.check_values()
-        if self.calibration_samples != Options.calibration_samples:
+        self._check_source()
+
+    def _check_source(self) -> None:
+        """What is alike is known from a calibration, or the study measures it first, or it is not asked for."""
+        if self.calibrate and self.similarity is not None:
+            raise BadInput(
+                "strategy.calibrate=true measures a similarity, and strategy.similarity or a +calibration gives it; choose one."
+            )
+        if self.calibrate and (self.force or not self.skip_stages):
+            other = "strategy.force=true asks for no similarity" if self.force else "strategy.skip_stages=[] reuses nothing"
+            raise BadInput(f"strategy.calibrate=true has no effect: {other}; leave one of them out.")
+        if not self.calibrate and self.calibration_samples != Options.calibration_samples:
             raise BadInput(
                 f"strategy.calibration_samples={self.calibration_samples} has no effect: it counts the prompts of a "
-                "calibration, and a generation makes none; leave it out."
+                "calibration, and none is made; leave it out, or set strategy.calibrate=true."
             )
-        if self.skip_stages and not self.force and self.similarity is None:
+        if self.skip_stages and not (self.force or self.calibrate) and self.similarity is None:
             raise BadInput(
                 f"strategy.skip_stages={self.skip_stages} without strategy.similarity reuses nothing: nobody measured which "
-                "stages are alike; choose a +calibration made for this model, or set strategy.force=true."
+                "stages are alike; choose a +calibration made for this model, strategy.calibrate=true or strategy.force=true."
             )
 
     def fits(self, generator: Any, conditions: Sequence[Condition]) -> None:
         self.check_stages(map_of(generator.scales))
-        for kind, rows in (self.similarity or {}).items():
-            shape, wanted = np.shape(rows), (generator.depth, len(generator.scales) - FIRST)
-            if kind in KINDS and shape != wanted:
-                raise BadInput(
-                    f"strategy.similarity.{kind} is {shape}, and this model has {wanted[0]} layers and {wanted[1]} stages that "
-                    "may reuse; it was measured on another model, calibrate this one."
-                )
+        if self.similarity is not None:
+            check_bound(self.similarity, generator)
+
+    def wants(self) -> Wanted | None:
+        measures = StageSimilarity(interpolation_mode=self.interpolation_mode)
+        return Wanted(measures, self.calibration_samples) if self.calibrate else None
+
+    def given(self, generator: Any, found: Mapping[str, np.ndarray]) -> "StageCache":
+        similarity = bound(dict(zip(KINDS, found[SIMILARITY], strict=True)), generator, samples=self.calibration_samples)
+        return replace(self, similarity=similarity, calibrate=False, calibration_samples=Options.calibration_samples)
 
     def table(self) -> Table | None:
         """By stage; nan where nothing is asked. None: reuse is forced."""
+        if self.calibrate:
+            raise BadInput("strategy.calibrate=true is for a study, which measures first; elsewhere choose a +calibration.")
         if self.force or self.similarity is None:
             return None
         nothing = np.full((len(self.similarity["attn"]), FIRST), np.nan)
@@ -72,11 +92,17 @@ class StageCache(Alone, Options):
         return ["full"] * steps
 
     def foreseen(self, cost: Cost, beside: Mapping[str, Cost]) -> Foreseen:
+        if self.calibrate:
+            return Foreseen(sum(cost.macs), f"reuses what {self.calibration_samples} samples of a calibration, made first, say")
         plan = self.planned(map_of(cost.scales), cost.layers)
         counted = plan.counted()
         reused = {kind: [plan.reused(kind, stage) for stage in range(len(cost.scales))] for kind in KINDS}
-        of = f"{counted['reused']:.0f} of {counted['eligible']:.0f} eligible sublayers"
-        return Foreseen(self._macs(cost, cost.macs, reused), f"{of} reused, {counted['overall_reuse']:.1%} of all")
+        macs = self._macs(cost, cost.macs, reused)
+        of = f"{counted['reused']:.0f} of {counted['eligible']:.0f} eligible sublayers reused"
+        counts = zip(plan.stages.tokens, *reused.values(), strict=True)
+        each = " ".join(f"{tokens}:{attn}+{mlp}" for tokens, attn, mlp in counts if attn + mlp)
+        where = f" ({each} attn+mlp of {cost.layers} layers)" if each else ""
+        return Foreseen(macs, f"{of}{where}, {counted['overall_reuse']:.1%} of all, MACs / {sum(cost.macs) / macs:.2f}")
 
     def macs(self, done: Done) -> float:
         return self._macs(done.cost, done.steps, {kind: done.stats[name] for kind, name in REUSED.items()})
