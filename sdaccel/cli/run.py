@@ -98,19 +98,27 @@ def notes(plan: compose.Plan) -> list[str]:
 
 def _described(plan: compose.Plan, console: Console) -> None:
     from sdaccel.records.provenance import git_state
+    from sdaccel.studies import calibrate
     from sdaccel.studies.estimate import check_fits, describe
 
     git_state()  # refused here as by a run
+    plan = calibrate.foreseen(plan)
+    if first := calibrate.measuring(plan):
+        more = len(first.conditions) - len(plan.conditions)
+        console.print(f"{more} samples behind these are measured first, and decide the arms and the name of the study")
     describe(plan, console)
     check_fits(plan)
 
 
 def _run(plan: compose.Plan, console: Console) -> int:
     from sdaccel.cli import outcome
-    from sdaccel.studies import runner
+    from sdaccel.records.provenance import git_state
+    from sdaccel.studies import calibrate, runner
     from sdaccel.studies.estimate import check_fits
 
+    git_state()  # refused before anything is made
     check_fits(plan)
+    plan = calibrate.calibrated(plan, console=console)
     record = runner.run(plan, console=console)
     if record is None:
         return 0

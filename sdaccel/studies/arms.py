@@ -307,8 +307,13 @@ def _made(options: str) -> Any:
 
 def content_of(node: DictConfig) -> dict[str, Any]:
     """Options under registered names, without paths to weights, whose hash stands in their place, and later ones left alone."""
-    options: dict[str, Any] = named(_said(plain(node)), name_at)
-    return options
+    return content_of_options(plain(node))
+
+
+def content_of_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The same of options that are no node any more."""
+    content: dict[str, Any] = named(_said(options), name_at)
+    return content
 
 
 def _said(options: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sdaccel.records.findings import Findings
 from sdaccel.records.names import arm_name
 from sdaccel.records.verify import figures_differ, samples_differ, values_differ, verdicts_differ
 from sdaccel.records.view import Record
-from sdaccel.studies import compose, history, runner
+from sdaccel.studies import calibrate, compose, history, runner
 from sdaccel.studies.arms import Arm
 from sdaccel.studies.fingerprint import code_fingerprint, modules_of
 from sdaccel.studies.results import Result
@@ -45,7 +45,7 @@ def planned(record: Record, *, output: Path, conf: Path) -> compose.Plan:
     own = ["trainer.processes=1", f"trainer.accelerator={device}", "study.timing.repeats=0", f"output={output}"]
     plan = replace(compose.plan([*command, *own, f"data.limit={len(conditions)}"], conf=conf), conditions=conditions)
     plan.cfg.data.batch_size = record.content["config"]["data"]["batch_size"]  # with fewer samples the rows it dropped, too
-    return plan
+    return calibrate.remembered(plan, record)
 
 
 def arms_of(record: Record, plan: compose.Plan) -> dict[str, Arm]:
