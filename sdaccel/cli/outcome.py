@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table as OnScreen
 
 from sdaccel.errors import BadInput
+from sdaccel.records import calibration
 from sdaccel.records.outline import outline_of
 from sdaccel.records.view import Record
 from sdaccel.reporting import figures
@@ -21,6 +22,8 @@ from sdaccel.studies.compose import Plan
 def finish(record: Record, plan: Plan, folder: Path, console: Console) -> bool:
     """False where a figure that the record has all it needs of could not be drawn; everything else is done."""
     show(record, console)
+    if record.study.recommend.arms:
+        console.print(f"{calibration.said(record)}; {calibration.write(record, folder)}")
     drawn = _draw(record, folder, console) if record.study.figures else True
     if plan.cfg.logger.wandb:
         import wandb

@@ -1,12 +1,12 @@
-"""`sdaccel promote RECORD...`: copy finished records to reports/, to be committed."""
+"""`sdaccel promote RECORD...`: copy finished records to reports/, and what they recommend to conf/, to be committed."""
 
 import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sdaccel.cli import REPORTS, Parser, told
-from sdaccel.records import read
+from sdaccel.cli import CONF, REPORTS, Parser, told
+from sdaccel.records import calibration, read
 from sdaccel.records.promote import find, promote
 from sdaccel.records.view import Record
 from sdaccel.reporting import figures, tables
@@ -18,14 +18,18 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("records", nargs="+", help="path of a record.json, or the id of a run (its beginning is enough)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the `output` of the run")
     parser.add_argument("--reports", type=Path, default=REPORTS)
+    parser.add_argument("--conf", type=Path, default=CONF, help="where the calibration goes that a study recommends")
     return told(lambda: _promote(parser.parse_args(argv)))
 
 
 def _promote(args: argparse.Namespace) -> int:
     for name in args.records:
         path, samples = find(name, [args.runs, args.runs / "bench"]), args.runs / "samples"
-        _drawable(read.load(path), samples)
+        record = read.load(path)
+        _drawable(record, samples)
         print(promote(path, samples=samples, reports=args.reports))
+        if (copied := calibration.promote(record, path.parent, args.conf)) is not None:
+            print(copied)
     return 0
 
 

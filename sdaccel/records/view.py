@@ -187,6 +187,16 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Recommend:
+    """What a study chooses among; see sdaccel.records.calibration."""
+
+    arms: Sequence[str] = ()
+    """Templates of the candidates."""
+    name: str = ""
+    """Of the calibration that it writes."""
+
+
+@dataclass(frozen=True)
 class Study:
     name: str
     question: str = ""
@@ -195,6 +205,7 @@ class Study:
     keep: Sequence[str] = ()
     truth: Sequence[str] = ()
     """Templates of the arms that stand for the exact solution."""
+    recommend: Recommend = field(default_factory=Recommend)
 
 
 @dataclass(frozen=True)

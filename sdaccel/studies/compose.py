@@ -80,6 +80,7 @@ def plan(overrides: Sequence[str], *, conf: Path) -> Plan:
         arms = labelled(arms, load)
     _check_keep(cfg.study.keep, arms)
     _check_pairs(cfg, arms)
+    _check_recommended(cfg.study.recommend, arms, checks)
     metrics.check(conditions)
     made = Plan(cfg, arms, metrics, conditions, checks, list(overrides), notes)
     validate(checks, Scope(arms, made.measured, cfg.study.baseline))
@@ -199,6 +200,18 @@ def _check_pairs(cfg: DictConfig, arms: Sequence[Arm]) -> None:
         sizes = [(of.generator.height, of.generator.width) for of in others if of]
         if len(set(sizes)) > 1:
             raise BadInput(f"arm {arm.name} makes {sizes[0]} pixels and its baseline {sizes[1]}; compare equal sizes.")
+
+
+def _check_recommended(recommend: Any, arms: Sequence[Arm], checks: Sequence[Check]) -> None:
+    """Candidates that exist and are judged, and a name for what is chosen."""
+    templates = {arm.template for arm in arms}
+    if recommend.arms and not re.fullmatch(r"[\w-]+", recommend.name):
+        raise BadInput(f"study.recommend.name={recommend.name} names a calibration; use letters, digits, '_' and '-' only.")
+    for name in recommend.arms:
+        if name not in templates:
+            raise BadInput(f"study.recommend.arms names {name}; there are {', '.join(sorted(templates))}.")
+        if not any(name in check.subjects for check in checks):
+            raise BadInput(f"study.recommend.arms names {name}, which no check looks at; judge it in study.checks.")
 
 
 def _check_run(cfg: DictConfig) -> None:

@@ -32,8 +32,12 @@ def study_config(plan: Plan) -> dict[str, Any]:
     cfg: dict[str, Any] = plain(plan.cfg)
     kept = {key: value for key, value in cfg.items() if key not in NOT_CONTENT}
     kept["data"] = {"conditions": plan.conditions, "batch_size": cfg["data"]["batch_size"]}
-    if not plan.cfg.study.truth:  # an option that came later: without it records keep their hashes
-        kept["study"] = {key: value for key, value in cfg["study"].items() if key != "truth"}
+    later = {
+        "truth": plan.cfg.study.truth,
+        "recommend": plan.cfg.study.recommend.arms,
+    }  # without them records keep their hashes
+    unsaid = [key for key, value in later.items() if not value]
+    kept["study"] = {key: value for key, value in cfg["study"].items() if key not in unsaid}
     if identity := plan.metrics.identity():
         kept["metrics"] = {"name": name_at(cfg["metrics"]["_target_"])} | identity
     kept["arms"] = {arm.name: arm.config | arm.identities() for arm in plan.arms}

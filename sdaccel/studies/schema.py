@@ -56,6 +56,16 @@ class Timing:
 
 
 @dataclass
+class Recommend:
+    """A study may choose: the candidate with the least work of those that pass every check."""
+
+    arms: list[str] = field(default_factory=list)
+    """The candidates."""
+    name: str = ""
+    """Of the calibration that the run writes and `promote` copies to conf/calibration/."""
+
+
+@dataclass
 class Study:
     name: str = "sample"
     question: str = ""
@@ -80,6 +90,7 @@ class Study:
     figures: list[str] = field(default_factory=list)
     """Names of figures that are drawn of the record; a study that could not give them what they need is refused."""
     timing: Timing = field(default_factory=Timing)
+    recommend: Recommend = field(default_factory=Recommend)
 
 
 @dataclass
