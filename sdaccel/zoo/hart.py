@@ -9,20 +9,17 @@ B samples · K scales of a phase · rows: text, then chosen tokens of every scal
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sdaccel import world
 from sdaccel.errors import BadInput
-from sdaccel.generators.hart.model import HART, Angles, Geometry, attend_by_scale
-from sdaccel.generators.hart.rope import image_angles, image_positions, text_angles
-from sdaccel.generators.nextscale.canvas import Canvas
-from sdaccel.generators.nextscale.layout import Layout
+from sdaccel.generators.hart.model import HART, Geometry
+from sdaccel.generators.hart.sampler import RESIDUAL_SCALE
+from sdaccel.generators.nextscale.canvas import Canvas, as_tokens
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, inputs
 from sdaccel.generators.text import TextTower, text_tower
 from sdaccel.noise import sample_seeds
@@ -30,7 +27,9 @@ from sdaccel.shipped import resolve, restore
 from sdaccel.world.attributes import Scenes
 from sdaccel.world.captions import captions
 from sdaccel.world.render import render
+from sdaccel.zoo.denoising import denoising_loss, noised
 from sdaccel.zoo.flow import UNTOLD, turn
+from sdaccel.zoo.hart_lesson import Phase, chosen_tokens, hidden_states, lesson, tokens_of
 from sdaccel.zoo.hart_quality import paint, quality, told
 from sdaccel.zoo.hybrid_tokenizer import VOCAB, continuous, hybrid_network
 from sdaccel.zoo.sheets import COLUMNS, Sheet
@@ -38,18 +37,6 @@ from sdaccel.zoo.training import Batch
 
 CHUNK = 128
 """Scenes drawn and encoded at a time."""
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Some steps of training."""
-
-    steps: int
-    batch: int
-    scales: int
-    """How many, from the first on."""
-    tokens: int = 0
-    """So many of a scale at most, chosen anew in every step; 0: all."""
 
 
 PHASES = (
@@ -93,12 +80,13 @@ def network(geometry: Geometry, *, seed: int = 0) -> HART:
 
 @dataclass(frozen=True)
 class Pool:
-    """Scenes ready to learn from: tokens (N, L), the canvas's maps before every scale but the first (N, L - 1, Cvae), text
-    (N + 1, T, W) and its positions (N + 1, T), of which the last row is no text."""
+    """Scenes ready to learn from: tokens (N, L), the canvas's maps before every scale but the first (N, L - 1, Cvae), residuals
+    (N, l, Cvae), text (N + 1, T, W) and its positions (N + 1, T), of which the last row is no text."""
 
     number: int
     tokens: Tensor
     maps: Tensor
+    residual: Tensor
     text: Tensor
     positions: Tensor
 
@@ -106,7 +94,8 @@ class Pool:
 class HartTask:
     """Cross entropy of the true tokens: every scale's mean counts as the side of the scale, or the last two would be all.
 
-    `whole` is a trained transformer to go on with.
+    `whole` is a trained transformer to go on with. With `residual` its states learn what the residual head asks of them, too,
+    as the authors train both (section 3.3).
     """
 
     def __init__(
@@ -117,6 +106,7 @@ class HartTask:
         tokenizer: str | VQVAE = "hart_tokenizer",
         geometry: Geometry | None = None,
         whole: str | HART | None = None,
+        residual: bool = False,
         pool: int = 16384,
         reuse: int = 16,
         cfg: Sequence[float] = (1.0, 2.0, 4.0),
@@ -130,6 +120,7 @@ class HartTask:
         self.net: Any = network(self.geometry)
         if whole is not None:
             self.net = restore(whole, self.net).requires_grad_() if isinstance(whole, str) else whole
+        self.residual = residual
         self.phases, self.pool_size, self.reuse, self.cfg = [Phase(**phase) for phase in phases], pool, reuse, tuple(cfg)
         self.resolution = self.layout.side * 2 ** (len(tokenizer.encoder.down) - 1)
         self.pool: Pool | None = None
@@ -160,15 +151,21 @@ class HartTask:
         phase, _ = self.phase(int(batch["step"]))
         untold = torch.rand(len(rows), generator=generator, device=device) < UNTOLD
         read = torch.where(untold, self.pool_size, rows)
-        return lesson(
+        chosen = chosen_tokens(self.layout, phase, generator)
+        batch = lesson(
             self.pool.tokens[rows].long(),
             self.pool.maps[rows],
-            chosen_tokens(self.layout, phase, generator),
+            chosen,
             text=self.pool.text[read],
             positions=self.pool.positions[read],
             layout=self.layout,
             head_dim=self.geometry.head_dim,
         )
+        if not self.residual or phase.scales < self.layout.scales:
+            return batch
+        codes = self.tokenizer.quantize.embedding(tokens_of(batch)[-1])
+        r = self.pool.residual[rows][:, chosen[-1]].flatten(0, 1).float()
+        return batch | {"codes": codes} | noised(r, generator)
 
     def loss(self, net: Any, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         hidden, modulation = hidden_states(net, batch)
@@ -178,7 +175,13 @@ class HartTask:
         means = torch.stack([part.mean() for part in found.split([t.shape[1] for t in tokens], 1)])
         sides = torch.tensor(self.layout.patch_nums[: len(means)], dtype=means.dtype, device=means.device)
         figures = {"cross_entropy": found.detach().mean(), "first": means[:5].detach().mean(), "last": means[-1].detach()}
-        return (means * sides).sum() / sides.sum(), figures
+        loss = (means * sides).sum() / sides.sum()
+        if "r" in batch:
+            codes = batch["codes"]
+            u = hidden[:, -codes.shape[1] :].float() + net.word_embed(codes).float()
+            of_residual, more = denoising_loss(net, u.flatten(0, 1), batch)
+            return loss + of_residual, figures | more
+        return loss, figures
 
     def fill(self, number: int, device: torch.device) -> Pool:
         """Draw, encode and read a pool of train scenes; behind its texts comes none."""
@@ -187,12 +190,12 @@ class HartTask:
         made = []
         for part in index.split(CHUNK):
             scenes = world.captioned("train", part)
-            tokens, canvas = self.tokens(scenes)
+            tokens, canvas, r = self.tokens(scenes)
             context = told(self.text, scenes)
-            made.append((tokens.to(torch.int16), inputs(canvas), context.hidden, context.positions))
-        tokens, maps, text, positions = (torch.cat(parts) for parts in zip(*made, strict=True))
+            made.append((tokens.to(torch.int16), inputs(canvas), r.bfloat16(), context.hidden, context.positions))
+        tokens, maps, r, text, positions = (torch.cat(parts) for parts in zip(*made, strict=True))
         none = torch.zeros_like(text[:1]), torch.zeros_like(positions[:1])
-        return Pool(number, tokens, maps, torch.cat([text, none[0]]), torch.cat([positions, none[1]]))
+        return Pool(number, tokens, maps, r, torch.cat([text, none[0]]), torch.cat([positions, none[1]]))
 
     def move(self, device: torch.device) -> None:
         """Text tower and tokenizer to the device; on a GPU the encoder, which only labels data, runs in half precision."""
@@ -206,11 +209,12 @@ class HartTask:
             tokenizer.quant_conv.bfloat16()
             self.encode = torch.compile(tokenizer.encode, dynamic=False)
 
-    def tokens(self, scenes: Scenes) -> tuple[Tensor, Canvas]:
-        """(B, L) of the scenes' pictures, and what they paint."""
+    def tokens(self, scenes: Scenes) -> tuple[Tensor, Canvas, Tensor]:
+        """(B, L) of the scenes' pictures, what they paint, and what they leave out in the residual head's units."""
         with torch.autocast(scenes.keys.device.type, enabled=False):
-            images = render(scenes, resolution=self.resolution) * 2 - 1
-            return self.tokenizer.tokenize(self.encode(images), self.layout)
+            f = self.encode(render(scenes, resolution=self.resolution) * 2 - 1)
+            tokens, canvas = self.tokenizer.tokenize(f, self.layout)
+            return tokens, canvas, (as_tokens(f - canvas.f_hat) / RESIDUAL_SCALE).clamp(-1, 1)
 
     def measure(self, net: Any, device: torch.device, *, count: int = 256) -> dict[str, float]:
         """Cross entropy of test tokens by scale, and what judge and CLIP read in generated pictures."""
@@ -230,7 +234,7 @@ class HartTask:
         for part in torch.arange(count, device=device).split(16):
             scenes = world.captioned("test", part)
             context = told(self.text, scenes)
-            tokens, canvas = self.tokens(scenes)
+            tokens, canvas, _ = self.tokens(scenes)
             batch = lesson(
                 tokens,
                 inputs(canvas),
@@ -264,56 +268,3 @@ class HartTask:
 
     shown_steps: Sequence[int] = (0,)
     """Of the residual head, on the sheet."""
-
-
-def chosen_tokens(layout: Layout, phase: Phase, generator: torch.Generator) -> list[Tensor]:
-    """Of every scale of the phase, in order."""
-    out = []
-    for length in layout.lengths(0, phase.scales - 1):
-        if phase.tokens and phase.tokens < length:
-            order = torch.randperm(length, generator=generator, device=generator.device)[: phase.tokens]
-            out.append(order.sort().values)
-        else:
-            out.append(torch.arange(length, device=generator.device))
-    return out
-
-
-def lesson(
-    tokens: Tensor,
-    maps: Tensor,
-    chosen: Sequence[Tensor],
-    *,
-    text: Tensor,
-    positions: Tensor,
-    layout: Layout,
-    head_dim: int,
-) -> Batch:
-    """What `hidden_states` reads: text, maps and rotations of the chosen tokens; and these, by scale."""
-    seen, places, batch = [], [], {"text": text}
-    for k, some in enumerate(chosen):
-        batch[f"tokens{k}"] = tokens[:, some + layout.token_start(k)]
-        if k:
-            seen.append(maps[:, some + layout.token_start(k) - 1])
-            places.append(image_positions(layout.patch_nums[k], full=layout.side).to(tokens.device)[some])
-    image = torch.cat(places) + positions[:, -1].float().view(-1, 1, 1)
-    turn = torch.cat([text_angles(positions, head_dim), image_angles(image, head_dim)], 1).unsqueeze(1)
-    return batch | {"maps": torch.cat(seen, 1), "cos": turn.cos(), "sin": turn.sin()}
-
-
-def tokens_of(batch: Batch) -> list[Tensor]:
-    """The chosen tokens (B, n) of every scale."""
-    return [batch[f"tokens{k}"] for k in range(sum(name.startswith("tokens") for name in batch))]
-
-
-def hidden_states(net: HART, batch: Batch) -> tuple[Tensor, Tensor]:
-    """(block output (B, rows, C), modulation of the last norm) of text and chosen tokens."""
-    counts = [t.shape[1] for t in tokens_of(batch)]
-    text = net.read(batch["text"])
-    levels = net.lvl_embed(torch.arange(len(counts), device=text.device)).float()
-    of_rows = torch.cat([levels[k].expand(count, -1) for k, count in enumerate(counts) if k])
-    maps = net.word_embed(batch["maps"]).float() + of_rows
-    x = torch.cat([text.float() + levels[0], maps], 1)
-    attend = partial(attend_by_scale, rows=[text.shape[1], *counts[1:]])
-    with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
-        hidden = net.run_blocks(x, at=Angles(batch["cos"], batch["sin"]), kv=None, attend=attend)
-    return hidden, net.head_modulation(text)

@@ -23,8 +23,10 @@ from sdaccel.generators.nextscale.run import GuidedRun
 from sdaccel.generators.nextscale.tokenizer.vqvae import VQVAE, inputs
 from sdaccel.generators.text import TextTower
 from sdaccel.zoo import contrastive
-from sdaccel.zoo.hart import HartTask, Phase, chosen_tokens, hidden_states, lesson, mini, network
-from sdaccel.zoo.hart_head import PARTS, HeadTask, variance_bound
+from sdaccel.zoo.denoising import variance_bound
+from sdaccel.zoo.hart import HartTask, mini, network
+from sdaccel.zoo.hart_head import PARTS, HeadTask
+from sdaccel.zoo.hart_lesson import Phase, chosen_tokens, hidden_states, lesson, tokens_of
 from sdaccel.zoo.hart_quality import told
 from sdaccel.zoo.hybrid_tokenizer import VOCAB, WITHIN, HybridTokenizerTask, continuous, hybrid_network, merged, rescale
 from sdaccel.zoo.tokenizer import pictures
@@ -101,7 +103,7 @@ def test_teacher_forcing_says_what_the_sampler_says() -> None:
     task, scenes = toy(), world.captioned("train", torch.arange(3))
     for p in task.net.parameters():
         p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())) * 0.3)
-    tokens, canvas = task.tokens(scenes)
+    tokens, canvas, _ = task.tokens(scenes)
     context, layout = told(task.text, scenes), task.layout
     whole = chosen_tokens(layout, Phase(1, 1, layout.scales), torch.Generator())
     batch = lesson(
@@ -127,6 +129,22 @@ def test_a_phase_learns_some_tokens_of_long_scales_and_all_of_short_ones() -> No
     assert all(torch.equal(some, some.unique()) for some in chosen)
     assert not torch.equal(chosen[3], chosen_tokens(layout, Phase(1, 1, 4, tokens=5), generator)[3])
     assert [len(some) for some in chosen_tokens(layout, Phase(1, 1, 3), generator)] == [1, 4, 9]
+
+
+def test_the_residual_is_that_of_the_chosen_tokens_and_its_loss_reaches_the_blocks() -> None:
+    task = toy(residual=True, phases=PHASES[1:])
+    for p in task.net.diffloss.parameters():
+        nn.init.normal_(p, std=0.1)
+    batch = task.prepare(task.batch(0, 4), torch.Generator().manual_seed(0))
+    assert task.pool is not None
+    last = task.pool.tokens[batch_rows := task.batch(0, 4)["rows"]][:, -16:], task.pool.residual[batch_rows].float()
+    for token, r in zip(tokens_of(batch)[-1].flatten(), batch["r"], strict=True):
+        assert ((last[0] == token) & (last[1] == r).all(-1)).any()
+    loss, figures = task.loss(task.net, batch, torch.Generator())
+    without = task.loss(task.net, {name: each for name, each in batch.items() if name != "r"}, torch.Generator())[0]
+    torch.testing.assert_close(loss - without, figures["noise"] + figures["bound"])
+    (gradient,) = torch.autograd.grad(loss - without, task.net.blocks[0].attn.proj.weight)
+    assert gradient.abs().max() > 1e-6
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore:.*:FutureWarning")
