@@ -9,9 +9,10 @@ from sdaccel.records.view import Record
 from sdaccel.reporting import sdvar_bounds as bounds
 from sdaccel.reporting.cells import Cell, Range, Table, ranged
 from sdaccel.reporting.entry_sweep import handed_over
+from sdaccel.reporting.promised import HOLDS, OPEN, REFUTED
 from sdaccel.reporting.registry import table, with_figure
 from sdaccel.reporting.sdvar_masks import descriptions
-from sdaccel.reporting.sdvar_promises import CORRECT, HOLDS, OPEN, PROMISES, REFUTED
+from sdaccel.reporting.sdvar_promises import CORRECT, PROMISES
 from sdaccel.reporting.series import labels
 from sdaccel.reporting.winners import difference
 

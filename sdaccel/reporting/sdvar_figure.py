@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from sdaccel.records.outline import Outline
 from sdaccel.records.view import Record
 from sdaccel.reporting import style
+from sdaccel.reporting.promised import HOLDS, INFINITE, REFUTED
 from sdaccel.reporting.registry import figure
 from sdaccel.reporting.sdvar_bounds import SCALES, compute_bound, latency_bound, official, work_of
 from sdaccel.reporting.sdvar_claims import accelerated
-from sdaccel.reporting.sdvar_promises import HOLDS, INFINITE, PROMISES, REFUTED, Promise
+from sdaccel.reporting.sdvar_promises import PROMISES, Promise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from sdaccel.records.view import Record
 from sdaccel.reporting import sdvar_bounds as bounds
-from sdaccel.reporting.cells import Range, faster, ranged
+from sdaccel.reporting.cells import Range, ranged
 from sdaccel.reporting.entry_sweep import handed_over
+from sdaccel.reporting.promised import INFINITE, judged, speedup
 from sdaccel.strategies.speculative.masks import CORRECT
 
-HOLDS, REFUTED, OPEN = "holds", "refuted", "open"
-INFINITE = float("inf")
 HOLDS_CACHES = "fast"
 """The engine whose keys and values were there before a call, which its peak does not count."""
 
@@ -32,24 +31,11 @@ class Promise:
     reason: Callable[[Record, str], str]
 
     def verdict(self, found: Range | None) -> str:
-        """By both ends of the interval; open where it holds the limit, or where nothing was measured."""
-        if found is None:
-            return OPEN
-        low = found.estimate if found.low is None else found.low
-        high = found.estimate if found.high is None else found.high
-        if high < self.at_least or low > self.at_most:
-            return REFUTED
-        return HOLDS if low >= self.at_least and high <= self.at_most else OPEN
+        return judged(found, at_least=self.at_least, at_most=self.at_most)
 
 
 def calls(record: Record, name: str) -> Range:
     return Range(bounds.work_of(record.arms[name].samples).target_calls)
-
-
-def speedup(record: Record, name: str) -> Range | None:
-    """Ratio of medians; None without an interval."""
-    found = record.timing.arms.get(name)
-    return faster(found.speedup) if found and found.speedup and found.speedup.low is not None else None
 
 
 def fid_rise(record: Record, name: str) -> Range | None:

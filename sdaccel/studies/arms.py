@@ -283,7 +283,8 @@ def _updated(node: DictConfig, options: dict[str, Any], where: str, what: str) -
     OmegaConf.set_struct(node, True)
     for key, value in options.items():
         try:
-            OmegaConf.update(node, key, value, merge=not isinstance(value, DictConfig))
+            there = OmegaConf.select(node, key) is not None  # into nothing nothing can be merged
+            OmegaConf.update(node, key, value, merge=there and not isinstance(value, DictConfig))
         except (ConfigAttributeError, ConfigKeyError):
             parent, _, _ = key.rpartition(".")
             inner = OmegaConf.select(node, parent) if parent else node

@@ -37,3 +37,10 @@ def test_pixels_that_differ_count_although_the_arrays_agree(tmp_path: Path) -> N
 
 def test_equal_is_exactly_zero(tmp_path: Path) -> None:
     assert _compare(tmp_path, {"a": np.ones(3)}, {"a": np.ones(3)})[0] == 0
+
+
+def test_what_was_looked_at_on_the_way_is_no_difference_and_what_was_made_is(tmp_path: Path) -> None:
+    seen = {"tokens": np.zeros(3), "diagnostics.reuse": np.array([np.nan, 1.0])}
+    assert _compare(tmp_path / "same", seen, seen)[0] == 0
+    assert _compare(tmp_path / "other", seen, seen | {"tokens": np.ones(3)})[0] == 1
+    assert np.isinf(_compare(tmp_path / "nan", {"a": np.array([np.nan])}, {"a": np.array([np.nan])})[0])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sdaccel.errors import BadInput
 from sdaccel.strategies.stage_cache.interpolate import check_mode
-from sdaccel.strategies.stage_cache.maps import StageMap
+from sdaccel.strategies.stage_cache.maps import MAPS, StageMap
 
 KINDS = ("attn", "mlp")
 """Sublayers by the names of the seed; the seam calls the second one ffn."""
@@ -61,7 +61,7 @@ class Options:
                 if tokens not in legal:
                     raise BadInput(
                         f"strategy.{name} holds {tokens}, and this model's stages of {_listed(legal)} tokens may stand there; "
-                        f"the nearest is {min(legal, key=lambda own: abs(own - tokens))}."
+                        f"the nearest is {min(legal, key=lambda own: abs(own - tokens))}{_elsewhere(tokens, stages)}."
                     )
         if len(set(self.skip_stages)) > self.max_skip_stages:
             raise BadInput(
@@ -84,6 +84,11 @@ def without_predecessor(skip: Sequence[int], cache: Sequence[int], stages: Stage
 def never_used(skip: Sequence[int], cache: Sequence[int], stages: StageMap) -> list[int]:
     """Stored stages that no skipped one follows."""
     return [tokens for tokens in cache if stages.tokens[stages.stage(tokens) + 1] not in skip]
+
+
+def _elsewhere(tokens: int, stages: StageMap) -> str:
+    known = [name for name, each in MAPS.items() if tokens in each.tokens and tokens not in stages.tokens]
+    return f"; strategy.mapping={known[0]} takes the nearest of all" if known else ""
 
 
 def _listed(tokens: Sequence[int]) -> str:

@@ -73,6 +73,11 @@ class Plan:
         """(stage, layer, kind) of all that is stored."""
         return tuple((stage, layer, kind) for stage, layer, kind in self._sublayers() if self.stores(layer, kind, stage))
 
+    @property
+    def held(self) -> int:
+        """Tokens in all slots together, at the end of a generation; each is a row of the model's width in both branches."""
+        return sum(self.stages.tokens[stage] for stage, _, _ in self.stored)
+
     def _sublayers(self) -> Iterator[tuple[int, int, str]]:
         return itertools.product(range(len(self.stages.tokens)), range(self.layers), self.options.kinds)
 

@@ -14,6 +14,7 @@ from sdaccel.strategies.base import Alone, Declares, Done, Foreseen, Wanted, str
 from sdaccel.strategies.stage_cache.bound import bound, check_bound
 from sdaccel.strategies.stage_cache.maps import FIRST, StageMap, map_of
 from sdaccel.strategies.stage_cache.measure import SIMILARITY, StageSimilarity
+from sdaccel.strategies.stage_cache.naming import Naming
 from sdaccel.strategies.stage_cache.options import KINDS, Options
 from sdaccel.strategies.stage_cache.plan import Plan, Table, planned
 from sdaccel.strategies.stage_cache.rule import REUSE, StageCacheRule
@@ -24,7 +25,7 @@ REUSED = {kind: f"reused_{kind}" for kind in KINDS}
 
 @strategy(name="stage_cache")
 @dataclass(frozen=True, kw_only=True)
-class StageCache(Alone, Options):
+class StageCache(Alone, Naming):
     """Reuse where a calibration found stages alike."""
 
     force: bool = False
@@ -40,6 +41,7 @@ class StageCache(Alone, Options):
 
     def check(self, steps: int) -> None:
         self.check_values()
+        self.check_naming()
         self._check_source()
 
     def _check_source(self) -> None:
@@ -48,22 +50,22 @@ class StageCache(Alone, Options):
             raise BadInput(
                 "strategy.calibrate=true measures a similarity, and strategy.similarity or a +calibration gives it; choose one."
             )
-        if self.calibrate and (self.force or not self.skip_stages):
-            other = "strategy.force=true asks for no similarity" if self.force else "strategy.skip_stages=[] reuses nothing"
+        if self.calibrate and (self.force or not self.skips):
+            other = "strategy.force=true asks for no similarity" if self.force else f"strategy.{self.said} reuses nothing"
             raise BadInput(f"strategy.calibrate=true has no effect: {other}; leave one of them out.")
-        if not self.calibrate and self.calibration_samples != Options.calibration_samples:
+        if not self.calibrate and self.calibration_samples not in self.usual_samples:
             raise BadInput(
                 f"strategy.calibration_samples={self.calibration_samples} has no effect: it counts the prompts of a "
                 "calibration, and none is made; leave it out, or set strategy.calibrate=true."
             )
-        if self.skip_stages and not (self.force or self.calibrate) and self.similarity is None:
+        if self.skips and not (self.force or self.calibrate) and self.similarity is None:
             raise BadInput(
-                f"strategy.skip_stages={self.skip_stages} without strategy.similarity reuses nothing: nobody measured which "
+                f"strategy.{self.said} without strategy.similarity reuses nothing: nobody measured which "
                 "stages are alike; choose a +calibration made for this model, strategy.calibrate=true or strategy.force=true."
             )
 
     def fits(self, generator: Any, conditions: Sequence[Condition]) -> None:
-        self.check_stages(map_of(generator.scales))
+        self.on(map_of(generator.scales))
         if self.similarity is not None:
             check_bound(self.similarity, generator)
 
@@ -85,7 +87,7 @@ class StageCache(Alone, Options):
         return {kind: np.concatenate([nothing, np.asarray(self.similarity[kind], np.float64)], 1) for kind in KINDS}
 
     def planned(self, stages: StageMap, layers: int) -> Plan:
-        return planned(self, stages, layers=layers, table=self.table())
+        return planned(self.on(stages), stages, layers=layers, table=self.table())
 
     def plan(self, steps: int) -> list[str]:
         """Every stage runs; which of its sublayers do follows from the model."""

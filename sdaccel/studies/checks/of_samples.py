@@ -8,6 +8,7 @@ import numpy as np
 
 from sdaccel.errors import BadInput
 from sdaccel.studies.checks.base import Check, Scope, Verdict, check
+from sdaccel.studies.diagnostics import PREFIX
 from sdaccel.studies.results import Result
 
 
@@ -25,7 +26,10 @@ class AllFull(Check):
 @check("equal")
 @dataclass(frozen=True, kw_only=True)
 class Equal(Check):
-    """Largest absolute difference of the arrays both kept, and of the pixels; equal means torch.equal."""
+    """Largest absolute difference of the arrays both kept, and of the pixels; equal means torch.equal.
+
+    What a strategy looked at on the way is not what it made: nan stands there for what was not looked at.
+    """
 
     compares = True
 
@@ -36,7 +40,8 @@ class Equal(Check):
 
 def difference(result: Result, reference: Result) -> tuple[float, str, list[float]]:
     """(largest one, where the first one is, one value per step)."""
-    names = sorted(set(result.first()["arrays"]) & set(reference.first()["arrays"]))
+    both = set(result.first()["arrays"]) & set(reference.first()["arrays"])
+    names = sorted(name for name in both if not name.startswith(PREFIX))
     rows = [
         np.stack([_difference(a, b) for a, b in zip(result.arrays(name), reference.arrays(name), strict=True)]).max(0)
         for name in names
