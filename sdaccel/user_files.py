@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sdaccel.errors import BadInput, reason
 
 LARGEST = 64 * 2**20
@@ -51,4 +53,23 @@ def json_of(path: Path, *, option: str, fix: str) -> dict[str, Any]:
         raise BadInput(f"{option}={path} is not JSON ({reason(error)}); {fix}.") from None
     if not isinstance(found, dict):
         raise BadInput(f"{option}={path} holds no JSON object; {fix}.")
+    return found
+
+
+def yaml_of(path: Path, *, option: str, fix: str) -> dict[str, Any]:
+    """The options by name that such a YAML file holds."""
+    text = text_of(path, option=option, fix=fix)
+    try:
+        found = yaml.safe_load(text)
+    except (
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # of broken dates and tags
+        raise BadInput(f"{option}={path} is not YAML ({reason(error)}); {fix}.") from None
+    if not isinstance(found, dict):
+        raise BadInput(f"{option}={path} holds {type(found).__name__} and not options by name; {fix}.")
     return found

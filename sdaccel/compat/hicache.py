@@ -14,12 +14,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sdaccel import registry
 from sdaccel.cli import HELP, RUN, SAFE
-from sdaccel.errors import BadInput, reason
-from sdaccel.user_files import text_of
+from sdaccel.errors import BadInput
+from sdaccel.user_files import yaml_of
 
 FLAGS = {
     "--model_name": "generator",
@@ -103,20 +101,7 @@ def sparse_options(path: str) -> dict[str, str]:
     """Keys of a chipmunk-config.yml that mean something here; the others are about where and how its kernels keep state."""
     from sdaccel.strategies.column_sparse.options import ColumnSparse
 
-    text = text_of(Path(path), option="--chipmunk_config", fix=FIX)
-    try:
-        read = yaml.safe_load(text)
-    except (
-        yaml.YAMLError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:  # of broken dates and tags
-        raise BadInput(f"--chipmunk_config={path} is not YAML ({reason(error)}); {FIX}.") from None
-    if not isinstance(read, dict):
-        raise BadInput(f"--chipmunk_config={path} holds {type(read).__name__} and not options by name; {FIX}.")
+    read = yaml_of(Path(path), option="--chipmunk_config", fix=FIX)
     ours = ColumnSparse()
     found: dict[str, str] = {}
     for half in HALVES:
