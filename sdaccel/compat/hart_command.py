@@ -3,21 +3,19 @@
 Only what is given counts: a flag that is left out leaves the preset, and the model, as they are.
 """
 
-import os
 import re
-import shlex
-import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from sdaccel.cli import CONF, HELP, RUN, SAFE
+from sdaccel.cli import CONF
 from sdaccel.compat.hart_arguments import PUBLISHED, HARTForT2IConfig, calibration_prompts, is_name, no_filter
 from sdaccel.compat.hart_config import HARTCacheConfig
 from sdaccel.compat.hart_flags import OF_CACHE, USAGE, split
 from sdaccel.compat.hart_similarity import read
+from sdaccel.compat.launch import launch
 from sdaccel.errors import BadInput
 from sdaccel.generators.hart.generator import Hart
 from sdaccel.generators.hart.text import ENCODER
@@ -189,14 +187,4 @@ def quoted(text: str) -> str:
 
 
 def main() -> int:
-    """Exit codes of `sdaccel run`; 2 for arguments that mean nothing."""
-    if HELP & {*sys.argv[1:]}:
-        print(USAGE)
-        return 0
-    try:
-        means = overrides(sys.argv[1:])
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
-    print("sdaccel run", shlex.join(means), flush=True)
-    return os.execve(RUN[0], [*RUN, *means], os.environ | SAFE)
+    return launch(overrides, usage=USAGE)

@@ -5,7 +5,6 @@
 prints the command it stands for and runs it. Overrides of this project may follow, and win; several GPUs are `trainer=ddp`.
 """
 
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sdaccel import registry
-from sdaccel.cli import HELP, RUN, SAFE
+from sdaccel.compat.launch import launch
 from sdaccel.errors import BadInput
 from sdaccel.user_files import yaml_of
 
@@ -151,17 +150,7 @@ def _choice(flag: str, value: str, known: dict[str, str]) -> str:
 
 
 def main() -> int:
-    """Exit codes of `sdaccel run`; 2 for arguments that mean nothing."""
-    if HELP & set(sys.argv[1:]):
-        print(USAGE)
-        return 0
-    try:
-        means = overrides(sys.argv[1:])
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
-    print("sdaccel run", *means, flush=True)
-    return os.execve(RUN[0], [*RUN, *means], os.environ | SAFE)
+    return launch(overrides, usage=USAGE)
 
 
 if __name__ == "__main__":

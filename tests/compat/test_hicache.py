@@ -156,5 +156,5 @@ def test_it_runs_what_it_prints() -> None:
     assert run.returncode == 0, run.stderr
     first, *rest = run.stdout.splitlines()
     means = "generator=flux_tiny backend=dense strategy=hicache strategy.interval=3 generator.num_steps=12"
-    assert first == f"sdaccel run {means} --dry-run data.prompts=[cat]"
+    assert first == f"sdaccel run {means} --dry-run 'data.prompts=[cat]'"  # as a shell takes it
     assert any("FFF..F..F..F 6/12 full" in shown for shown in rest)
