@@ -3,7 +3,8 @@
 Arms are whole generations in turn in one process, decoder included and conditions read before: the target, every preset, and the
 widest plans, which reuse wherever a stage may. Each marks the end of every scale without waiting for the device. A preset's sum
 of parts is the target's seconds with the scales that it reuses at the widest plan's price in place of the target's, all of one
-round; so it holds what remains of a reused scale: keys and values, interpolation, logits, sampling and canvas.
+round; so it holds what remains of a reused scale: keys and values, interpolation, logits, sampling and canvas. What is before
+scale 0 and in it has that price, too: there a plan is made.
 
 An arm that cannot run, such as for want of memory, is told beside the others.
 """
@@ -51,7 +52,9 @@ class ForcedPlans:
     repeats: int = 5
     warmup: int = 1
 
-    question: ClassVar[str] = "What do plans of the stage cache buy when reuse is forced, and does the sum of their parts say so?"
+    question: ClassVar[str] = (
+        "What do plans of the stage cache buy when reuse is forced, and does the sum of their parts say so?"
+    )
     figures: ClassVar[Sequence[str]] = ("bench_times",)
 
     def check(self, generator: Any) -> None:
@@ -114,9 +117,8 @@ class ForcedPlans:
             arm |= {"images": size, "mac_ceiling": 1.0 if plan is None else mac_ceiling(plan, cost), "predicted": None}
             price = phases.get(widest_name(wide[name]) if name in wide else TARGET)
             if name in plans and price is not None:
-                scales = reusing(plans[name], stages, layers=cost.layers)
-                whole = case["arms"][TARGET]["rounds"]
-                arm["predicted"] = summary(predicted(whole, phases[TARGET], price, scales=scales))
+                own, whole = priced_anew(plans[name], stages, layers=cost.layers), case["arms"][TARGET]["rounds"]
+                arm["predicted"] = summary(predicted(whole, phases[TARGET], price, own=own))
         if hasattr(runtime.engine, "forget"):
             runtime.engine.forget()  # or the next batch size would work in memory that this one has paid for
         gc.collect()
@@ -212,16 +214,18 @@ def widest_name(plan: StageCache) -> str:
     return ", ".join([WIDEST, *(word for word in own if word != Options.interpolation_mode)])
 
 
-def reusing(plan: StageCache, stages: StageMap, *, layers: int) -> list[int]:
-    """The scales that reuse; a forced one does so in every layer."""
+def priced_anew(plan: StageCache, stages: StageMap, *, layers: int) -> list[int]:
+    """Phases that take otherwise than the target's: scales that reuse, which a forced one does in every layer, and those where
+    the plan is made; phase 0 is before scale 0."""
     found = plan.planned(stages, layers)
-    return [k for k in range(len(stages.tokens)) if any(found.reused(kind, k) for kind in KINDS)]
+    reusing = [k for k in range(len(stages.tokens)) if any(found.reused(kind, k) for kind in KINDS)]
+    return [0, 1, *(1 + k for k in reusing)] if reusing else []
 
 
-def predicted(whole: Sequence[float], computed: np.ndarray, served: np.ndarray, *, scales: Sequence[int]) -> list[float]:
-    """Seconds of every round: the target's whole, with these scales as they are served; phase 0 is before the first scale."""
-    spared = (computed - served)[:, [1 + k for k in scales]]
-    return [seconds - float(less) for seconds, less in zip(whole, spared.sum(1), strict=True)]
+def predicted(whole: Sequence[float], computed: np.ndarray, served: np.ndarray, *, own: Sequence[int]) -> list[float]:
+    """Seconds of every round: the target's whole, with its own phases as they are served."""
+    spared = (computed - served)[:, list(own)].sum(1)
+    return [seconds - float(less) for seconds, less in zip(whole, spared, strict=True)]
 
 
 def mac_ceiling(plan: StageCache, cost: Cost) -> float:
