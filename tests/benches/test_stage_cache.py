@@ -23,7 +23,13 @@ NAMES = ["no-cache", "late-1", "late-2", "late-3"]
 SMALL = ["+bench=stage_cache", f"bench.presets=[{','.join(NAMES)}]", "bench.repeats=3"]
 TINY: dict[str, list[str]] = {
     "hart": ["generator=hart_tiny", "generator.engine=autocast", "generator.dtype=bfloat16", "bench.batch_sizes=[2]"],
-    "var": ["generator=var_tiny", "generator.engine=fast", "generator.image_size=80", "generator.patch_nums=[1,2,3,4,5]"],
+    "var": [
+        "generator=var_tiny",
+        "generator.engine=fast",
+        "generator.image_size=5",
+        "generator.ch_mult=[1]",
+        "generator.patch_nums=[1,2,3,4,5]",
+    ],
 }
 SEEDS = ["conservative-cache", "original-cache", "aggressive-cache", "ultra-fast", "late-1", "late-2", "late-3"]
 
