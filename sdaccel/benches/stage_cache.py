@@ -1,10 +1,10 @@
-"""What plans of the stage cache take when reuse is forced, beside a sum of parts: `python experiments/bench.py +bench=stage_cache`.
+"""What forced plans of the stage cache take, beside a sum of parts: `python experiments/bench.py +bench=stage_cache`.
 
-Arms are whole generations in turn in one process, decoder included and conditions read before: the target, every preset, and the
-widest plans, which reuse wherever a stage may. Each marks the end of every scale without waiting for the device. A preset's sum
-of parts is the target's seconds with the scales that it reuses at the widest plan's price in place of the target's, all of one
-round; so it holds what remains of a reused scale: keys and values, interpolation, logits, sampling and canvas. What is before
-scale 0 and in it has that price, too: there a plan is made.
+Arms are whole generations in turn in one process, decoder included and conditions read before: the target, every preset, and
+the widest plans, which reuse wherever a stage may. Each marks the end of every scale without waiting for the device. A preset's
+sum of parts is the target's seconds with the scales that it reuses at the widest plan's price in place of the target's, all of
+one round; so it holds what remains of a reused scale: keys and values, interpolation, logits, sampling and canvas. What is
+before scale 0 and in it has that price, too: there a plan is made.
 
 An arm that cannot run, such as for want of memory, is told beside the others.
 """
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -156,7 +157,7 @@ class Marks:
 
     def seconds(self, last: int) -> np.ndarray:  # (last, phases)
         """Of so many generations, once they are over."""
-        return np.array([[self._between(*ends) for ends in zip(g, g[1:], strict=False)] for g in self.generations[-last:]])
+        return np.array([[self._between(*ends) for ends in pairwise(g)] for g in self.generations[-last:]])
 
     def _between(self, begin: Any, end: Any) -> float:
         return end - begin if self.device.type != "cuda" else begin.elapsed_time(end) / 1000

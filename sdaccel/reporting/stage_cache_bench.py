@@ -47,5 +47,5 @@ def parts_table(record: Record) -> Table:
     for case, parts in record.timing.parts.items():
         for phase in dict.fromkeys(phase for phase, _ in phases[case]):
             found = (parts.get(f"{phase}: {arm}") for arm in arms)
-            rows.append((case, phase, *(part and spanned(part, times=1e3) for part in found)))
+            rows.append((case, phase, *(spanned(part, times=1e3) if part else None for part in found)))
     return Table(("case", "phase", *(f"{arm} (ms) [p10, p90]" for arm in arms)), rows)
