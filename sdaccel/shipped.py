@@ -59,6 +59,11 @@ def locate(name: str, *, folder: Path = FOLDER) -> Path:
     return folder / files[0] if len(files) == 1 else folder / name
 
 
+def hashes(*, folder: Path = FOLDER) -> frozenset[str]:
+    """Of every file that ships."""
+    return frozenset(_manifest(folder).values())
+
+
 def resolve(option: str) -> Path:
     """The path that the value of a weight option means: a path, or `shipped:NAME`."""
     return locate(option.removeprefix(PREFIX)) if option.startswith(PREFIX) else Path(option)

@@ -11,8 +11,11 @@ from sdaccel.cli import CONF, told, wants_help
 from sdaccel.records import read, store
 from sdaccel.records.timing import Benched
 from sdaccel.records.view import Record
+from sdaccel.reporting import figures
 from sdaccel.reporting.bench import unit
 from sdaccel.reporting.cells import faster, shown, spanned
+from sdaccel.reporting.page import of_record
+from sdaccel.reporting.sample_sheet import in_run
 from sdaccel.reporting.timing import INTERVAL
 
 MIB = 2**20
@@ -33,8 +36,11 @@ def _bench(overrides: Sequence[str], conf: Path) -> int:
     made = runner.run(plan)
     path = plan.output / made["id"] / "record.json"
     store.save(made, path)
-    show(read.load(path), Console(highlight=False, markup=False, width=160))
+    record = read.load(path)
+    show(record, Console(highlight=False, markup=False, width=160))
     print(f"record {path}")
+    drawn = figures.draw(record, path.parent)
+    print(f"page {of_record.write(record, path.parent, find=in_run(record, plan.output), figures=drawn)}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a finished study shows: the verdicts on the screen, figures beside the record, a mirror to W&B when asked for."""
+"""What a finished study shows: verdicts on the screen, figures and a page beside the record, a mirror to W&B when asked for."""
 
 import sys
 from pathlib import Path
@@ -12,9 +12,10 @@ from sdaccel.records.outline import outline_of
 from sdaccel.records.view import Record
 from sdaccel.reporting import figures
 from sdaccel.reporting.cells import Range, Table, shown
+from sdaccel.reporting.page import of_record
 from sdaccel.reporting.quality import quality
 from sdaccel.reporting.sample_sheet import in_run
-from sdaccel.reporting.tables import tables
+from sdaccel.reporting.tables import tables, undecided
 from sdaccel.reporting.timing import timing_table
 from sdaccel.studies.compose import Plan
 
@@ -24,7 +25,8 @@ def finish(record: Record, plan: Plan, folder: Path, console: Console) -> bool:
     show(record, console)
     if record.study.recommend.arms:
         console.print(f"{calibration.said(record)}; {calibration.write(record, folder)}")
-    drawn = _draw(record, folder, console) if record.study.figures else True
+    drawn = _draw(record, folder, console)
+    page = of_record.write(record, folder, find=in_run(record, folder.parent / "samples"), figures=_drawings(folder))
     if plan.cfg.logger.wandb:
         import wandb
 
@@ -36,7 +38,13 @@ def finish(record: Record, plan: Plan, folder: Path, console: Console) -> bool:
         except wandb.Error as error:
             console.print(f"W&B mirror failed ({str(error).splitlines()[0]}); the record is on disk, run again to mirror it.")
     console.print(f"record {folder / 'record.json'} · content {record.content_hash[:12]}")
+    console.print(f"page {page}")
     return drawn
+
+
+def _drawings(folder: Path) -> list[Path]:
+    """What was drawn of its record, now or by an attempt before."""
+    return sorted([*folder.glob("*.pdf"), *folder.glob("*.png")])
 
 
 def _draw(record: Record, folder: Path, console: Console) -> bool:
@@ -89,16 +97,6 @@ def verdicts(record: Record, console: Console) -> None:
         console.print(f"OPEN: {sentence}")
     for reason in record.failures:
         console.print(f"FAILED: {reason}")
-
-
-def undecided(record: Record) -> list[str]:
-    """What these samples do not tell; a control counts at the check that must fail it."""
-    controls = {name: arm.control for name, arm in record.arms.items()}
-    return [
-        f"{v.check} of {v.arm}: {v.where}"
-        for v in record.checks
-        if v.passed is None and ((control := controls[v.arm]) is None or control.fails == v.check)
-    ]
 
 
 def conclude(record: Record, console: Console) -> None:

@@ -119,13 +119,17 @@ def _asked(text: str) -> set[str]:
 
 def source(record: Record) -> str:
     """Study, device and N, of clocks alone the rounds; and what a reader has to know of it."""
-    device = "CPU" if record.provenance.device == "cpu" else record.provenance.device_name.removeprefix("NVIDIA ")
     rounds = [timed.seconds.n for timed in record.timing.arms.values()]
     rounds += [timed.seconds.n for case in record.timing.cases.values() for timed in case.arms.values()]
     counted = f"{rounds[0]} rounds" if rounds and not record.measured else f"N = {len(record.conditions)}"
     verdict = (record.again or record).verdict
     said = f"verdict {verdict}" if verdict in ("open", "fail") else ""
-    return ", ".join(filter(None, [f"`{record.study.name}`", device, counted, record.weights, said]))
+    return ", ".join(filter(None, [f"`{record.study.name}`", device(record), counted, record.weights, said]))
+
+
+def device(record: Record) -> str:
+    """Of a GPU its name, without its maker's."""
+    return "CPU" if record.provenance.device == "cpu" else record.provenance.device_name.removeprefix("NVIDIA ")
 
 
 def _wrapped(line: str) -> str:

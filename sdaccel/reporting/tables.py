@@ -58,6 +58,16 @@ def judged_again(record: Record) -> Table:
     return summary(record.again) if record.again else Table((), [])
 
 
+def undecided(record: Record) -> list[str]:
+    """What these samples do not tell; a control counts at the check that must fail it."""
+    controls = {name: arm.control for name, arm in record.arms.items()}
+    return [
+        f"{v.check} of {v.arm}: {v.where}"
+        for v in record.checks
+        if v.passed is None and ((control := controls[v.arm]) is None or control.fails == v.check)
+    ]
+
+
 def _badness(check: Check) -> tuple[float, float]:
     """The worst fails, then what is open; of these what is not finite, then what lies furthest on the wrong side."""
     rank = {False: 2, None: 1, True: 0}[check.passed]

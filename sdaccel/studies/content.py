@@ -11,13 +11,14 @@ from sdaccel.configuring import plain
 from sdaccel.metrics.aggregate import Scores
 from sdaccel.metrics.paired import paired_psnr
 from sdaccel.records.names import random_weights
-from sdaccel.registry import name_at
+from sdaccel.registry import name_at, name_of
 from sdaccel.samples import canonical, digest
 from sdaccel.studies.arms import Arm, Price
 from sdaccel.studies.checks.base import Verdict, failures, word
 from sdaccel.studies.compose import Plan
 from sdaccel.studies.diagnostics import diagnostics
 from sdaccel.studies.results import Result
+from sdaccel.studies.schema import Study
 
 NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy", "metrics", "experimental")
 """Top-level options that do not decide a study's content, or that its arms hold in resolved form."""
@@ -46,7 +47,16 @@ def study_config(plan: Plan) -> dict[str, Any]:
 
 def run_id(plan: Plan) -> str:
     """Name of the run's folder: the same for every machine and every attempt."""
-    return f"{plan.cfg.study.name}-{digest(canonical(study_config(plan)))[:12]}"
+    return f"{readable(plan)}-{digest(canonical(study_config(plan)))[:12]}"
+
+
+def readable(plan: Plan) -> str:
+    """The study's name; of a run without a study what it runs."""
+    study = plan.cfg.study
+    if study.name != Study().name or study.arms:
+        return str(study.name)
+    parts = [name_of(part) for arm in plan.arms[-1:] for part in (arm.generator, arm.backend, arm.strategy)]
+    return "-".join(part for part in parts if part != "dense")
 
 
 def sample_key(arm_config: dict[str, Any], *, plan: Plan, keep: list[str], code: str, numerics: dict[str, Any]) -> str:

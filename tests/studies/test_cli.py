@@ -71,7 +71,7 @@ def test_the_mirror_holds_the_records_numbers(tmp_path: Path) -> None:
     done = _script("run.py", "strategy=taylor", "strategy.max_order=1", *once, "logger=wandb", f"output={tmp_path}")
     assert done.returncode == 0, done.stderr
     (run_file,) = tmp_path.glob("*/wandb/offline-run-*/run-*.wandb")
-    record = load(next(tmp_path.glob("sample-*/record.json")))
+    record = load(next(tmp_path.glob("flux-taylor-*/record.json")))
     assert record.id.encode() in run_file.read_bytes()
     assert "passed" not in scalars(record), "without checks nothing passes"
     strips = list(run_file.parent.glob("files/media/images/samples*.png"))
