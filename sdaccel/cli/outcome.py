@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table as OnScreen
 
 from sdaccel.errors import BadInput
+from sdaccel.predict.progress import Phase
 from sdaccel.records import calibration
 from sdaccel.records.outline import outline_of
 from sdaccel.records.view import Record
@@ -25,8 +26,10 @@ def finish(record: Record, plan: Plan, folder: Path, console: Console) -> bool:
     show(record, console)
     if record.study.recommend.arms:
         console.print(f"{calibration.said(record)}; {calibration.write(record, folder)}")
-    drawn = _draw(record, folder, console)
-    page = of_record.write(record, folder, find=in_run(record, folder.parent / "samples"), figures=_drawings(folder))
+    with Phase(console, "drawing", total=len(figures.names_of(outline_of(record))) + 1, unit="files") as phase:
+        drawn = _draw(record, folder, console, phase)
+        page = of_record.write(record, folder, find=in_run(record, folder.parent / "samples"), figures=_drawings(folder))
+        phase.advance(of_record.NAME)
     if plan.cfg.logger.wandb:
         import wandb
 
@@ -47,17 +50,15 @@ def _drawings(folder: Path) -> list[Path]:
     return sorted([*folder.glob("*.pdf"), *folder.glob("*.png")])
 
 
-def _draw(record: Record, folder: Path, console: Console) -> bool:
+def _draw(record: Record, folder: Path, console: Console, phase: Phase) -> bool:
     """The figures; a line for each that was promised and for which the results do not suffice."""
     for sentence in figures.lacking(record.study.figures, outline_of(record)):
         console.print(f"left out: {sentence}")
     try:
-        paths = figures.draw(record, folder, find=in_run(record, folder.parent / "samples"))
+        figures.draw(record, folder, find=in_run(record, folder.parent / "samples"), done=phase.advance)
     except BadInput as error:
         print(error, file=sys.stderr)
         return False
-    if paths:
-        console.print(f"figures {', '.join(map(str, paths))}")
     return True
 
 

@@ -22,19 +22,30 @@ class Rounds:
 
 
 def interleaved(
-    calls: Mapping[str, Callable[[], Any]], *, warmup: int, repeats: int, device: torch.device, seed: int = 0
+    calls: Mapping[str, Callable[[], Any]],
+    *,
+    warmup: int,
+    repeats: int,
+    device: torch.device,
+    seed: int = 0,
+    done: Callable[[str], None] = lambda name: None,
 ) -> Rounds:
-    """Every arm once per round: drift of the machine falls on all alike, and no arm is always after the same other one."""
+    """Every arm once per round: drift of the machine falls on all alike, and no arm is always after the same other one.
+
+    `done` is told of every call, while no clock runs.
+    """
     names, rng = list(calls), np.random.default_rng(seed)
     for _ in range(warmup):
         for i in rng.permutation(len(names)):
             calls[names[i]]()
+            done(names[i])
     order = [rng.permutation(len(names)).tolist() for _ in range(repeats)]
     seconds: dict[str, list[float]] = {name: [] for name in names}
     with long_lived():
         for turns in order:
             for i in turns:
                 seconds[names[i]].append(_time(calls[names[i]], device))
+                done(names[i])
     return Rounds(seconds, order)
 
 

@@ -41,8 +41,10 @@ def promised(suite: Suite, conditions: Sequence[int | str], *, truth: bool) -> t
     return (*names, *(TRUE[name] for name in names if truth and name in TRUE))
 
 
-def measure(scorers: Sequence[Scorer], arms: Sequence[Pictures]) -> dict[str, Scores]:
-    """The metrics of every arm by its name."""
+def measure(
+    scorers: Sequence[Scorer], arms: Sequence[Pictures], *, done: Callable[[str], None] = lambda name: None
+) -> dict[str, Scores]:
+    """The metrics of every arm by its name; `done` is told of each scorer that has looked at an arm."""
     by_name = {arm.name: arm for arm in arms}
     out = {}
     for arm in arms:
@@ -51,5 +53,6 @@ def measure(scorers: Sequence[Scorer], arms: Sequence[Pictures]) -> dict[str, Sc
             found = found.merged(score(arm, by_name[arm.against] if arm.against else None))
             if arm.truth and isinstance(score, Paired):
                 found = found.merged(to_truth(score(replace(arm, paired=True), by_name[arm.truth])))
+            done(arm.name)
         out[arm.name] = found
     return out

@@ -1,6 +1,6 @@
 """From names of figures to files: which a study gets, what each of them lacks, and drawing them from one record."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sdaccel.errors import BadInput, choices
@@ -34,22 +34,31 @@ def names_of(outline: Outline) -> list[str]:
     return [name for name in dict.fromkeys([*asked, *also]) if not list(lacking([name], outline))]
 
 
-def draw(record: Record, folder: Path, *, find: Find | None = None) -> list[Path]:
+def draw(
+    record: Record, folder: Path, *, find: Find | None = None, done: Callable[[str], None] = lambda name: None
+) -> list[Path]:
     """All figures that the record has what they need of, each as PDF and PNG.
 
     Without the pictures those figures of pictures that nobody asked for are left out. One that fails does not take the others
-    with it: they are drawn first, then a BadInput names it.
+    with it: they are drawn first, then a BadInput names it. `done` is told of every one.
     """
-    known, paths, failed = registry.figures(), [], []
+    paths, failed = list[Path](), []
     with style.styled("".join(map(str, record.conditions))):
         for name in names_of(outline_of(record)):
-            pictures = (find,) if known[name].pictured else ()
-            if pictures and (find is None or not (name in record.study.figures or kept(record, find))):
-                continue
             try:
-                paths += style.save(known[name].draw(record, *pictures), folder, name)
+                paths += _drawn(record, name, folder, find)
             except Exception as error:  # a figure may come from any package, and fail in any way
                 failed.append(f"figure {name} cannot be drawn: {error if isinstance(error, BadInput) else repr(error)}")
+            done(name)
     if failed:
         raise BadInput(" ".join(failed))
     return paths
+
+
+def _drawn(record: Record, name: str, folder: Path, find: Find | None) -> list[Path]:
+    drawing = registry.figures()[name]
+    if not drawing.pictured:
+        return style.save(drawing.draw(record), folder, name)
+    if find is None or not (name in record.study.figures or kept(record, find)):
+        return []
+    return style.save(drawing.draw(record, find), folder, name)

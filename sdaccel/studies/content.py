@@ -1,7 +1,7 @@
 """What of a study stands in its record's content, and beside it of every sample."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -66,8 +66,15 @@ def sample_key(arm_config: dict[str, Any], *, plan: Plan, keep: list[str], code:
     return digest(canonical(deciding))[:20]
 
 
-def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict], each: dict[str, Any]) -> dict[str, Any]:
-    """`each` is what stands beside the record, as `of_samples` gives it."""
+def content(
+    plan: Plan,
+    results: Sequence[Result],
+    verdicts: Sequence[Verdict],
+    each: dict[str, Any],
+    *,
+    done: Callable[[str], None] = lambda name: None,
+) -> dict[str, Any]:
+    """`each` is what stands beside the record, as `of_samples` gives it; `done` is told of every arm."""
     arms = [result.arm for result in results]
     by_name = {result.arm.name: result for result in results}
     described = {}
@@ -79,6 +86,7 @@ def content(plan: Plan, results: Sequence[Result], verdicts: Sequence[Verdict], 
             "paired": _paired(by_name[baseline.name], result) if baseline else None,
             **_metrics(result.metrics),
         }
+        done(name)
     return {
         "config": study_config(plan),
         "arms": described,

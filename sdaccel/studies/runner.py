@@ -26,7 +26,7 @@ from sdaccel.metrics.suite import measure
 from sdaccel.predict import pl
 from sdaccel.predict.data import Conditions, dealt
 from sdaccel.predict.module import Predict
-from sdaccel.predict.progress import ShowProgress
+from sdaccel.predict.progress import Phase, ShowProgress
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.records import read, store
 from sdaccel.records.provenance import git_state, numerics, provenance
@@ -77,9 +77,11 @@ def run(plan: Plan, *, console: Console) -> Record | None:
     code = {arm.name: code_fingerprint(arm) for arm in plan.arms}
     timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
     each, path = content.of_samples(results), run_folder(plan) / "record.json"
+    with Phase(console, "writing", total=len(results), unit="arms") as phase:
+        whole = content.content(plan, results, verdicts, each, done=phase.advance)
     made = store.sealed(
         content.run_id(plan),
-        content.content(plan, results, verdicts, each),
+        whole,
         digits=6,
         timing=timing,
         provenance=provenance(COMMAND, plan.overrides, bits=numerics_of(plan), code=code, git=git),
@@ -170,9 +172,10 @@ def _fill(plan: Plan, folders: dict[str, Samples], wanted: Sequence[int], traine
         console.print(f"{total} images to generate, {kept} already on disk, {len(plan.arms)} arms")
     rank, world = trainer.global_rank, trainer.world_size
     own = [batch for todo in missing.values() if todo for batch in dealt(todo, rank=rank, world=world)]
-    progress = ShowProgress(console, total=sum(len(batch.wanted) for batch in own))
+    phase = Phase(console, "generating", total=sum(len(batch.wanted) for batch in own), unit="images")
+    progress = ShowProgress(phase)
     models = Models(trainer.strategy.root_device, plan.conditions, cache=Path(plan.cfg.output) / "text")
-    with progress.bar:
+    with phase:
         for arm in plan.arms:
             if not missing[arm.name]:
                 continue
@@ -215,7 +218,8 @@ def measured(plan: Plan, results: list[Result], console: Console) -> list[Result
         truth = result.arm.truth(plan.cfg.study.truth, arms)
         rows = None if whole else result.rows
         pictures.append(Pictures(result.arm.name, key, result.images, against, paired, truth.name if truth else None, rows))
-    scores = measure(scorers, pictures)
+    with Phase(console, "measuring", total=len(pictures) * len(scorers), unit="parts") as phase:
+        scores = measure(scorers, pictures, done=phase.advance)
     return [replace(result, metrics=scores.get(result.arm.name, Scores())) for result in results]
 
 
@@ -248,7 +252,10 @@ def _time(plan: Plan, console: Console) -> dict[str, Any]:
 
     together = models()
     calls = {arm.name: call(arm, together) for arm in arms}
-    found = interleaved(calls, warmup=spec.warmup, repeats=spec.repeats, device=device, seed=plan.cfg.seed)
+    with Phase(console, "timing", total=len(arms) * (spec.warmup + spec.repeats), unit="batches") as phase:
+        found = interleaved(
+            calls, warmup=spec.warmup, repeats=spec.repeats, device=device, seed=plan.cfg.seed, done=phase.advance
+        )
     del calls, together  # before any arm is alone
     entries = {}
     for arm in arms:
