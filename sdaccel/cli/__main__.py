@@ -10,6 +10,7 @@ from sdaccel.errors import BadInput, choices
 COMMANDS = {
     "run": "run a study: sdaccel run +exp=interval1_equivalence",
     "bench": "time arms beside a floor: sdaccel bench +bench=var_engine",
+    "compare": "one page of several runs, or of folders of pictures: sdaccel compare RUN...",
     "report": "make figures, tables and index.html of the records in reports/",
     "promote": "copy finished records to reports/: sdaccel promote interval1_equivalence",
     "judge": "judge records again by the checks of today: sdaccel judge stack_diagnostics-744f",

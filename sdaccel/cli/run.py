@@ -147,7 +147,18 @@ def _multirun(argv: Sequence[str], overrides: Sequence[str], conf: Path, describ
             raise RuntimeError(f"the study ended with exit code {done.returncode}: {' '.join(of.task)}")
 
     _hydra_main(argv, conf, task)
+    _compare(plans)
     return 0
+
+
+def _compare(plans: Sequence[compose.Plan]) -> None:
+    """A page of all runs that the jobs made, beside their own pages."""
+    from sdaccel.cli.compare import of
+    from sdaccel.studies import calibrate, runner
+
+    folders = list(dict.fromkeys(str(runner.run_folder(calibrate.foreseen(plan))) for plan in plans))
+    if len(folders) > 1:
+        of(folders, Path(plans[0].cfg.output))
 
 
 def _hydra_main(argv: Sequence[str], conf: Path, task: Any) -> None:

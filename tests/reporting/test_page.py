@@ -134,7 +134,7 @@ def test_an_error_map_is_bright_where_pictures_differ_and_black_elsewhere(record
     small = replace(record, arms=arms, conditions=record.conditions[:1])
     found = pictures(small, lambda arm, sample: places[sample.image], tmp_path)
     (pair,) = [pair for row in found.rows for pair in row.pairs if pair.error]
-    assert pair.error and "largest 30 of 255" in pair.said and "30 of 255" in found.legend and DARKEST < 30
+    assert pair.error and "largest 30 of 255" in pair.said and "16 of 255 or more" in found.legend and DARKEST < 30
     with Image.open(tmp_path / pair.error.source) as opened:
         drawn = np.asarray(opened)
     assert (drawn[2, 5] == 255).all() and drawn.sum() == 3 * 255

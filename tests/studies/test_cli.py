@@ -40,6 +40,10 @@ def test_multirun_runs_every_job(tmp_path: Path) -> None:
     made = [load(path) for path in tmp_path.glob("*/record.json")]
     assert {record.arms["run"].strategy.options["interval"] for record in made} == {2, 3}
     assert done.stdout.count("verdict: NO CLAIM (random weights)") == 2, "without checks nothing passes"
+    (page,) = tmp_path.glob("compare-flux-hicache-*/index.html")
+    text = page.read_text()
+    assert f"page {page}" in done.stdout and "interval=2" in text and "interval=3" in text
+    assert all(f'href="../{path.parent.name}/index.html"' in text for path in tmp_path.glob("flux-*/index.html"))
 
 
 def test_help_names_every_choice(capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,7 @@ def _single(record: Record) -> Iterator[str]:
     others = [arm for arm in others if arm.macs or arm.name in record.timing.arms or arm.metrics]
     if base is None or not others:
         yield from _alone(record)
+        yield from _best(record, list(record.arms.values()), called(record))
         return
     names = called(record)
     best = max(others, key=lambda arm: (_speed(record, arm), arm.mac_ceiling or 0))
@@ -102,6 +103,19 @@ def _single(record: Record) -> Iterator[str]:
         yield f"{of} {' and '.join(bought)}."
     yield from _quality(record, base, best, names)
     yield from _pixels(best, names)
+    yield from _best(record, others, names)
+
+
+def _best(record: Record, arms: list[Arm], names: dict[str, str]) -> Iterator[str]:
+    """Of several arms the one with the best metrics, each beside the next."""
+    for metric in ranked("panel"):
+        known = [arm for arm in arms if arm.estimate(metric.name) is not None]
+        if len(known) < 2:
+            continue
+        first, second = sorted(known, key=lambda arm: arm.known(metric.name), reverse=not metric.lower)[:2]
+        figures = (f"{names[arm.name]} with {shown(ranged(arm.metrics[metric.name]), missing='')}" for arm in (first, second))
+        apart = _apart(record, metric, second, first)
+        yield f"By {metric.label} the best of {len(known)} arms is {', then '.join(figures)}: {apart}."
 
 
 def _alone(record: Record) -> Iterator[str]:
@@ -138,7 +152,7 @@ def _quality(record: Record, base: Arm, arm: Arm, names: dict[str, str]) -> Iter
 
 
 def _apart(record: Record, metric: Metric, base: Arm, arm: Arm) -> str:
-    if record.content.get("config", {}).get("data") and len(record.conditions) < FEWEST:
+    if len(record.conditions) < FEWEST:
         return f"{len(record.conditions)} samples are too few to tell a difference"
     gap: Range = difference(record, metric.name, arm.name, base.name)
     if gap.low is None or gap.high is None or gap.low <= 0 <= gap.high:

@@ -12,10 +12,11 @@ from sdaccel.shipped import hashes
 
 
 def caveats(record: Record) -> list[str]:
-    return [*_weights(record), *_samples(record), *_missing(record), *_origin(record)]
+    claim = [] if record.checks or not record.arms else ["No check was asked for, so the verdict is no claim."]
+    return [*of_weights(record), *of_few(record), *claim, *_missing(record), *_origin(record)]
 
 
-def _weights(record: Record) -> Iterator[str]:
+def of_weights(record: Record) -> Iterator[str]:
     if record.weights:
         yield f"{record.weights.capitalize()}: good for laws and speed, the pictures mean nothing."
     arms = canonical(record.content.get("config", {}).get("arms", {})).decode()
@@ -28,11 +29,9 @@ def _weights(record: Record) -> Iterator[str]:
         yield f"Experimental, no calibration that has passed its gate has these settings: {', '.join(unproven)}."
 
 
-def _samples(record: Record) -> Iterator[str]:
+def of_few(record: Record) -> Iterator[str]:
     if record.arms and len(record.conditions) < FEWEST:
         yield f"N = {len(record.conditions)}: below {FEWEST} a mean has no interval, so no difference is proven."
-    if record.arms and not record.checks:
-        yield "No check was asked for, so the verdict is no claim."
 
 
 def _missing(record: Record) -> Iterator[str]:

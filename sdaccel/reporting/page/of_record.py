@@ -36,12 +36,13 @@ FOLDED = {"verdicts": "Every verdict", "metrics": "Every metric", "arms": "Every
 def write(record: Record, folder: Path, *, find: Find, figures: Sequence[Path] = ()) -> Path:
     """index.html in the record's folder, with copies of the pictures that it shows."""
     path = folder / NAME
-    made = page_of(record, shown=pictures(record, find, folder), figures=figures)
+    made = page_of(record, shown=pictures(record, find, folder), figures=figures, files=["record.json"])
     atomic_write(path, html(made).encode())
     return path
 
 
-def page_of(record: Record, *, shown: Shown, figures: Sequence[Path] = ()) -> Page:
+def page_of(record: Record, *, shown: Shown, figures: Sequence[Path] = (), files: Sequence[str] = ()) -> Page:
+    """`files` lie beside the page, as the figures do."""
     drawn = [path for path in figures if path.suffix == ".png" and path.stem != "sample_sheet"]
     return Page(
         name=record.id,
@@ -56,7 +57,7 @@ def page_of(record: Record, *, shown: Shown, figures: Sequence[Path] = ()) -> Pa
         rows=shown.rows,
         legend=shown.legend,
         figures=[_figure(path) for path in drawn],
-        files=["record.json", *(path.name for path in figures)],
+        files=[*files, *(path.name for path in figures)],
     )
 
 
@@ -78,10 +79,8 @@ def made_on(record: Record) -> str:
     threads = f", threads: {source.threads}" if source.threads is not None else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(source.libraries.items()))
     commit = (source.git or Git("not in git")).commit[:12]
-    return (
-        f"{source.device} ({source.device_name}){threads} · python {source.python}, {versions} · commit {commit} · "
-        f"content {record.content_hash[:12]}"
-    )
+    content = f" · content {record.content_hash[:12]}" if record.content_hash else ""
+    return f"{source.device} ({source.device_name}){threads} · python {source.python}, {versions} · commit {commit}{content}"
 
 
 def _figure(path: Path) -> Picture:

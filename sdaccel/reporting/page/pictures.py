@@ -27,8 +27,9 @@ SAMPLES, ARMS = 4, 12
 """Of an arm, and of a page."""
 ALIKE = 6
 """Arms of the same pixels that are named."""
-DARKEST = 16
-"""The least difference that is white on the error maps: rounding must not look like damage."""
+DARKEST, FEW = 16, 0.99
+"""The least difference that is white on the error maps, so that rounding does not look like damage; else what so large a share
+of the pixels of any picture stays below."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,13 @@ def pictures(record: Record, find: Find, folder: Path) -> Shown:
     arms = {name: arm for name, arm in record.arms.items() if not arm.control or arm.metrics}
     groups = series.coinciding({name: [arm.samples[i].image for i in samples] for name, arm in arms.items()})
     few = groups[:ARMS]
-    scale = max([DARKEST, *(math.ceil(_largest(record, names, samples, find)) for names, _ in few)])
+    scale = max([DARKEST, *(math.ceil(_strong(record, names, samples, find)) for names, _ in few)])
     rows = [Row(_title(record, names), [*_pairs(record, names, samples, find, album, scale)]) for names, _ in few]
     album.tidy()
     legend = [f"{len(groups) - ARMS} more arms have pictures of their own; they stand in the record."] * (len(groups) > ARMS)
     if any(pair.error for row in rows for pair in row.pairs):
         legend.append(
-            f"Error maps: mean difference of the colours, from black, 0, to white, {scale} of 255, on the whole page."
+            f"Error maps: mean difference of the colours, from black, 0, to white, {scale} of 255 or more, on the whole page."
         )
     return Shown(rows, " ".join(legend))
 
@@ -109,14 +110,13 @@ def _other(record: Record, names: list[str]) -> Arm | None:
     return None if paired is None or paired.against in names else record.arms[paired.against]
 
 
-def _largest(record: Record, names: list[str], samples: list[int], find: Find) -> float:
-    """Difference of these arms from what they are compared with."""
+def _strong(record: Record, names: list[str], samples: list[int], find: Find) -> float:
+    """A difference of these arms from what they are compared with that few pixels exceed."""
     arm, other = record.arms[names[0]], _other(record, names)
     if other is None:
         return 0.0
-    return max(
-        float(_error(_read(find(arm.name, arm.samples[i])), _read(find(other.name, other.samples[i]))).max()) for i in samples
-    )
+    pairs = ((_read(find(each.name, each.samples[i])) for each in (arm, other)) for i in samples)
+    return max(float(np.quantile(_error(*pair), FEW)) for pair in pairs)
 
 
 def _pairs(record: Record, names: list[str], samples: list[int], find: Find, album: Album, scale: int) -> Iterator[Pair]:
