@@ -107,4 +107,4 @@ def opened(path: Path) -> Iterator[Image.Image]:
         with Image.open(path, formats=FORMATS) as image:
             yield image
     except UNREADABLE as error:
-        raise BadInput(f"reference image {path} cannot be read ({reason(error)}); {REPLACE}.") from None
+        raise BadInput(f"picture {path} cannot be read ({reason(error)}); {REPLACE}.") from None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -32,6 +32,19 @@ class Suite(Protocol):
 
     def scorers(self, conditions: Sequence[int | str], *, size: int, device: torch.device, cache: Path) -> Sequence[Scorer]:
         """Built for pictures of `size` pixels, networks on the device, features kept in the cache."""
+        ...
+
+
+@runtime_checkable
+class Partial(Protocol):
+    """A suite that measures what it can of what it was given, where nobody insists on the rest."""
+
+    def check_given(self) -> None:
+        """Raise BadInput for files that are given and cannot be used."""
+        ...
+
+    def lacking(self, conditions: Sequence[int | str]) -> dict[str, str]:
+        """What it does not measure of these conditions -> what that needs."""
         ...
 
 

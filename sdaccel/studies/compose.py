@@ -222,16 +222,7 @@ def _check_run(cfg: DictConfig) -> None:
     at_least(0, cfg.study.timing, "repeats", "warmup", where="study.timing")
     if not cfg.output:
         raise BadInput("output is empty; name the folder for samples and records, such as output=runs.")
-    output = Path(cfg.output)
-    nearest = output
-    while not os.path.lexists(nearest):  # a dangling link cannot become a folder
-        nearest = nearest.parent
-    try:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            output.stat()  # raises for a name that is too long
-        tempfile.TemporaryFile(dir=nearest).close()
-    except OSError as error:
-        raise BadInput(f"output={output} cannot be written ({nearest}: {error.strerror}); choose another folder.") from None
+    check_output(Path(cfg.output))
     if cfg.trainer.accelerator not in ("cpu", "gpu", "auto"):
         raise BadInput(f"trainer.accelerator={cfg.trainer.accelerator} is unknown; choose cpu, gpu or auto.")
     at_least(0, cfg.trainer, "processes", where="trainer")
@@ -243,6 +234,19 @@ def _check_run(cfg: DictConfig) -> None:
             raise BadInput("trainer=gpu needs a CUDA device and this machine shows none; use trainer=cpu.")
     if cfg.logger.wandb and not cfg.logger.offline:
         _check_login()
+
+
+def check_output(output: Path) -> None:
+    """It can be written, or made where it would lie."""
+    nearest = output
+    while not os.path.lexists(nearest):  # a dangling link cannot become a folder
+        nearest = nearest.parent
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            output.stat()  # raises for a name that is too long
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        raise BadInput(f"output={output} cannot be written ({nearest}: {error.strerror}); choose another folder.") from None
 
 
 def _check_login() -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_model
 
 import sdaccel.torchvision_guard  # noqa: F401
 from sdaccel.errors import BadInput
@@ -21,13 +20,12 @@ from sdaccel.metrics.reference import check_reference, identity_of, pictures_of
 from sdaccel.metrics.suite import measure
 from sdaccel.metrics.suites.files import Files
 from tests.metrics.test_backbones import FakeInception
-from tests.metrics.tiny import TEXT, VISION, images
+from tests.metrics.tiny import images, usual_clip
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """inception, lpips, an open_clip folder with the usual vocabulary, and twelve pictures."""
-    import open_clip
     from torchvision.models import alexnet
 
     root = tmp_path_factory.mktemp("files")
@@ -37,12 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save(
         {f"features.{k}": v for k, v in alexnet(weights=None).features.state_dict().items()}, root / backbones.LPIPS.file
     )
-    text = TEXT | {"vocab_size": 49408}
-    config: dict[str, Any] = {"model_cfg": {"embed_dim": 32, "vision_cfg": VISION, "text_cfg": text}}
-    config["preprocess_cfg"] = {"mean": [0.5] * 3, "std": [0.5] * 3}
-    (root / "clip").mkdir()
-    (root / "clip" / "open_clip_config.json").write_text(json.dumps(config))
-    save_model(open_clip.CLIP(32, VISION, text), str(root / "clip" / "open_clip_model.safetensors"))
+    usual_clip(root / "clip")
     (root / "real").mkdir()
     for i, image in enumerate(images(12, side=70, seed=9).permute(0, 2, 3, 1).numpy()):
         Image.fromarray(image).save(root / "real" / f"{i:02d}.png")

@@ -1,5 +1,6 @@
 """Small real objects for the metric tests: feature sets, an extractor, an open_clip model."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,17 @@ def world_clip(folder: Path) -> Path:
     from sdaccel.zoo.contrastive import ContrastiveTask, network
 
     return ship("clip_mini", network(), open_clip=ContrastiveTask.open_clip, folder=folder)
+
+
+def usual_clip(folder: Path) -> Path:
+    """A small random model with the vocabulary of published ones, in a folder that open_clip reads as `local-dir:`."""
+    import open_clip
+    from safetensors.torch import save_model
+
+    text = TEXT | {"vocab_size": 49408}
+    config: dict[str, Any] = {"model_cfg": {"embed_dim": 32, "vision_cfg": VISION, "text_cfg": text}}
+    config["preprocess_cfg"] = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    save_model(open_clip.CLIP(32, VISION, text), str(folder / "open_clip_model.safetensors"))
+    return folder

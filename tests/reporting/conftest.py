@@ -42,13 +42,23 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reports folder with a record of a small study of quality."""
-    runs, reports = tmp_path_factory.mktemp("scored"), tmp_path_factory.mktemp("scored_reports")
-    clip = world_clip(tmp_path_factory.mktemp("clip"))
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return world_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture(scope="session")
+def measured(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of a small study of quality."""
+    runs = tmp_path_factory.mktemp("scored")
     record = run(*SCORED, f"metrics.clip={clip}", output=runs)
-    folder = record.id.rpartition("-")[0]
-    promote(runs / folder / "record.json", samples=runs / "samples", reports=reports)
+    return runs / record.id.rpartition("-")[0]
+
+
+@pytest.fixture(scope="session")
+def scored(measured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reports folder with its record."""
+    reports = tmp_path_factory.mktemp("scored_reports")
+    promote(measured / "record.json", samples=measured.parent / "samples", reports=reports)
     return reports
 
 

@@ -70,7 +70,7 @@ def test_a_run_is_named_by_folder_file_or_id_and_a_mistake_is_one_line(
     named = [str(folders[0]), str(folders[1] / "record.json"), folders[2].name]
     assert compare.main([*named, "--output", str(folders[0].parent)]) == 0
     assert "page " in capsys.readouterr().out
-    for wrong, words in (([named[0], named[0]], "named twice"), ([named[0], "no_such"], "matches nothing")):
+    for wrong, words in (([named[0], named[0]], "each once"), ([named[0], "no_such"], "matches nothing")):
         assert compare.main([*wrong, "--output", str(folders[0].parent)]) == 2
         assert words in (said := capsys.readouterr().err) and said.count("\n") == 1
     with pytest.raises(BadInput, match="benchmark"):

@@ -21,6 +21,19 @@ from sdaccel.registry import configurable
 from sdaccel.shipped import sha256
 
 OF_INCEPTION = (FID, KID, MANIFOLD)
+NEEDS = {
+    "FID, KID, precision and recall": ("inception", "reference"),
+    "the inception score": ("inception",),
+    "CMMD": ("clip", "reference"),
+    "the CLIP score": ("clip", "prompts"),
+    "LPIPS": ("lpips",),
+}
+HOW = {
+    "reference": "metrics.reference=FOLDER of real pictures",
+    "prompts": "--prompts FILE",
+    **{source.option.removeprefix("metrics."): f"{source.option}=PATH of {source.file}" for source in (INCEPTION, CLIP, LPIPS)},
+}
+"""What metrics need, and how it is given."""
 
 
 @configurable(group="metrics", name="files")
@@ -43,10 +56,13 @@ class Files:
                 f"{source.option}=PATH ({source.file} from {source.url})" for source in (INCEPTION, CLIP, LPIPS)
             )
             raise BadInput(f"metrics=files needs a network: {choices}.")
+        if self.reference is None and (self.inception or (self.clip and not isinstance(conditions[0], str))):
+            raise BadInput("metrics.reference is missing; give a folder of reference images, or ADM's .npz of them.")
+        self.check_given()
+
+    def check_given(self) -> None:
         if self.reference is not None:
             check_reference(Path(self.reference))
-        elif self.inception or (self.clip and not isinstance(conditions[0], str)):
-            raise BadInput("metrics.reference is missing; give a folder of reference images, or ADM's .npz of them.")
         if self.inception:
             backbones.inception(Path(self.inception))
         if self.clip:
@@ -63,8 +79,16 @@ class Files:
             "reference": identity_of(Path(self.reference)) if self.reference else None,
         }
 
+    def lacking(self, conditions: Sequence[int | str]) -> dict[str, str]:
+        given = {"prompts": isinstance(conditions[0], str)} | {name: bool(value) for name, value in vars(self).items()}
+        needed = {what: [HOW[name] for name in names if not given[name]] for what, names in NEEDS.items()}
+        return {what: " and ".join(how) for what, how in needed.items() if how}
+
     def names(self, conditions: Sequence[int | str]) -> tuple[str, ...]:
-        sets = [*(OF_INCEPTION if self.inception else ()), *((CMMD,) if self.clip and self.reference else ())]
+        sets = [
+            *(OF_INCEPTION if self.inception and self.reference else ()),
+            *((CMMD,) if self.clip and self.reference else ()),
+        ]
         classes = (CLASSES,) if self.inception else ()
         texts = (SCORE,) if self.clip and isinstance(conditions[0], str) else ()
         return (*distribution.names_of(sets), *classes, *texts, PSNR, SSIM, *((PERCEPTUAL,) if self.lpips else ()))
@@ -73,7 +97,8 @@ class Files:
         out: list[Scorer] = []
         if self.inception:
             network = backbones.inception(Path(self.inception)).to(device)
-            out += [self._sets(network, OF_INCEPTION, conditions, cache), InceptionScore(network, cache=cache)]
+            out += [self._sets(network, OF_INCEPTION, conditions, cache)] if self.reference else []
+            out.append(InceptionScore(network, cache=cache))
         if self.clip:
             extractor, tokenizer = backbones.clip(Path(self.clip))
             extractor.to(device)

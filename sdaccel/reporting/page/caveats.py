@@ -42,6 +42,10 @@ def _missing(record: Record) -> Iterator[str]:
             if found.note:
                 why.setdefault(found.note.rstrip("."), {})[of(name).label] = None
     yield from (f"{', '.join(names)}: {note}." for note, names in why.items())
+    for what, need in record.content.get("lacking", {}).items():
+        yield f"Not measured: {what}, which needs {need}."
+    if record.arms and not record.measured:
+        yield "No metric was asked for (metrics=none), so pictures are compared by PSNR alone."
     short = {timed.speedup.note for timed in record.timing.arms.values() if timed.speedup and timed.speedup.note}
     yield from (f"Speed-ups have no interval: {note}." for note in sorted(short))
     yield from (f"Left out: {sentence}" for sentence in figures.lacking(record.study.figures, outline_of(record)))

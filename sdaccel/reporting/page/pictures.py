@@ -100,6 +100,8 @@ def _said(record: Record, row: int) -> str:
     text, condition = said(record, row), record.conditions[row]
     if text != str(condition) or isinstance(condition, str):
         return text
+    if condition < 0:
+        return f"sample {row}"
     known = any("judge.class" in arm.metrics for arm in record.arms.values())
     return f"{CLASSES[condition]} (label {condition})" if known else f"label {condition}"
 
