@@ -7,13 +7,14 @@ from sdaccel.metrics.metric import of
 from sdaccel.records.outline import outline_of
 from sdaccel.records.view import Record
 from sdaccel.reporting import figures
+from sdaccel.reporting.page.answer import honest
 from sdaccel.samples import canonical
 from sdaccel.shipped import hashes
 
 
 def caveats(record: Record) -> list[str]:
     claim = [] if record.checks or not record.arms else ["No check was asked for, so the verdict is no claim."]
-    return [*of_weights(record), *of_few(record), *claim, *_missing(record), *_origin(record)]
+    return [*of_weights(record), *of_few(record), *of_many(record), *claim, *_missing(record), *_origin(record)]
 
 
 def of_weights(record: Record) -> Iterator[str]:
@@ -32,6 +33,11 @@ def of_weights(record: Record) -> Iterator[str]:
 def of_few(record: Record) -> Iterator[str]:
     if record.arms and len(record.conditions) < FEWEST:
         yield f"N = {len(record.conditions)}: below {FEWEST} a mean has no interval, so no difference is proven."
+
+
+def of_many(record: Record) -> Iterator[str]:
+    if record.measured and len(honest(record)) > 2:
+        yield "Which of several arms is best was read off these same samples, so the best one's figure flatters it."
 
 
 def _missing(record: Record) -> Iterator[str]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from sdaccel.records.view import Git, Record
 from sdaccel.reporting import registry, strip
 from sdaccel.reporting.cells import Cell, Table
-from sdaccel.reporting.page.answer import answer, question
+from sdaccel.reporting.page.answer import answer
 from sdaccel.reporting.page.caveats import caveats
 from sdaccel.reporting.page.content import Page, Picture, Section
 from sdaccel.reporting.page.html import html
+from sdaccel.reporting.page.names import question
 from sdaccel.reporting.page.pictures import Shown, pictures
 from sdaccel.reporting.registry import Find
 from sdaccel.reporting.tables import tables, undecided

@@ -10,7 +10,7 @@ from sdaccel.records.merged import Merged, merged
 from sdaccel.records.view import Record
 from sdaccel.reporting import figures
 from sdaccel.reporting.cells import Cell, Table
-from sdaccel.reporting.page.caveats import of_few, of_weights
+from sdaccel.reporting.page.caveats import of_few, of_many, of_weights
 from sdaccel.reporting.page.content import Section
 from sdaccel.reporting.page.html import html
 from sdaccel.reporting.page.of_record import NAME, page_of
@@ -35,7 +35,7 @@ def write(runs: Mapping[Path, Record], output: Path) -> Path:
     find = _finder(whole, runs)
     drawn = figures.draw(whole.record, folder, find=find)
     page = page_of(whole.record, shown=pictures(whole.record, find, folder), figures=drawn)
-    caveats = [*whole.caveats, *of_weights(whole.record), *of_few(whole.record)]
+    caveats = [*whole.caveats, *of_weights(whole.record), *of_few(whole.record), *of_many(whole.record)]
     told = replace(page, caveats=caveats, sections=[*page.sections[:1], _runs(whole, runs, folder), *page.sections[1:]])
     atomic_write(folder / NAME, html(told).encode())
     return folder / NAME

@@ -11,8 +11,8 @@ from PIL import Image
 
 from sdaccel.records.view import Arm, Record
 from sdaccel.reporting import series
-from sdaccel.reporting.page.answer import called
 from sdaccel.reporting.page.content import Pair, Picture, Row
+from sdaccel.reporting.page.names import called
 from sdaccel.reporting.registry import Find
 from sdaccel.reporting.sample_sheet import kept, said
 from sdaccel.samples import atomic_write
