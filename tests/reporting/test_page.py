@@ -114,9 +114,10 @@ def test_every_arm_with_other_pictures_is_compared_and_equal_ones_have_no_map(
     found = pictures(record, finder(scored), tmp_path)
     pairs = {pair.name: pair for row in found.rows for pair in row.pairs}
     assert pairs["target"].other is None and pairs["draft"].error
+    note = "The same pixels: twin (random weights)."
     same = replace(record, arms={**record.arms, "twin": replace(record.arms["target"], name="twin", template="twin")})
-    titles = [row.title for row in pictures(same, finder(scored), tmp_path).rows]
-    assert any("the baseline; the same pixels: twin" in title for title in titles)
+    rows = pictures(same, finder(scored), tmp_path).rows
+    assert [(row.title, row.note) for row in rows if row.note] == [("target (random weights), the baseline", note)]
 
 
 def test_an_error_map_is_bright_where_pictures_differ_and_black_elsewhere(record: Record, tmp_path: Path) -> None:

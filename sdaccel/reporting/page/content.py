@@ -40,6 +40,8 @@ class Row:
 
     title: str
     pairs: Sequence[Pair]
+    note: str = ""
+    """Which other arms they are."""
 
 
 @dataclass(frozen=True)

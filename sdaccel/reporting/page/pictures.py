@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def pictures(record: Record, find: Find, folder: Path) -> Shown:
     groups = series.coinciding({name: [arm.samples[i].image for i in samples] for name, arm in arms.items()})
     few = groups[:ARMS]
     scale = max([DARKEST, *(math.ceil(_strong(record, names, samples, find)) for names, _ in few)])
-    rows = [Row(_title(record, names), [*_pairs(record, names, samples, find, album, scale)]) for names, _ in few]
+    rows = [_row(record, names, [*_pairs(record, names, samples, find, album, scale)]) for names, _ in few]
     album.tidy()
     legend = [f"{len(groups) - ARMS} more arms have pictures of their own; they stand in the record."] * (len(groups) > ARMS)
     if any(pair.error for row in rows for pair in row.pairs):
@@ -86,13 +86,14 @@ def pictures(record: Record, find: Find, folder: Path) -> Shown:
     return Shown(rows, " ".join(legend))
 
 
-def _title(record: Record, names: list[str]) -> str:
+def _row(record: Record, names: list[str], pairs: Sequence[Pair]) -> Row:
+    """Under the name of the first; that they are the baseline's pictures is said, too."""
     said_of = called(record)
     every = [series.weighted(said_of[name], record.arms[name]) for name in names]
     baseline = any(record.arms[name].template == record.study.baseline for name in names)
     also, more = every[1 : 1 + ALIKE], len(every) - 1 - ALIKE
-    same = f"; the same pixels: {', '.join(also)}{f' and {more} more' if more > 0 else ''}" if also else ""
-    return f"{every[0]}{', the baseline' if baseline and every[0] != 'baseline' else ''}{same}"
+    note = f"The same pixels: {', '.join(also)}{f' and {more} more' if more > 0 else ''}." if also else ""
+    return Row(f"{every[0]}{', the baseline' if baseline and every[0] != 'baseline' else ''}", pairs, note)
 
 
 def _said(record: Record, row: int) -> str:

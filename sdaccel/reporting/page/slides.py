@@ -6,10 +6,14 @@ from sdaccel.reporting.page.content import Page, Pair, Picture
 
 
 def slides(page: Page) -> str:
-    rows = "".join(
-        f'<h3>{escape(row.title)}</h3>\n<div class="pairs">{"".join(map(_pair, row.pairs))}</div>\n' for row in page.rows
+    return _quiet(page.legend) + "".join(
+        f'<h3>{escape(row.title)}</h3>\n{_quiet(row.note)}<div class="pairs">{"".join(map(_pair, row.pairs))}</div>\n'
+        for row in page.rows
     )
-    return (f'<p class="quiet">{escape(page.legend)}</p>\n' if page.legend else "") + rows
+
+
+def _quiet(text: str) -> str:
+    return f'<p class="quiet">{escape(text)}</p>\n' if text else ""
 
 
 def image(picture: Picture) -> str:
