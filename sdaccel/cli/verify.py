@@ -12,6 +12,7 @@ Of a benchmark nothing is run: its command must still mean the configuration and
 """
 
 import argparse
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -73,7 +74,11 @@ def _bench(record: Record) -> Iterator[tuple[str, Findings]]:
 
 def _study(record: Record, args: argparse.Namespace) -> Iterator[tuple[str, Findings]]:
     """Quick looks first."""
-    from sdaccel.studies import rejudged, rerun, since
+    from sdaccel.studies import folders, rejudged, rerun, since
+
+    if record.provenance.command[:1] == [folders.COMMAND]:
+        again = shlex.join(["python", *record.provenance.command])
+        raise BadInput(f"record {record.id} is of pictures that nothing here made; score them once more: {again}")
 
     yield _shown("hashes", _hashes(record))
     yield _shown("figures", figures.recomputed(record))

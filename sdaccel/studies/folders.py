@@ -16,10 +16,12 @@ from rich.console import Console
 
 from sdaccel.conditions import Condition, read_prompts
 from sdaccel.errors import BadInput
+from sdaccel.metrics import frechet
 from sdaccel.metrics.aggregate import Scores
 from sdaccel.metrics.paired import paired_psnr
 from sdaccel.metrics.pictures import SUFFIXES, Pictures, of_files, opened
 from sdaccel.metrics.suite import Partial, measure
+from sdaccel.metrics.texts import SCORE
 from sdaccel.predict.progress import Phase
 from sdaccel.records import store
 from sdaccel.records.provenance import git_state, numerics, provenance
@@ -29,6 +31,11 @@ from sdaccel.studies.held import Held
 
 COMMAND = "experiments/compare.py"
 Read = Callable[[], Iterable[np.ndarray]]
+ELSEWHERE = {
+    frechet.FID: ("FID, KID, CMMD, precision and recall", "metrics=files with networks and reference pictures"),
+    SCORE: ("the CLIP score", "--prompts FILE and metrics=files with metrics.clip=PATH"),
+}
+"""A metric that a suite may not have -> what is missing with it, and how to get it."""
 UNKNOWN = -1
 """The condition of a picture of which nobody said what it shows."""
 
@@ -111,7 +118,8 @@ def check(suite: Any, conditions: Sequence[Condition]) -> dict[str, str]:
     if getattr(suite, "of_world", False) and conditions[0] == UNKNOWN:
         raise BadInput("metrics=world judges what a picture should show; give --labels FILE or --prompts FILE.")
     suite.check(conditions)
-    return {}
+    names = suite.names(conditions)
+    return {what: need for metric, (what, need) in ELSEWHERE.items() if metric not in names}
 
 
 @dataclass(frozen=True)

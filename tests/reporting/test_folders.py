@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from sdaccel.cli import compare
+from sdaccel.cli.verify import main as verify
 from sdaccel.records.read import load
 from sdaccel.records.view import Record
 from tests.metrics.tiny import usual_clip
@@ -65,7 +66,9 @@ def test_without_networks_pixels_are_compared_and_the_rest_is_named_with_what_it
     assert len([slider for slider in Tags(page).all("input") if slider["type"] == "range"]) == 4
 
 
-def test_a_clip_score_needs_prompts_and_no_reference(dirs: list[str], tmp_path: Path) -> None:
+def test_a_clip_score_needs_prompts_and_no_reference(
+    dirs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     clip = usual_clip(tmp_path / "clip")
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("\n".join(f"a red ring number {i}" for i in range(24)))
@@ -76,6 +79,8 @@ def test_a_clip_score_needs_prompts_and_no_reference(dirs: list[str], tmp_path: 
     assert set(found.content["lacking"]) == {"FID, KID, precision and recall", "the inception score", "CMMD", "LPIPS"}
     again = compared(*asked, output=tmp_path / "out")
     assert again == found, "and the same once more"
+    assert verify([str(next((tmp_path / "out").glob("*/record.json")))]) == 2
+    assert "score them once more: python experiments/compare.py --dirs" in capsys.readouterr().err
 
 
 def picture(path: Path, *, side: int = 8) -> None:

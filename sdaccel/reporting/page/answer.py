@@ -162,7 +162,9 @@ def _pixels(arm: Arm, names: dict[str, str], *, whose: str) -> Iterator[str]:
         yield f"{whose} are identical to those of {names[paired.against]}, all {paired.n}."
     elif paired.psnr is not None:
         same = f", {paired.identical} of {paired.n} identical" if paired.identical else ""
-        yield f"{whose} lie at a PSNR of {paired.psnr:.1f} dB from those of {names[paired.against]}{same}."
+        known = [metric for metric in ranked("panel") if metric.paired and arm.estimate(metric.name) is not None]
+        also = "".join(f", at a {metric.label} of {_figure(arm, metric)}" for metric in known)
+        yield f"{whose} lie at a PSNR of {paired.psnr:.1f} dB from those of {names[paired.against]}{also}{same}."
 
 
 def _speed(record: Record, arm: Arm) -> float:
