@@ -1,6 +1,7 @@
 """The suite of published networks, with small ones in their place: all its metrics from a folder of reference images."""
 
 import io
+import itertools
 import json
 import warnings
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_prompts_have_a_clip_score_without_reference_pictures_and_labels_have_no
     assert set(found.aggregates) == {"clip_score"} == set(suite.names(prompts)) - {"psnr", "ssim"}
     with pytest.raises(BadInput, match=r"metrics\.reference is missing"):
         suite.check([0, 1])
+
+
+def test_a_metric_is_measured_or_what_it_lacks_is_named() -> None:
+    """Of every choice of files and conditions."""
+    options = {"inception": "i", "clip": "c", "lpips": "l", "reference": "r"}
+    groups = {"fid": "FID", "inception_score": "inception score", "cmmd": "CMMD", "clip_score": "CLIP", "perceptual": "LPIPS"}
+    for given in itertools.product([False, True], repeat=4):
+        suite = Files(**{name: value for (name, value), there in zip(options.items(), given, strict=True) if there})
+        for conditions in ([0, 1], ["a cat", "a dog"]):
+            names, lacking = suite.names(conditions), " ".join(suite.lacking(conditions))
+            assert all((metric in names) != (group in lacking) for metric, group in groups.items()), (suite, lacking)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

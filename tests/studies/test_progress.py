@@ -17,7 +17,10 @@ def test_every_phase_counts_to_its_end(tmp_path: Path) -> None:
     console = Console(file=said, width=200)
     study = plan("strategy=hicache", "data.limit=2", "study.timing.repeats=1", "metrics=pairs", output=tmp_path)
     record = runner.run(study, console=console)
-    assert record and outcome.finish(record, study, runner.run_folder(study), console)
+    folder = runner.run_folder(study)
+    assert record and outcome.finish(record, study, folder, console)
+    assert folder.name.startswith("flux-hicache-") and (folder / "index.html").is_file()
+    assert f"page {folder / 'index.html'}" in said.getvalue()
     lines = re.findall(r"^(\w+) (\d+)/(\d+) (\w+) · \S+ \w+/s · 0 s left · \S+", said.getvalue(), re.MULTILINE)
     assert [line[0] for line in lines] == ["generating", "measuring", "timing", "writing", "drawing"]
     assert all(done == total for _, done, total, _ in lines)
