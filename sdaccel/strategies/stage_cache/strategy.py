@@ -121,6 +121,11 @@ class StageCache(Alone, Naming):
     def _owed(self, one: SublayerMacs, last: bool) -> int:
         return 0 if last or self.drop_kv else one.keys_values
 
+    def state_bytes(self, cost: Cost, itemsize: int) -> int:
+        """Slots; of all that may be reused while no calibration has said what is."""
+        own = replace(self, calibrate=False, force=True) if self.calibrate else self
+        return own.planned(map_of(cost.scales), cost.layers).held * cost.hidden * itemsize
+
     def start(self, seam: ScaleSeam, *, steps: int) -> StageCacheRule:
         sides = seam.canvas.layout.patch_nums
         return StageCacheRule(seam, self.planned(map_of(sides), seam.layers), patch_nums=sides, drop_kv=self.drop_kv)
