@@ -3,6 +3,7 @@
 Only what is given counts: a flag that is left out leaves the preset, and the model, as they are.
 """
 
+import math
 import re
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sdaccel.cli import CONF
-from sdaccel.compat.hart_arguments import PUBLISHED, HARTForT2IConfig, calibration_prompts, is_name, no_filter
+from sdaccel.compat.hart_arguments import PUBLISHED, HARTForT2IConfig, is_name, no_filter, texts_of
 from sdaccel.compat.hart_config import HARTCacheConfig
 from sdaccel.compat.hart_flags import OF_CACHE, USAGE, split
 from sdaccel.compat.hart_similarity import read
@@ -143,8 +144,10 @@ def _data(given: Namespace, config: Hart, *, behind: int) -> dict[str, str]:
     made = {"data.limit": str(count)} | ({} if given.compare_configs else timed)
     if given.prompts is None and config.of_world:
         return made
-    texts = calibration_prompts(config, given.prompts, count + behind, option="--num_samples")
-    return {"data.prompts": f"[{','.join(map(quoted, texts))}]"} | made
+    texts = texts_of(given.prompts)[: count + behind]
+    rounds = math.ceil((count + behind) / len(texts))
+    repeated = {"data.rounds": str(rounds)} if rounds > 1 else {}
+    return {"data.prompts": f"[{','.join(map(quoted, texts))}]"} | repeated | made
 
 
 def _calibration(given: Namespace, config: Hart) -> dict[str, str]:
