@@ -65,7 +65,7 @@ def prompts_of(prompts: Any, label_B: Any, *, rows: int) -> list[str]:
     if prompts is None or label_B is not None:
         asked = "label_B=None asks HART for nothing" if label_B is None else "label_B asks HART for classes, which it has not"
         raise BadInput(f"{asked}: it draws what a text says; give prompts=, one for each of B={rows} pictures, or one for all.")
-    given = texts_of(prompts)
+    given = _texts(prompts)
     if len(given) == 1:
         return given * rows
     if len(given) != rows:
@@ -73,9 +73,8 @@ def prompts_of(prompts: Any, label_B: Any, *, rows: int) -> list[str]:
     return given
 
 
-def texts_of(prompts: Any) -> list[str]:
-    """One prompt or several; without any a handful."""
-    prompts = HANDFUL["prompt"] if prompts is None else prompts
+def _texts(prompts: Any) -> list[str]:
+    """One prompt or several."""
     given = [prompts] if isinstance(prompts, str) or not isinstance(prompts, Iterable) else list(prompts)
     if wrong := [prompt for prompt in given if not isinstance(prompt, str) or not prompt.strip()]:
         raise BadInput(f"prompts holds {wrong[0]!r}, which is no text; give words.")
@@ -96,5 +95,5 @@ def calibration_prompts(config: Hart, prompts: str | Sequence[str] | None, count
     count = whole(option, count, low=1)
     if prompts is None and config.of_world:
         return captions(captioned("val", range(count)), complete=True)
-    given = texts_of(prompts)
+    given = _texts(HANDFUL["prompt"] if prompts is None else prompts)
     return [given[i % len(given)] for i in range(count)]

@@ -35,7 +35,7 @@ def conditions_of(data: Any, arms: Sequence[Arm], *, of_world: bool = False) -> 
     if len(kinds) > 1:
         raise BadInput("study.arms mixes generators that take labels with ones that take prompts; split the study.")
     (kind,) = kinds
-    at_least(1, data, "limit", "per_condition", "rounds", "batch_size", where="data")
+    at_least(1, data, "limit", "per_condition", "batch_size", where="data")
     _one_source(data, kind)
     known = of_world or all(getattr(arm.generator, "of_world", False) for arm in arms)
     if data.world is not None:
@@ -52,7 +52,7 @@ def conditions_of(data: Any, arms: Sequence[Arm], *, of_world: bool = False) -> 
         raise BadInput("data.prompts holds half a character (a lone surrogate), which is no text; write the prompt in UTF-8.")
     if not source:
         raise BadInput(f"data.{kind}s is empty; give at least one.")
-    everything = [condition for condition in source for _ in range(data.per_condition)] * data.rounds
+    everything = [condition for condition in source for _ in range(data.per_condition)]
     return everything[: data.limit]
 
 
@@ -65,8 +65,6 @@ def _one_source(data: Any, kind: str) -> None:
         made = f"data.world={data.world} makes the conditions" if data.world else "data.prompt_file gives the prompts"
         way = f"leave it out, or add data.world=null to use data.{given[1]}" if data.world else "give one of them"
         raise BadInput(f"data.{given[1]} has no effect: {made}; {way}.")
-    if data.world is not None and data.rounds > 1:
-        raise BadInput(f"data.rounds={data.rounds} has no effect: data.world={data.world} has no end; leave it out.")
     if given and given[0] != "world" and (given[0] == "labels") != (kind == "label"):
         raise BadInput(f"data.{given[0]} has no effect: the generator takes {kind}s; set data.{kind}s.")
 

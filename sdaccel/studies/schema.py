@@ -20,8 +20,6 @@ class Data:
     captions of its test scenes."""
     per_condition: int = 1
     """Samples of every label or prompt, each with its own noise."""
-    rounds: int = 1
-    """Times that labels or prompts are gone through, each time with other noise."""
     limit: int | None = None
     """At most this many samples."""
     batch_size: int = 1

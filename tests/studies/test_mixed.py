@@ -59,19 +59,11 @@ def test_conditions_of_the_world(tmp_path: Path) -> None:
     assert all("background" in str(caption) for caption in more)
 
 
-def test_prompts_are_gone_through_in_turn_each_time_with_other_noise(tmp_path: Path) -> None:
-    made = run("generator=hart_tiny", "data.prompts=[a,b]", "data.rounds=2", "data.limit=3", *VAR[-1:], output=tmp_path)
-    assert list(made.conditions) == ["a", "b", "a"]
-    images = [sample.image for sample in next(iter(made.arms.values())).samples]
-    assert len({*images}) == 3
-
-
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["generator=world_classes", "data=world_classes"], "data.limit=N"),
         (["generator=world_classes", "data=world_captions", "data.limit=2"], "takes labels"),
-        (["generator=world_classes", "data=world_classes", "data.limit=2", "data.rounds=2"], "has no end; leave it out"),
         (["data=world_classes", "data.limit=2"], "takes prompts"),
         (["generator=world_classes", "data.world=clases", "data.limit=2"], "data.world=clases"),
         ([*VAR, *ARMS, "+study.arms.x={generator: world_captions}"], "labels with ones that take prompts"),
