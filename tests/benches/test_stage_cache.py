@@ -20,7 +20,7 @@ from sdaccel.strategies.stage_cache.strategy import StageCache
 from tests.conftest import CONF
 
 NAMES = ["no-cache", "late-1", "late-2", "late-3"]
-SMALL = ["+bench=stage_cache", f"bench.presets=[{','.join(NAMES)}]", "bench.repeats=3"]
+SMALL = ["+bench=stage_cache", f"bench.presets=[{','.join(NAMES)}]", "bench.repeats=2"]
 TINY: dict[str, list[str]] = {
     "hart": ["generator=hart_tiny", "generator.engine=autocast", "generator.dtype=bfloat16", "bench.batch_sizes=[2]"],
     "var": [
