@@ -100,7 +100,7 @@ class Plan:
 
     @cached_property
     def signature(self) -> bytes:
-        """Of all that a generation does by this plan; bytes, for an engine asks for it at every stage and their hash is kept."""
+        """Of all that a generation does by this plan; as bytes, whose hash is kept: an engine asks for it at every stage."""
         return repr((self.events, self.stored, self.options.interpolation_mode)).encode()
 
     def counted(self) -> dict[str, float]:
