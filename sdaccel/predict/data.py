@@ -1,36 +1,95 @@
-"""The batches of a run, dealt to the processes in turn."""
+"""The batches of a run. Every process has the same list of them and takes the next one that nobody is at.
 
-from collections.abc import Sequence
-from dataclasses import replace
+A batch is composed by index, so it is the same whoever makes it. Nobody waits for another while there is a batch left, and a
+process that ends without finishing its batch leaves it to the others.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
+from sdaccel.claims import Claims
 from sdaccel.conditions import Batch
+from sdaccel.samples import Samples
+
+POLL = 0.05
+"""Seconds between two looks at batches that others are at, once there are no more free ones."""
 
 
-def dealt(batches: Sequence[Batch], *, rank: int, world: int) -> list[Batch]:
-    """Process `rank` of `world` takes batches rank, rank + world, ...; one without any repeats the first and keeps nothing,
-    since every process must take part."""
-    return list(batches[rank::world]) or [replace(batches[0], wanted={})]
+@dataclass(frozen=True)
+class Task:
+    """A batch of one arm."""
+
+    arm: str
+    batch: Batch
+    samples: Samples
+    claims: Claims
+
+    @property
+    def place(self) -> int:
+        """Index of its first row."""
+        row, index = next(iter(self.batch.wanted.items()))
+        return index - row
+
+    def unfinished(self) -> dict[int, int]:
+        """Row -> index of what is not on disk by now."""
+        conditions = self.batch.conditions
+        return {row: i for row, i in self.batch.wanted.items() if not self.samples.finished(i, conditions[row])}
+
+    def left(self, *, finished: int = 0) -> None:
+        self.claims.leave(self.place, finished=finished)
+
+
+class Free(Sampler[Task]):
+    """Tasks as this process claims them, one at a time; it ends when all are done, by whomever."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = tasks
+
+    def __iter__(self) -> Iterator[Task]:
+        waiting = list(self.tasks)
+        while waiting:
+            busy = []
+            for task in waiting:
+                if not task.claims.take(task.place):
+                    busy.append(task)
+                elif rows := task.unfinished():
+                    yield replace(task, batch=replace(task.batch, wanted=rows))
+                else:
+                    task.left()
+            waiting = busy
+            if waiting:
+                time.sleep(POLL)
+
+    def __len__(self) -> int:
+        """At most so many: a loader without a length would claim a batch ahead of the one it is at."""
+        return len(self.tasks)
 
 
 class Conditions(pl.LightningDataModule):
     """Whole batches, already of fixed shape."""
 
-    def __init__(self, batches: Sequence[Batch]) -> None:
+    def __init__(self, tasks: Sequence[Task]) -> None:
         super().__init__()
-        self.batches = batches
+        self.tasks = tasks
 
     def predict_dataloader(self) -> DataLoader:
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        own = dealt(self.batches, rank=rank, world=world)
-        return DataLoader(own, batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
+        return DataLoader(_Itself(), sampler=Free(self.tasks), batch_size=None, collate_fn=_as_is)  # type: ignore[arg-type]
 
-    def transfer_batch_to_device(self, batch: Batch, device: object, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(self, batch: Task, device: object, dataloader_idx: int) -> Task:
         """Seeds stay where the noise functions expect them; the generator moves what it needs."""
         return batch
 
 
-def _as_is(batch: Batch) -> Batch:
-    return batch
+class _Itself:
+    """A data set whose keys are its items."""
+
+    def __getitem__(self, task: Task) -> Task:
+        return task
+
+
+def _as_is(task: Task) -> Task:
+    return task
