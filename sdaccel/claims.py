@@ -7,12 +7,19 @@ byte for every finished sample: its size says how many all of them have made. Ov
 import errno
 import fcntl
 import os
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol, Self, TypeVar
 
 from sdaccel.errors import BadInput
 
 FILE = "claims"
+POLL = 0.05
+"""Seconds between two looks at work that others are at, once there is no more that is free."""
+
+W = TypeVar("W", bound="Work")
 
 
 class Claims(AbstractContextManager["Claims"]):
@@ -51,3 +58,37 @@ class Claims(AbstractContextManager["Claims"]):
 
     def __exit__(self, *error: object) -> None:
         os.close(self.file)
+
+
+class Work(Protocol):
+    """What one process does at a time."""
+
+    @property
+    def claims(self) -> Claims: ...
+
+    @property
+    def place(self) -> int: ...
+
+    def rest(self) -> Self | None:
+        """What of it is still to do; None: nothing."""
+        ...
+
+
+def free(every: Sequence[W]) -> Iterator[W]:
+    """What this process claims, one at a time, and has to leave; it ends when all is done, by whomever.
+
+    Nobody waits for another while something is free, and what a process did not finish goes to the others.
+    """
+    waiting = list(every)
+    while waiting:
+        busy = []
+        for work in waiting:
+            if not work.claims.take(work.place):
+                busy.append(work)
+            elif rest := work.rest():
+                yield rest
+            else:
+                work.claims.leave(work.place)
+        waiting = busy
+        if waiting:
+            time.sleep(POLL)

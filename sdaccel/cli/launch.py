@@ -30,7 +30,7 @@ def launched(argv: Sequence[str], conf: Path) -> processes.Others:
 
 def asked(argv: Sequence[str], conf: Path) -> int:
     """How many processes the options of `trainer` ask for."""
-    said = dict(found.groups() for arg in argv if (found := re.fullmatch(r"(trainer(?:\.\w+)?)=(\w+)", arg)))
+    said = {found[1]: found[2] for arg in argv if (found := re.fullmatch(r"(trainer(?:\.\w+)?)=(\w+)", arg))}
     file = conf / "trainer" / f"{said.get('trainer', '')}.yaml"
     chosen = yaml.safe_load(file.read_text()) if file.is_file() else {}
     number = str(said.get("trainer.processes", chosen.get("processes", 1)))

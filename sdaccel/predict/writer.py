@@ -67,7 +67,7 @@ class SampleWriter(BasePredictionWriter):
 
         for _ in mapped(write, wanted.items()):
             pass
-        task.left(finished=len(wanted))
+        task.claims.leave(task.place, finished=len(wanted))
 
     def _wait(self) -> None:
         """The batch before is on disk; what went wrong with it is raised here."""

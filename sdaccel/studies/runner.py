@@ -23,6 +23,7 @@ from sdaccel.measure import memory
 from sdaccel.measure.speedup import speedup
 from sdaccel.measure.timing import interleaved, summary
 from sdaccel.metrics.aggregate import Scores
+from sdaccel.metrics.ahead import read_ahead
 from sdaccel.metrics.pictures import Pictures
 from sdaccel.metrics.suite import measure
 from sdaccel.predict import DDPStrategy, LightningEnvironment, SLURMEnvironment, pl
@@ -34,7 +35,7 @@ from sdaccel.predict.writer import SampleWriter
 from sdaccel.records import read, store
 from sdaccel.records.provenance import git_state, numerics, provenance
 from sdaccel.records.view import Record
-from sdaccel.samples import Samples
+from sdaccel.samples import Samples, canonical, digest
 from sdaccel.studies import content
 from sdaccel.studies.arms import Arm, prices
 from sdaccel.studies.checks.family import judged
@@ -74,13 +75,13 @@ def run(plan: Plan, *, console: Console, others: processes.Others | None = None)
     """The study's record, also on disk; None on every process but the first, which has started the `others`."""
     git, spent = git_state(), Spent()
     results = make(plan, range(len(plan.conditions)), console=console, spent=spent)
-    if processes.rank():
-        spent.save(run_folder(plan))
-        return None
-    priced = prices(plan.arms)
-    results = measured(plan, [result.priced(priced[result.arm.name]) for result in results], console)
+    results = measured(plan, results, console)
     spent.mark("measured")
     spent.save(run_folder(plan))
+    if processes.rank():
+        return None
+    priced = prices(plan.arms)
+    results = [result.priced(priced[result.arm.name]) for result in results]
     for failed in others.end() if others else ():
         console.print(f"{failed}; the others made its samples")
     verdicts = judged(plan.checks, results)
@@ -199,17 +200,16 @@ def _tasks(plan: Plan, folders: dict[str, Samples], wanted: Sequence[int], claim
 def measured(plan: Plan, results: list[Result], console: Console) -> list[Result]:
     """The metrics of every arm, from its pictures on disk; those of controls too, which a check on quality must fail.
 
-    Of some of the samples only those that belong to single ones.
+    Of some of the samples only those that belong to single ones. All processes read features, the first one scores.
     """
-    arms, device = [result.arm for result in results], device_of(plan.cfg)
-    scorers = plan.metrics.scorers(
-        plan.conditions, size=arms[0].generator.height, device=device, cache=Path(plan.cfg.output) / "features"
-    )
+    arms, device, cache = [result.arm for result in results], device_of(plan.cfg), Path(plan.cfg.output) / "features"
+    scorers = plan.metrics.scorers(plan.conditions, size=arms[0].generator.height, device=device, cache=cache)
     whole = len(results[0].rows) == len(plan.conditions)
     scorers = [scorer for scorer in scorers if whole or not getattr(scorer, "of_sets", False)]
     if not scorers:
         return results
-    console.print(f"measuring {len(arms)} arms on {device}")
+    if processes.rank() == 0:
+        console.print(f"measuring {len(arms)} arms on {device}")
     pictures = []
     for result in results:
         other = result.arm.baseline(plan.cfg.study.baseline, arms)
@@ -218,7 +218,13 @@ def measured(plan: Plan, results: list[Result], console: Console) -> list[Result
         key = f"{result.samples.folder.name}-{device.type}"
         truth = result.arm.truth(plan.cfg.study.truth, arms)
         rows = None if whole else result.rows
-        pictures.append(Pictures(result.arm.name, key, result.images, against, paired, truth.name if truth else None, rows))
+        of = Pictures(result.arm.name, key, result.images, against, paired, truth.name if truth else None, rows)
+        pictures.append(replace(of, count=len(result.rows), part=result.part))
+    if whole:
+        suite = digest(canonical(plan.metrics.identity()))[:12]
+        read_ahead(scorers, pictures, cache=cache, suite=suite)
+    if processes.rank():
+        return results
     scores = measure(scorers, pictures)
     return [replace(result, metrics=scores.get(result.arm.name, Scores())) for result in results]
 
