@@ -15,6 +15,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+RUN = (sys.executable, "-m", "sdaccel.cli", "run")
+"""A study in a process of its own, in a checkout and in a wheel."""
+SAFE = {"PYTHONSAFEPATH": "1"}
+"""Its environment: what `-m` imports must not come from the working directory, for it nor for the processes it starts."""
 COUNT, PARENT = "SDACCEL_PROCESSES", "SDACCEL_PARENT"
 """Environment of processes that were started here."""
 BAD_INPUT = 2

@@ -10,7 +10,8 @@ from pathlib import Path
 import yaml
 
 from sdaccel import processes
-from sdaccel.cli import CONF, RUN, SAFE
+from sdaccel.cli import CONF
+from sdaccel.processes import RUN, SAFE
 
 
 def main(argv: Sequence[str], *, conf: Path = CONF) -> int:

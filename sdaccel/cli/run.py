@@ -20,9 +20,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from sdaccel import processes
-from sdaccel.cli import CONF, HELP, RUN, SAFE, WIDE
+from sdaccel.cli import CONF, HELP, WIDE
 from sdaccel.configuring import told_in_one_line
 from sdaccel.errors import BadInput
+from sdaccel.processes import RUN, SAFE
 from sdaccel.reporting import figures
 from sdaccel.studies import compose
 from sdaccel.studies.content import has_random_weights

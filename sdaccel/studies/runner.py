@@ -34,6 +34,7 @@ from sdaccel.predict.together import Agree, Clock
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.records import read, store
 from sdaccel.records.provenance import git_state, numerics, provenance
+from sdaccel.records.spent import Spent
 from sdaccel.records.view import Record
 from sdaccel.samples import Samples, canonical, digest
 from sdaccel.studies import content
@@ -44,7 +45,6 @@ from sdaccel.studies.fingerprint import code_fingerprint
 from sdaccel.studies.held import Held
 from sdaccel.studies.models import Models
 from sdaccel.studies.results import Result
-from sdaccel.studies.spent import Spent
 from sdaccel.studies.stage import Stage
 
 COMMAND = "experiments/run.py"

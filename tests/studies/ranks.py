@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sdaccel.claims import FILE
+from sdaccel.records import spent
 from sdaccel.records.read import load
 from sdaccel.samples import Samples
-from sdaccel.studies import spent
 
 Body = Callable[[int], None]
 

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from sdaccel import claims, conditions, processes, samples
-from sdaccel.cli import RUN, SAFE
 from sdaccel.metrics import ahead
-from sdaccel.studies import compose, runner, spent
+from sdaccel.processes import RUN, SAFE
+from sdaccel.records import spent
+from sdaccel.studies import compose, runner
 from tests.conftest import CONF
 from tests.studies import ranks
 
@@ -77,7 +78,7 @@ def test_a_killed_process_leaves_its_samples_to_the_others_or_to_the_next_start(
             kept(*args)
 
         if rank in killed:
-            samples.os.replace = deadly  # type: ignore[attr-defined]
+            samples.os.replace = deadly  # type: ignore[assignment]
         study(whole.options, tmp_path, world=2)
 
     codes = ranks.ran(dies, ranks.places(2))
@@ -106,7 +107,7 @@ def test_noise_that_knows_its_process_is_found(plain: dict[str, list[str]], tmp_
 
     def planted(rank: int) -> None:
         kept = conditions.sample_seeds
-        conditions.sample_seeds = lambda seed, indices: kept(seed, indices) + rank  # type: ignore[assignment]
+        conditions.sample_seeds = lambda seed, indices: kept(seed, indices) + rank
         study(VAR, tmp_path, world=2)
 
     assert ranks.ran(planted, ranks.places(2)) == [0, 0]
@@ -117,7 +118,7 @@ def test_claims_that_hold_nobody_off_are_found(plain: dict[str, list[str]], tmp_
     """A planted bug: without locks samples are made twice, which pictures do not show."""
 
     def planted(rank: int) -> None:
-        claims.fcntl.lockf = lambda *args: None  # type: ignore[assignment]
+        claims.fcntl.lockf = lambda *args: None
         study(VAR, tmp_path, world=2)
 
     assert ranks.ran(planted, ranks.places(2)) == [0, 0]
