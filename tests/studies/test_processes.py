@@ -198,14 +198,25 @@ def test_nvlink_multicast_is_off_unless_asked_for(said: dict[str, str], holds: s
 
 
 @pytest.mark.verify
+@pytest.mark.skipif(os.getloadavg()[0] > 1, reason="two processes need two cores for themselves")
 def test_two_processes_are_ready_in_less_than_a_third_more_time_than_one(tmp_path: Path) -> None:
     """By the command, until the slower one could begin; the least of three tries, since other work weighs on both."""
     ready: dict[int, list[float]] = {1: [], 2: []}
     for n in range(3):
         for world, found in ready.items():
             output, start = tmp_path / f"{world}-{n}", time.time()
-            options = [*COMMON, *VAR, f"trainer.processes={world}", f"output={output}"]
-            subprocess.run([*RUN, *options], env=os.environ | SAFE, check=True)
+            command = [*RUN, *COMMON, *VAR, f"trainer.processes={world}", f"output={output}"]
+            subprocess.run(command, env=os.environ | SAFE, check=True)
             (record,) = output.glob("*/record.json")
             found.append(max(each.moments["planned"] for each in spent.of_run(record.parent)) - start)
     assert min(ready[2]) <= 1.3 * min(ready[1]), ready
+
+
+@pytest.mark.verify
+def test_a_multirun_by_submitit_has_one_folder_a_job(tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="it comes with the extra `slurm`")
+    local = ["hydra/launcher=submitit_local", "hydra.launcher.cpus_per_task=1", "hydra.launcher.timeout_min=10"]
+    options = [*COMMON, *VAR, "trainer.processes=2", "seed=0,1", f"output={tmp_path}"]
+    subprocess.run([*RUN, "-m", *local, *options], env=os.environ | SAFE, check=True, cwd=tmp_path)
+    assert len(list(tmp_path.glob("*/record.json"))) == 2
+    assert ranks.made(tmp_path) == 2 * 8
