@@ -35,6 +35,7 @@ def test_a_process_without_a_second_batch_has_no_rate() -> None:
         _steady([*parts(), Spent({"planned": 9.0, "generated": 15.0}, 0.1, [(10, 14, 4)])])
 
 
+@pytest.mark.verify
 def test_two_processes_make_the_images_of_one_and_the_record_says_so(tmp_path: Path) -> None:
     study = "bench.studies={var: 'generator=var_tiny +study.arms.run={} data.per_condition=4'}"
     plan = runner.plan(["+bench=scale_out", study, f"output={tmp_path}"], conf=CONF)
