@@ -51,6 +51,8 @@ class ScaleOut:
     processes: list[int] = field(default_factory=lambda: [1, 2])
     """How many at once, on a GPU no more than there are; the first number is what the others are compared with."""
     repeats: int = 1
+    folder: str | None = None
+    """Where the commands write while they run, in place of the system's temporary folder: all processes share that disk."""
 
     question: ClassVar[str] = "What do several processes of one study buy, and where do they lose time?"
     figures: ClassVar[Sequence[str]] = ()
@@ -58,6 +60,8 @@ class ScaleOut:
     def check(self, generator: Any) -> None:
         listed(self, "processes")
         at_least(1, self, "repeats", where="bench")
+        if self.folder is not None and not Path(self.folder).is_dir():
+            raise BadInput(f"bench.folder={self.folder} is no folder; make it, or leave it out.")
         if not self.studies:
             raise BadInput("bench.studies names no study; write bench.studies.NAME='generator=var_tiny data.per_condition=8'.")
 
@@ -78,7 +82,7 @@ class ScaleOut:
         found: dict[int, list[Measured]] = {count: [] for count in counts}
         for turns in order:
             for turn in turns:
-                found[counts[turn]].append(_command([*options, *_trainer(counts[turn], device)]))
+                found[counts[turn]].append(_command([*options, *_trainer(counts[turn], device)], folder=self.folder))
         first = found[counts[0]]
         return {"order": order, "arms": {_name(count): _arm(count, found[count], first) for count in counts}}
 
@@ -107,16 +111,16 @@ def _arm(count: int, found: Sequence[Measured], first: Sequence[Measured]) -> di
     }
 
 
-def _command(options: Sequence[str]) -> Measured:
-    with tempfile.TemporaryDirectory() as folder:
+def _command(options: Sequence[str], *, folder: str | None) -> Measured:
+    with tempfile.TemporaryDirectory(dir=folder) as output:
         start = time.time()
-        command = [*RUN, *options, f"output={folder}"]
+        command = [*RUN, *options, f"output={output}"]
         done = subprocess.run(command, env=os.environ | SAFE, check=False, capture_output=True, text=True)
         whole = time.time() - start
         if done.returncode:
             said = (done.stderr.strip() or "nothing").splitlines()[-1]
             raise BadInput(f"{shlex.join(command[3:])} ended with exit code {done.returncode} ({said}); run it by itself.")
-        (path,) = Path(folder).glob("*/record.json")
+        (path,) = Path(output).glob("*/record.json")
         record, parts = read.load(path), spent.of_run(path.parent)
         images = {name: [sample.image for sample in arm.samples] for name, arm in record.arms.items()}
         return Measured(_steady(parts), _phases(parts, start=start, whole=whole), images)
