@@ -1,7 +1,7 @@
 """Which process makes which batch of a folder: a claim is a lock on a byte of one file, and ends with the process that has it.
 
 A killed process leaves nothing to clean up, and processes that know nothing of each other share a folder. The file grows by a
-byte for every finished sample: its size says how many all of them have made. Over NFS this needs version 4, or lockd.
+byte for every finished sample: its size says how many all of them have made. Over NFS this needs version 4.
 """
 
 import errno
