@@ -143,8 +143,8 @@ def _trainer(cfg: Any) -> pl.Trainer:
         (count, nodes), environment = processes.of_step(), SLURMEnvironment(auto_requeue=False)
     elif (told := processes.told()) not in (None, count):
         raise BadInput(
-            f"trainer.processes={count} comes from a file, and the command has started {told} processes by what it says itself; "
-            f"write trainer.processes={count} in the command."
+            f"trainer.processes={count} comes from a file, and the command by itself has started {told} processes; write "
+            f"trainer.processes={count} in the command."
         )
     os.environ.setdefault("NCCL_NVLS_ENABLE", "0")  # NVLink multicast, for a generator that uses NCCL itself
     return pl.Trainer(
