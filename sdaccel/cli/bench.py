@@ -46,6 +46,9 @@ def show(record: Record, console: Console) -> None:
             table.add_row(case, name + _noted(arm), *_cells(arm))
         work = record.content["work"][case]
         table.add_row(case, "least work", "", f"{work['bytes'] / MIB:.1f} MiB, {2 * work['macs'] / 1e9:.2f} GFLOP")
+    for case, failed in record.timing.failed.items():
+        for name, why in failed.items():
+            table.add_row(case, name, "", f"failed: {why}")
     console.print(table)
 
 

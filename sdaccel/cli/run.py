@@ -107,8 +107,11 @@ def _described(plan: compose.Plan, console: Console) -> None:
     git_state()  # refused here as by a run
     plan = calibrate.foreseen(plan)
     if first := calibrate.measuring(plan):
-        more = len(first.conditions) - len(plan.conditions)
-        console.print(f"{more} samples behind these are measured first, and decide the arms and the name of the study")
+        more = first.conditions[len(plan.conditions) :]
+        again = "" if {*more} - {*plan.conditions} else ", with other noise for the same conditions"
+        console.print(
+            f"{len(more)} samples behind these are measured first{again}, and decide the arms and the name of the study"
+        )
     describe(plan, console)
     check_fits(plan)
 

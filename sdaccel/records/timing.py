@@ -75,6 +75,10 @@ class Benched:
     launches: int | None = None
     recompiled: int = 0
     rounds: Sequence[float] = ()
+    mac_ceiling: float | None = None
+    """Speed-up that its multiply-accumulates would allow."""
+    predicted: Quantiles | None = None
+    """Seconds by a sum of parts."""
 
 
 @dataclass(frozen=True)
@@ -116,3 +120,5 @@ class Timing:
     parts: Mapping[str, Mapping[str, Quantiles]] = field(default_factory=dict)
     fit: Fit | None = None
     agreement: Mapping[str, Agreement] = field(default_factory=dict)
+    failed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Case -> arms that could not run, and why."""

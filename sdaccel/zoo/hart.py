@@ -120,7 +120,7 @@ class HartTask:
         self.net: Any = network(self.geometry)
         if whole is not None:
             self.net = restore(whole, self.net).requires_grad_() if isinstance(whole, str) else whole
-        self.residual = residual
+        self.residual, self.shown_steps = residual, (0, 8) if residual else (0,)
         self.phases, self.pool_size, self.reuse, self.cfg = [Phase(**phase) for phase in phases], pool, reuse, tuple(cfg)
         self.resolution = self.layout.side * 2 ** (len(tokenizer.encoder.down) - 1)
         self.pool: Pool | None = None
@@ -220,12 +220,10 @@ class HartTask:
         """Cross entropy of test tokens by scale, and what judge and CLIP read in generated pictures."""
         self.pool = None
         self.move(device)
-        return self.test_loss(net, device, count=32) | self.painted(net, device, count=count, residual=False)
+        return self.test_loss(net, device, count=32) | self.painted(net, device, count=count)
 
-    def painted(self, net: Any, device: torch.device, *, count: int, residual: bool) -> dict[str, float]:
-        return quality(
-            net, self.text, self.tokenizer, count=count, guidances=self.cfg, steps=(8,) if residual else (0,), device=device
-        )
+    def painted(self, net: Any, device: torch.device, *, count: int) -> dict[str, float]:
+        return quality(net, self.text, self.tokenizer, count=count, guidances=self.cfg, steps=self.shown_steps, device=device)
 
     @torch.no_grad()
     def test_loss(self, net: Any, device: torch.device, *, count: int) -> dict[str, float]:
@@ -265,6 +263,3 @@ class HartTask:
             name = f"generated, {steps} head steps" if steps else "generated, no residual"
             rows[name] = paint(net, self.text, self.tokenizer, scenes, seeds, cfg=self.cfg[1], steps=steps)
         return Sheet(captions(scenes), rows)
-
-    shown_steps: Sequence[int] = (0,)
-    """Of the residual head, on the sheet."""

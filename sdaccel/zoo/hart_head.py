@@ -3,7 +3,6 @@
 u, r as in sdaccel.zoo.denoising
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -28,10 +27,8 @@ PARTS = ("decoder_norm", "diffloss")
 class HeadTask(HartTask):
     """Tokens of `pool` scenes are prepared at a time and each is learnt from `reuse` times on average."""
 
-    shown_steps: Sequence[int] = (0, 8)
-
     def __init__(self, *, whole: str | HART = "hart_mini", **options: Any) -> None:
-        super().__init__(whole=whole, **options)
+        super().__init__(whole=whole, residual=True, **options)
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad_(name.startswith(PARTS))
         self.made: tuple[int, Tensor, Tensor] | None = None
@@ -91,6 +88,6 @@ class HeadTask(HartTask):
         self.net.to(device)
 
     def measure(self, net: Any, device: torch.device, *, count: int = 256) -> dict[str, float]:
-        """What judge and CLIP read, and the distance to the real residual's law in deviation."""
+        """What judge and CLIP read, with the residual and without it."""
         self.move(device)
-        return self.painted(net, device, count=count, residual=False) | self.painted(net, device, count=count, residual=True)
+        return self.painted(net, device, count=count)

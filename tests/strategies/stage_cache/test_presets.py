@@ -10,6 +10,7 @@ import pytest
 from sdaccel.errors import BadInput
 from sdaccel.strategies.stage_cache.maps import MAPS, map_of
 from sdaccel.strategies.stage_cache.options import Options
+from sdaccel.strategies.stage_cache.plan import planned
 from sdaccel.strategies.stage_cache.presets import KEYS, PRESETS, UPSTREAM, adapted, from_json, preset, to_json
 from tests.conformance.cases import GOLDENS
 
@@ -35,6 +36,18 @@ def test_broken_chains_are_refused_with_their_mend_which_runs(version: str) -> N
                 preset(name, stages)
         else:
             preset(name, stages)
+
+
+@pytest.mark.parametrize("version", MAPS)
+@pytest.mark.parametrize(
+    ("mended", "other"), [("memory-efficient-mended", "attn-only-cache"), ("demo-fast-mended", "aggressive-cache")]
+)
+def test_a_mended_preset_that_is_forced_does_what_another_one_does(version: str, mended: str, other: str) -> None:
+    """So studies that force presets paint one of both."""
+    plans = [planned(preset(name, MAPS[version]), MAPS[version], layers=2, table=None) for name in (mended, other)]
+    assert plans[0].events == plans[1].events
+    assert plans[0].stored == plans[1].stored
+    assert plans[0].options.interpolation_mode == plans[1].options.interpolation_mode
 
 
 def test_document_000_follows_by_nearest_stages_but_for_three_of_ultra_fast() -> None:
