@@ -11,11 +11,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdaccel.cli import RUN, run
+from sdaccel.cli import run
 from sdaccel.compat.hart import EnhancedHARTForT2I, HARTCacheConfig, main
 from sdaccel.compat.hart_command import overrides, quoted
 from sdaccel.compat.hart_flags import KNOWN, USAGE
 from sdaccel.errors import BadInput
+from sdaccel.processes import RUN
 from sdaccel.strategies.stage_cache.maps import MAPS
 from sdaccel.strategies.stage_cache.presets import PRESETS
 from sdaccel.studies import calibrate, compose
