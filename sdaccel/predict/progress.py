@@ -1,6 +1,7 @@
 """How far a phase of a run is: a bar on a terminal, plain lines elsewhere, both with the time left."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from sdaccel.conditions import Batch
+from sdaccel.predict.data import Task
 
 LINE_EVERY = 10.0
 """Seconds between plain lines."""
@@ -32,33 +33,50 @@ class Phase:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.bar.stop()
 
-    def advance(self, what: str, by: int = 1) -> None:
-        """So many more are done, the last of them of `what`."""
-        self.done += by
-        now = time.monotonic()
-        rate = self.done / max(now - self.started, 1e-9)
-        left = f"{rate:.2f} {self.unit}/s · {(self.total - self.done) / rate:.0f} s left"
-        self.bar.update(self.task, completed=self.done, description=f"{self.name} {what}", left=left, refresh=True)
-        if not self.console.is_terminal and (now - self.spoke > LINE_EVERY or self.done >= self.total):
-            self.spoke = now
-            self.console.print(f"{self.name} {self.done}/{self.total} {self.unit} · {left} · {what}")
+    @property
+    def due(self) -> bool:
+        """It is time to speak again."""
+        return self.console.is_terminal or time.monotonic() - self.spoke > LINE_EVERY
+
+    def advance(self, what: str) -> None:
+        """One more is done, and was of `what`."""
+        self.done += 1
+        if self.due or self.done >= self.total:
+            self.reach(self.done, what)
+
+    def reach(self, done: int, what: str) -> None:
+        """So many are done, the last of them of `what`; say so."""
+        self.done, self.spoke = done, time.monotonic()
+        rate = done / max(self.spoke - self.started, 1e-9)
+        left = f"{rate:.2f} {self.unit}/s · {(self.total - done) / rate if rate else 0.0:.0f} s left"
+        self.bar.update(self.task, completed=done, description=f"{self.name} {what}", left=left, refresh=True)
+        if not self.console.is_terminal:
+            self.console.print(f"{self.name} {done}/{self.total} {self.unit} · {left} · {what}")
 
 
 class ShowProgress(pl.Callback):
-    """Counts the samples of this process; only rank 0 speaks, for its own share."""
+    """What all processes have finished, as the store tells it; only the first one speaks."""
 
-    def __init__(self, phase: Phase) -> None:
+    def __init__(self, phase: Phase, *, finished: Callable[[], int]) -> None:
         self.phase = phase
-        self.arm = ""
+        self.finished = finished
+        self.before = finished()
 
     def on_predict_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: Batch,
+        batch: Task,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
+        if trainer.is_global_zero and self.phase.due:
+            self._speak(batch.arm)
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
-            self.phase.advance(self.arm, len(batch.wanted))
+            self._speak("all arms")
+
+    def _speak(self, of: str) -> None:
+        self.phase.reach(min(self.finished() - self.before, self.phase.total), of)
