@@ -3,7 +3,7 @@
 Parts are cut by index, in whole batches of the networks, so a feature has the same bits whoever computes it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +54,23 @@ class Part:
         self.claims.leave(self.place)
 
 
-def read_ahead(scorers: Sequence[Any], arms: Sequence[Pictures], *, cache: Path, suite: str) -> None:
-    """All features that the scorers of this suite will ask for are on disk, whichever process has computed them."""
+def parts_of(arms: Sequence[Pictures]) -> int:
+    """How many there are to read."""
+    return sum(-(-count // PART) for count in {arm.key: arm.count for arm in arms}.values())
+
+
+def read_ahead(
+    scorers: Sequence[Any],
+    arms: Sequence[Pictures],
+    *,
+    cache: Path,
+    suite: str,
+    done: Callable[[int, str], None] = lambda parts, name: None,
+) -> None:
+    """All features that the scorers of this suite will ask for are on disk, whichever process has computed them.
+
+    `done` is told, after each part that was read here, how many all processes have.
+    """
     readers = [scorer for scorer in scorers if isinstance(scorer, Reads)]
     if not readers:
         return
@@ -66,3 +81,4 @@ def read_ahead(scorers: Sequence[Any], arms: Sequence[Pictures], *, cache: Path,
             parts += [Part(arm, start, claims) for start in range(0, arm.count, PART)]
         for part in free(parts):
             part.read(readers)
+            done(sum(each.done.exists() for each in parts), part.pictures.name)

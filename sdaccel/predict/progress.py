@@ -40,18 +40,21 @@ class Phase:
 
     def advance(self, what: str) -> None:
         """One more is done, and was of `what`."""
-        self.done += 1
-        if self.due or self.done >= self.total:
-            self.reach(self.done, what)
+        self.reach(self.done + 1, what)
 
     def reach(self, done: int, what: str) -> None:
-        """So many are done, the last of them of `what`; say so."""
-        self.done, self.spoke = done, time.monotonic()
-        rate = done / max(self.spoke - self.started, 1e-9)
-        left = f"{rate:.2f} {self.unit}/s · {(self.total - done) / rate if rate else 0.0:.0f} s left"
-        self.bar.update(self.task, completed=done, description=f"{self.name} {what}", left=left, refresh=True)
+        """So many are done, the last of them of `what`."""
+        new, self.done = done > self.done, done
+        if new and (self.due or done >= self.total):
+            self._speak(what)
+
+    def _speak(self, what: str) -> None:
+        self.spoke = time.monotonic()
+        rate = self.done / max(self.spoke - self.started, 1e-9)
+        left = f"{rate:.2f} {self.unit}/s · {(self.total - self.done) / rate:.0f} s left"
+        self.bar.update(self.task, completed=self.done, description=f"{self.name} {what}", left=left, refresh=True)
         if not self.console.is_terminal:
-            self.console.print(f"{self.name} {done}/{self.total} {self.unit} · {left} · {what}")
+            self.console.print(f"{self.name} {self.done}/{self.total} {self.unit} · {left} · {what}")
 
 
 class ShowProgress(pl.Callback):

@@ -23,7 +23,7 @@ from sdaccel.measure import memory
 from sdaccel.measure.speedup import speedup
 from sdaccel.measure.timing import interleaved, summary
 from sdaccel.metrics.aggregate import Scores
-from sdaccel.metrics.ahead import read_ahead
+from sdaccel.metrics.ahead import parts_of, read_ahead
 from sdaccel.metrics.pictures import Pictures
 from sdaccel.metrics.suite import measure
 from sdaccel.predict import DDPStrategy, LightningEnvironment, SLURMEnvironment, pl
@@ -225,7 +225,9 @@ def measured(plan: Plan, results: list[Result], console: Console) -> list[Result
         pictures.append(replace(of, count=len(result.rows), part=result.part))
     if whole:
         suite = digest(canonical(plan.metrics.identity()))[:12]
-        read_ahead(scorers, pictures, cache=cache, suite=suite)
+        own = Console(quiet=True) if processes.rank() else console
+        with Phase(own, "reading", total=parts_of(pictures), unit="parts") as phase:
+            read_ahead(scorers, pictures, cache=cache, suite=suite, done=phase.reach)
     if processes.rank():
         return results
     with Phase(console, "measuring", total=len(pictures) * len(scorers), unit="parts") as phase:
