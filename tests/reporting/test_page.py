@@ -16,11 +16,13 @@ from sdaccel.reporting.build import read
 from sdaccel.reporting.cells import digits
 from sdaccel.reporting.gallery import finder
 from sdaccel.reporting.page import of_record
-from sdaccel.reporting.page.answer import answer
+from sdaccel.reporting.page.answer import NOTHING, answer
 from sdaccel.reporting.page.caveats import caveats
+from sdaccel.reporting.page.names import source
 from sdaccel.reporting.page.pictures import DARKEST, pictures
 from sdaccel.reporting.strip import size
 from sdaccel.samples import digest
+from tests.conftest import ROOT
 
 
 class Tags(HTMLParser):
@@ -169,3 +171,10 @@ def test_figures_and_their_files_are_on_the_page(record: Record, scored: Path, t
     (figure,) = [image for image in tags.all("img") if image["src"] == "timing.png"]
     assert "speed-up" in figure["alt"]
     assert {path.name for path in drawn} <= {link.get("href") for link in tags.all("a")}
+
+
+def test_every_committed_record_is_answered_in_numbers() -> None:
+    for committed in read(ROOT / "reports"):
+        said = answer(committed)
+        assert NOTHING not in said and not re.search(r"\b(nan|inf|None)\b", said.replace("None of", "")), committed.id
+        assert said.endswith(f"({source(committed)})") and re.search(r"\d", said)

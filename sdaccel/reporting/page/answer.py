@@ -14,8 +14,8 @@ from sdaccel.reporting.tables import tables
 from sdaccel.reporting.winners import difference
 
 NOTHING = "Nothing was measured or timed here, and there is nothing to compare the pictures with."
-METRICS = 2
-"""By how many the best arm is named."""
+FEW = 2
+"""Metrics by which the best arm is named, and arms of unknown cost that are told one by one."""
 
 
 def answer(record: Record) -> str:
@@ -83,26 +83,24 @@ def _arms(record: Record) -> Iterator[str]:
 
 
 def _saving(record: Record, base: Arm, others: list[Arm], names: dict[str, str]) -> Iterator[str]:
-    """Methods before rivals that merely compute less, which anybody can have."""
+    """Methods before rivals that merely compute less, which anybody can have; of pictures made elsewhere no cost is known."""
     trivial = rivals(record)
     ours = [arm for arm in others if arm.name not in trivial] or others
     best = max(ours, key=lambda arm: (_speed(record, arm), arm.mac_ceiling or 0))
     bought = _listed([*_bought(record, best, names)])
+    if not bought:
+        for arm in ours[:FEW]:
+            yield from _quality(record, base, arm, names, who=names[arm.name])
+            yield from _pixels(arm, names, whose=f"The pictures of {names[arm.name]}")
+        return
     if len(ours) > 1 and max(_speed(record, best), best.mac_ceiling or 0) <= 1:
         yield f"None of {len(ours)} arms computes less than {names[base.name]}."
-    elif bought:
-        yield (
-            f"Of {len(ours)} arms {names[best.name]} saves most: it {bought}."
-            if len(ours) > 1
-            else f"{names[best.name]} {bought}."
-        )
-    else:
-        yield from _quality(record, base, best, names, who=names[best.name])
-        yield from _pixels(best, names, whose=f"The pictures of {names[best.name]}")
         return
-    if not (len(ours) > 1 and max(_speed(record, best), best.mac_ceiling or 0) <= 1):
-        yield from _quality(record, base, best, names, who="it")
-        yield from _pixels(best, names, whose="Its pictures")
+    yield (
+        f"Of {len(ours)} arms {names[best.name]} saves most: it {bought}." if len(ours) > 1 else f"{names[best.name]} {bought}."
+    )
+    yield from _quality(record, base, best, names, who="it")
+    yield from _pixels(best, names, whose="Its pictures")
 
 
 def _bought(record: Record, arm: Arm, names: dict[str, str]) -> Iterator[str]:
@@ -137,7 +135,7 @@ def _best(record: Record, arms: list[Arm], names: dict[str, str]) -> Iterator[st
     said = 0
     for metric in ranked("panel"):
         known = [arm for arm in arms if arm.estimate(metric.name) is not None]
-        if len(known) < 2 or said == METRICS:
+        if len(known) < 2 or said == FEW:
             continue
         first, second = sorted(known, key=lambda arm: arm.known(metric.name), reverse=not metric.lower)[:2]
         two = ", then ".join(f"{names[arm.name]} with {_figure(arm, metric)}" for arm in (first, second))
