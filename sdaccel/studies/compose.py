@@ -31,6 +31,7 @@ from sdaccel.studies.calibrations import labelled
 from sdaccel.studies.checks.base import Check, Scope, parse, validate
 from sdaccel.studies.data import conditions_of
 from sdaccel.studies.effect import check_reach
+from sdaccel.studies.mirroring import check_login
 from sdaccel.studies.schema import Study
 
 GROUPS = ("exp", "generator", "backend", "strategy", "calibration", "metrics", "data", "trainer", "logger")
@@ -241,17 +242,4 @@ def _check_run(cfg: DictConfig) -> None:
 
         if not torch.cuda.is_available():
             raise BadInput("trainer=gpu needs a CUDA device and this machine shows none; use trainer=cpu.")
-    if cfg.logger.wandb and not cfg.logger.offline:
-        _check_login()
-
-
-def _check_login() -> None:
-    """W&B takes the key, asked before the run: a run that could not be mirrored would be known only at its end."""
-    import wandb
-
-    try:
-        known, why = wandb.login(prompt=False, timeout=10), "there is none"
-    except wandb.errors.Error as error:
-        known, why = False, str(error).splitlines()[0].rstrip(".")
-    if not known:
-        raise BadInput(f"logger.offline=false needs a W&B login ({why}); run `wandb login` or leave logger.offline=true.")
+    check_login(cfg.logger)

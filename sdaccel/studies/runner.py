@@ -41,6 +41,7 @@ from sdaccel.studies.fingerprint import code_fingerprint
 from sdaccel.studies.held import Held
 from sdaccel.studies.models import Models
 from sdaccel.studies.results import Result
+from sdaccel.studies.watch import Tell, Watch
 
 COMMAND = "experiments/run.py"
 
@@ -66,10 +67,10 @@ def sample_folders(plan: Plan) -> dict[str, Samples]:
     return out
 
 
-def run(plan: Plan, *, console: Console) -> Record | None:
+def run(plan: Plan, *, console: Console, watch: Watch | None = None) -> Record | None:
     """The study's record, also on disk; None on every process but the first."""
     git = git_state()
-    results = generate(plan, console=console)
+    results = generate(plan, console=console, watch=watch)
     if results is None:
         return None
     results = measured(plan, results, console)
@@ -89,16 +90,16 @@ def run(plan: Plan, *, console: Console) -> Record | None:
     return read.load(path)
 
 
-def generate(plan: Plan, *, console: Console) -> list[Result] | None:
+def generate(plan: Plan, *, console: Console, watch: Watch | None = None) -> list[Result] | None:
     """Every arm with all its samples on disk; None on every process but the first."""
-    made = make(plan, range(len(plan.conditions)), console=console)
+    made = make(plan, range(len(plan.conditions)), console=console, watch=watch)
     if made is None:
         return None
     priced = prices(plan.arms)
     return [result.priced(priced[result.arm.name]) for result in made]
 
 
-def make(plan: Plan, wanted: Sequence[int], *, console: Console) -> list[Result] | None:
+def make(plan: Plan, wanted: Sequence[int], *, console: Console, watch: Watch | None = None) -> list[Result] | None:
     """Every arm with these samples on disk; None on every process but the first."""
     cfg = plan.cfg
     _die_with_parent()
@@ -107,7 +108,7 @@ def make(plan: Plan, wanted: Sequence[int], *, console: Console) -> list[Result]
     os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
     torch.set_num_threads(cfg.trainer.threads)  # beside a GPU too: real pictures are drawn on the CPU
     with _quiet():
-        rank_zero = _fill(plan, folders, wanted, _trainer(cfg), console)
+        rank_zero = _fill(plan, folders, wanted, _trainer(cfg), console, watch)
     held = Held()
     return [Result(arm, folders[arm.name], wanted, held=held) for arm in plan.arms] if rank_zero else None
 
@@ -154,7 +155,14 @@ def _trainer(cfg: Any) -> pl.Trainer:
     )
 
 
-def _fill(plan: Plan, folders: dict[str, Samples], wanted: Sequence[int], trainer: pl.Trainer, console: Console) -> bool:
+def _fill(
+    plan: Plan,
+    folders: dict[str, Samples],
+    wanted: Sequence[int],
+    trainer: pl.Trainer,
+    console: Console,
+    watch: Watch | None,
+) -> bool:
     """Every wanted sample that is not on disk; True on the first process."""
     others = set(range(len(plan.conditions))).difference(wanted)
     missing = {
@@ -186,7 +194,8 @@ def _fill(plan: Plan, folders: dict[str, Samples], wanted: Sequence[int], traine
                     keep=arm.kept(plan.cfg.study.keep),
                     images_before=arm.images_before,
                 )
-                trainer.callbacks = [SampleWriter(folders[arm.name]), progress]  # type: ignore[attr-defined]
+                told = [Tell(watch, arm.name, progress, kept=kept)] if watch else []
+                trainer.callbacks = [SampleWriter(folders[arm.name]), progress, *told]  # type: ignore[attr-defined]
                 trainer.predict(module, datamodule=Conditions(missing[arm.name]), return_predictions=False)
     trainer.strategy.barrier()
     return trainer.is_global_zero
