@@ -73,7 +73,7 @@ def _arms(wandb: Any, record: Record, samples: Path) -> Any:
     columns += [f"speed-up{end}" for end in ("", " low", " high")]
     columns += [f"{name}{end}" for name in metrics for end in ("", " low", " high")]
     rows = [_row(wandb, record, arm, metrics, _image(wandb, record, samples, arm.name, 0)) for arm in record.arms.values()]
-    return wandb.Table(columns=columns, data=rows, allow_mixed_types=True)
+    return wandb.Table(columns=columns, data=rows)
 
 
 def _row(wandb: Any, record: Record, arm: Arm, metrics: list[str], picture: Any) -> list[Any]:

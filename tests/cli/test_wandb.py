@@ -23,10 +23,12 @@ from sdaccel.records.read import load
 from sdaccel.studies.mirroring import mode
 from tests import fresh
 from tests.conftest import ROOT
-from tests.studies.frame import SMALL, run_argv
+from tests.studies.frame import SMALL, plan, run_argv
 
 STUDY = [*SMALL, "strategy=taylor", "strategy.max_order=1", "metrics=pairs", "objective=run.perceptual", "logger=wandb"]
 KEY = "a1b2" * 10
+AT_ONCE = {"WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL": "0.1"}
+"""wandb writes its file every 15 s, which is more than this study takes."""
 
 
 def at_home(home: Path, **more: str) -> dict[str, str]:
@@ -45,16 +47,18 @@ def decoded(path: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def table(run_file: Path, name: str) -> list[dict[str, Any]]:
-    (path,) = run_file.parent.glob(f"files/media/table/{name}_*.table.json")
-    found = json.loads(path.read_text())
-    return [dict(zip(found["columns"], row, strict=True)) for row in found["data"]]
+def table(found: dict[str, list[dict[str, Any]]], name: str) -> list[dict[str, Any]]:
+    """Rows of a table as they would be uploaded."""
+    entries = [entry for artifact in found["artifact"] for entry in artifact["manifest"]["contents"]]
+    (path,) = [entry["local_path"] for entry in entries if entry["path"] == f"{name}.table.json"]
+    held = json.loads(Path(path).read_text())
+    return [dict(zip(held["columns"], row, strict=True)) for row in held["data"]]
 
 
 def test_a_killed_run_has_told_what_it_made_and_the_next_attempt_goes_on_in_the_same_run(tmp_path: Path) -> None:
-    output, study = tmp_path / "runs", [*STUDY, "data.limit=3", "data.per_condition=8", "study.timing.repeats=3"]
+    output, study = tmp_path / "runs", [*STUDY, "data.limit=12", "data.per_condition=4", "study.timing.repeats=3"]
     argv = [str(ROOT / "experiments" / "run.py"), *study, f"output={output}"]
-    first = fresh.started(argv, cwd=ROOT, said=_made(tmp_path / "said"), **at_home(tmp_path))
+    first = fresh.started(argv, cwd=ROOT, said=_made(tmp_path / "said"), **at_home(tmp_path, **AT_ONCE))
     _until(lambda: len(list(output.glob("samples/*/*.json"))) > 4)
     assert first.pid is not None
     os.kill(first.pid, signal.SIGKILL)
@@ -75,19 +79,19 @@ def test_a_killed_run_has_told_what_it_made_and_the_next_attempt_goes_on_in_the_
 
     record = load(next(output.glob("sample-*/record.json")))
     live = [row["item"] for row in after["history"] if "live/images" in row["item"]]
-    assert live[-1]["live/images"] == 48 and live[0]["live/images"] > 1, "what was on disk counts"
+    assert live[-1]["live/images"] == 24 and live[0]["live/images"] > 1, "what was on disk counts"
     assert all(row["live/images_per_s"] > 0 and row["live/memory_bytes"] > 2**20 for row in live)
     last = after["history"][-1]["item"]
     assert last["objective"] == record.arms["run"].estimate("perceptual")
     assert {name: last[name] for name in scalars(record)} == scalars(record) and "passed" not in last
-    (of_run,) = [row for row in table(whole, "arms") if row["arm"] == "run"]
+    (of_run,) = [row for row in table(after, "arms") if row["arm"] == "run"]
     metric, speedup = record.arms["run"].metrics["psnr"], record.timing.arms["run"].speedup
     assert speedup is not None
     assert [of_run[f"psnr{end}"] for end in ("", " low", " high")] == [metric.estimate, metric.low, metric.high]
     assert [of_run[f"speed-up{end}"] for end in ("", " low", " high")] == [speedup.estimate, speedup.low, speedup.high]
     assert of_run["MACs"] == record.arms["run"].macs and of_run["picture"]["width"] == 16
-    pictures = table(whole, "pictures")
-    assert len(pictures) == 16 and all(row["baseline"]["sha256"] != row["run"]["sha256"] for row in pictures)
+    pictures = table(after, "pictures")
+    assert len(pictures) == 12 and all(row["baseline"]["sha256"] != row["run"]["sha256"] for row in pictures)
     (artifact,) = [each for each in after["artifact"] if each["type"] == "record"]
     held = {entry["path"] for entry in artifact["manifest"]["contents"]}
     figures = {path.name for path in (output / record.study.name).parent.glob("sample-*/*.p*")}
@@ -131,6 +135,14 @@ def test_the_environment_says_how_and_a_sweep_where(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("WANDB_MODE", "upside_down")
     with pytest.raises(BadInput, match="upside_down"):
         mode(chosen)
+
+    from sdaccel.cli.wandb_run import named
+
+    (tmp_path / "run-0123").mkdir()
+    study = plan("strategy=taylor", "logger.project=mine", output=tmp_path)
+    alone, swept = (named(study, tmp_path / "run-0123", env) for env in ({}, {"WANDB_SWEEP_ID": "s1", "WANDB_NAME": "n"}))
+    assert alone["project"] == "mine" and alone["id"].startswith("run-0123-") and alone["group"] == "sample"
+    assert not {"id", "project", "name"} & swept.keys() and swept["group"] == "sample"
 
 
 def test_an_objective_that_the_study_will_not_have_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
