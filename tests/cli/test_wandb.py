@@ -139,7 +139,7 @@ def test_the_environment_says_how_and_a_sweep_where(monkeypatch: pytest.MonkeyPa
     from sdaccel.cli.wandb_run import named
 
     (tmp_path / "run-0123").mkdir()
-    study = plan("strategy=taylor", "logger.project=mine", output=tmp_path)
+    study = plan("strategy=taylor", "strategy.max_order=1", "logger.project=mine", output=tmp_path)
     alone, swept = (named(study, tmp_path / "run-0123", env) for env in ({}, {"WANDB_SWEEP_ID": "s1", "WANDB_NAME": "n"}))
     assert alone["project"] == "mine" and alone["id"].startswith("run-0123-") and alone["group"] == "sample"
     assert not {"id", "project", "name"} & swept.keys() and swept["group"] == "sample"
