@@ -167,6 +167,8 @@ def _parameter(spec: Any, where: str) -> Parameter:
     if "values" in spec:
         if not isinstance(spec["values"], list) or not spec["values"]:
             raise BadInput(f"{where}.values={spec['values']} must be a list with a value.")
+        if len({repr(value) for value in spec["values"]}) < len(spec["values"]):
+            raise BadInput(f"{where}.values={spec['values']} holds a value twice; leave one out.")
         return Parameter(tuple(spec["values"]))
     low, high, step = spec.get("min"), spec.get("max"), spec.get("q")
     numbers = [n for n in (low, high, step) if n is not None]

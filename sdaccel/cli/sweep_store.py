@@ -103,7 +103,7 @@ class Store:
             _key(trial.params or trial.system_attrs.get("fixed_params", {})) for trial in self.trials() if covers(trial, since)
         }
         for point in points:
-            fixed = {name: label(value) for name, value in point.items()}
+            fixed = {name: label(self.sweep.parameters[name], value) for name, value in point.items()}
             if _key(fixed) not in there:
                 self.study.enqueue_trial(fixed)
 
@@ -115,14 +115,15 @@ def covers(trial: FrozenTrial, since: float) -> bool:
     return "why" in trial.user_attrs and trial.datetime_complete is not None and trial.datetime_complete.timestamp() >= since
 
 
-def label(value: Any) -> Any:
-    """A value as Optuna holds it."""
-    return value if isinstance(value, PLAIN) else str(value)
+def label(parameter: Parameter, value: Any) -> Any:
+    """A value as Optuna holds it, to whom 1, 1.0 and true are one."""
+    values = parameter.values
+    return value if all(isinstance(v, PLAIN) for v in values) and len({*values}) == len(values) else repr(value)
 
 
 def value_of(parameter: Parameter, labelled: Any) -> Any:
-    """The value that has this label; 1, 1.0 and true are three."""
-    return next((value for value in parameter.values if _key({"": label(value)}) == _key({"": labelled})), labelled)
+    """The value that has this label."""
+    return next((value for value in parameter.values if label(parameter, value) == labelled), labelled)
 
 
 def _key(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -131,7 +132,7 @@ def _key(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def distribution(parameter: Parameter) -> BaseDistribution:
     if parameter.values:
-        return CategoricalDistribution([label(value) for value in parameter.values])
+        return CategoricalDistribution([label(parameter, value) for value in parameter.values])
     if parameter.whole:
         return IntDistribution(int(parameter.low), int(parameter.high), step=int(parameter.step or 1))
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)

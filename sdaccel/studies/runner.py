@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from sdaccel.conditions import batches
+from sdaccel.conditions import Batch, batches
+from sdaccel.locks import alone
 from sdaccel.measure import memory
 from sdaccel.measure.speedup import speedup
 from sdaccel.measure.timing import interleaved, summary
@@ -164,14 +165,7 @@ def _fill(
     watch: Watch | None,
 ) -> bool:
     """Every wanted sample that is not on disk; True on the first process."""
-    others = set(range(len(plan.conditions))).difference(wanted)
-    missing = {
-        arm.name: batches(
-            plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=samples.done(plan.conditions) | others
-        )
-        for arm in plan.arms
-        for samples in [folders[arm.name]]
-    }
+    missing = {arm.name: _missing(plan, folders[arm.name], wanted) for arm in plan.arms}
     total = sum(len(batch.wanted) for todo in missing.values() for batch in todo)
     kept = len(plan.arms) * len(wanted) - total
     if trainer.global_rank == 0:
@@ -185,20 +179,43 @@ def _fill(
             if not missing[arm.name]:
                 continue
             progress.arm = arm.name
-            models.only(arm)
-            with as_configured(arm, models) as strategy:
-                module = Predict(
-                    models.runtime(arm),
-                    backend=arm.backend,
-                    strategy=strategy,
-                    keep=arm.kept(plan.cfg.study.keep),
-                    images_before=arm.images_before,
-                )
-                told = [Tell(watch, arm.name, progress, kept=kept)] if watch else []
-                trainer.callbacks = [SampleWriter(folders[arm.name]), progress, *told]  # type: ignore[attr-defined]
-                trainer.predict(module, datamodule=Conditions(missing[arm.name]), return_predictions=False)
+            with _alone(folders[arm.name]) if world == 1 else nullcontext():
+                if world == 1:  # others may have made some by now
+                    todo = _missing(plan, folders[arm.name], wanted)
+                    progress.total -= sum(len(b.wanted) for b in missing[arm.name]) - sum(len(b.wanted) for b in todo)
+                    progress.bar.update(progress.task, total=progress.total)
+                    missing[arm.name] = todo
+                if missing[arm.name]:
+                    told = [Tell(watch, arm.name, progress, kept=kept)] if watch else []
+                    trainer.callbacks = [SampleWriter(folders[arm.name]), progress, *told]  # type: ignore[attr-defined]
+                    _predict(arm, plan, models, trainer, Conditions(missing[arm.name]))
     trainer.strategy.barrier()
     return trainer.is_global_zero
+
+
+def _missing(plan: Plan, samples: Samples, wanted: Sequence[int]) -> list[Batch]:
+    """Batches with every wanted sample that is not on disk."""
+    others = set(range(len(plan.conditions))).difference(wanted)
+    done = samples.done(plan.conditions) | others
+    return batches(plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=done)
+
+
+def _alone(samples: Samples) -> AbstractContextManager[None]:
+    """Another run that wants the same samples waits until this one has made them."""
+    return alone(samples.folder.parent.parent / "locks" / samples.folder.name)
+
+
+def _predict(arm: Arm, plan: Plan, models: Models, trainer: pl.Trainer, todo: Conditions) -> None:
+    models.only(arm)
+    with as_configured(arm, models) as strategy:
+        module = Predict(
+            models.runtime(arm),
+            backend=arm.backend,
+            strategy=strategy,
+            keep=arm.kept(plan.cfg.study.keep),
+            images_before=arm.images_before,
+        )
+        trainer.predict(module, datamodule=todo, return_predictions=False)
 
 
 def measured(plan: Plan, results: list[Result], console: Console) -> list[Result]:
