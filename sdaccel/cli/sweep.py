@@ -5,6 +5,7 @@ what failed. The points are an Optuna study, FOLDER/sweep.db, for its plots and 
 """
 
 import argparse
+import os
 import secrets
 import shlex
 import shutil
@@ -17,12 +18,15 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from sdaccel.cli import CONF, Parser, sweep_file, told
+from sdaccel.cli.sweep_agent import end_with_parent
 from sdaccel.cli.sweep_file import Point, Sweep
 from sdaccel.cli.sweep_store import Store, drawn
 from sdaccel.errors import BadInput
 from sdaccel.samples import canonical, digest
 
 AGENT = (sys.executable, "-m", "sdaccel.cli.sweep_agent")
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -55,12 +59,24 @@ def _sweep(args: argparse.Namespace) -> int:
     print(f"{sweep.method} sweep {folder}: {total} points, {done} made before, {args.agents} agents", flush=True)
     names = [secrets.token_hex(4) for _ in range(args.agents)]
     call = [str(since), str(args.seed), str(args.count or 0)]
-    agents = [subprocess.Popen([*AGENT, str(folder), name, *call]) for name in names]
-    codes = [agent.wait() for agent in agents]
+    agents = [subprocess.Popen([*AGENT, str(folder), name, *call], preexec_fn=_apart) for name in names]
+    try:
+        codes = [agent.wait() for agent in agents]
+    except KeyboardInterrupt:
+        for agent in agents:
+            agent.kill()
+        print("stopped; the same command goes on where it was.")
+        return STOPPED
     for name, code in zip(names, codes, strict=True):
         if code:
             print(f"agent {name} ended with exit code {code}; others took its point over, or the next start does.")
     return conclude(store, total, since=since)
+
+
+def _apart() -> None:
+    """An agent is stopped by its parent and by no key."""
+    os.setsid()
+    end_with_parent()
 
 
 def check(sweep: Sweep, points: Sequence[Point]) -> None:

@@ -57,7 +57,7 @@ def made(store: Store, claim: Claim, lock: int) -> tuple[dict[str, Any], str]:
             stdout=out,
             stderr=subprocess.STDOUT,
             pass_fds=(lock,),
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
             check=False,
         ).returncode
     if not told.is_file():
@@ -66,8 +66,8 @@ def made(store: Store, claim: Claim, lock: int) -> tuple[dict[str, Any], str]:
     return found, f"its objective has no value, see {log}"
 
 
-def _end_with_parent() -> None:
-    """Not even SIGKILL of the agent leaves its run behind."""
+def end_with_parent() -> None:
+    """In a child: not even SIGKILL of whoever started it leaves it behind."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 

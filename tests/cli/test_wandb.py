@@ -63,7 +63,7 @@ def test_a_killed_run_has_told_what_it_made_and_the_next_attempt_goes_on_in_the_
     assert first.pid is not None
     os.kill(first.pid, signal.SIGKILL)
     first.join()
-    done = fresh.python(*argv, cwd=ROOT, **at_home(tmp_path, WANDB_TAGS="mine"))
+    done = fresh.python(*argv, cwd=ROOT, **at_home(tmp_path, WANDB_TAGS="mine", SDACCEL_OBJECTIVE=str(tmp_path / "told.json")))
     assert done.returncode == 0, done.stderr
     killed, whole = sorted(output.glob("*/wandb/offline-run-*/run-*.wandb"), key=lambda path: path.parent.name)
     before, after = decoded(killed), decoded(whole)
@@ -83,6 +83,8 @@ def test_a_killed_run_has_told_what_it_made_and_the_next_attempt_goes_on_in_the_
     assert all(row["live/images_per_s"] > 0 and row["live/memory_bytes"] > 2**20 for row in live)
     last = after["history"][-1]["item"]
     assert last["objective"] == record.arms["run"].estimate("perceptual")
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told["objective"] == last["objective"] and load(Path(told["record"])) == record, "what a sweep asks for"
     assert {name: last[name] for name in scalars(record)} == scalars(record) and "passed" not in last
     (of_run,) = [row for row in table(after, "arms") if row["arm"] == "run"]
     metric, speedup = record.arms["run"].metrics["psnr"], record.timing.arms["run"].speedup
