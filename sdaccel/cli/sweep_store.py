@@ -38,11 +38,11 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self.sweep = sweep
         self.folder = folder
+        self.seed = seed
         self.distributions = {name: distribution(p) for name, p in sweep.parameters.items()}
         storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/sweep.db", engine_kwargs={"connect_args": {"timeout": WAITS}})
         self.study = optuna.create_study(
             storage=storage,
-            sampler=optuna.samplers.TPESampler(seed=seed),
             study_name="sweep",
             direction=sweep.goal or "minimize",
             load_if_exists=True,
@@ -60,6 +60,7 @@ class Store:
             waiting = any(trial.state == TrialState.WAITING for trial in self.trials())
             if not waiting and (self.sweep.method != "bayes" or self.taken(since) >= (self.sweep.count or 0)):
                 return None
+            self.study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(self.trials()))  # no two agents draw alike
             trial = self.study.ask(self.distributions)
             trial.set_user_attr("agent", agent)
             return Claim(trial, self.meant(trial.params))

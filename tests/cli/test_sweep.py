@@ -39,7 +39,7 @@ with open(os.environ["SDACCEL_OBJECTIVE"], "w") as file:
 
 def written(folder: Path, **changes: Any) -> Path:
     """A sweep file, with other entries or without those that are None."""
-    spec = {"program": "experiments/run.py", "method": "grid", "command": [*COMMAND, "${args_no_hyphens}"]}
+    spec: dict[str, Any] = {"program": "experiments/run.py", "method": "grid", "command": [*COMMAND, "${args_no_hyphens}"]}
     spec |= {"metric": {"name": "objective"}, "parameters": {"strategy.interval": {"values": [2, 3]}}} | changes
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump({key: value for key, value in spec.items() if value is not None}, sort_keys=False))
@@ -131,6 +131,7 @@ def test_every_point_is_made_once_though_an_agent_is_killed(method: str, tmp_pat
     complete = [trial for trial in store.trials() if trial.state == TrialState.COMPLETE]
     lost = [trial for trial in store.trials() if trial.state == TrialState.FAIL]
     assert len(complete) == made.total() == (count or 12) and len(lost) == 1 and not store.busy
+    assert set(made.values()) == {1}
     if method != "bayes":
         assert made == Counter(json.dumps(found.overrides(point)) for point in points)
     assert {json.dumps(found.overrides(store.meant(trial.params))) for trial in [*complete, *lost]} == set(made)
