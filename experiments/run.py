@@ -5,7 +5,7 @@ Exit 0: no check fails (the last line says PASS, or OPEN where samples do not te
 
 import sys
 
-from sdaccel.cli.run import main
+from sdaccel.cli.launch import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

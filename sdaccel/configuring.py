@@ -1,6 +1,5 @@
 """What every command line has of Hydra: a configuration composed from conf/, and a mistake in it told in one line."""
 
-import copyreg
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -19,8 +18,9 @@ from yaml import YAMLError
 
 from sdaccel.errors import BadInput, choices
 
-copyreg.pickle(ConfigStore, lambda store: (ConfigStore.instance, ()))
-"""The one store is its own copy: at every composition Hydra would copy all schemas, of which it copies again what it loads."""
+ConfigStore.__deepcopy__ = lambda store, memo: store  # type: ignore[attr-defined]
+"""The one store is its own copy: at every composition Hydra would copy all schemas, of which it copies again what it loads.
+Pickled, as for a job of a launcher on another machine, it is whole."""
 
 
 def composed(name: str, overrides: Sequence[str], *, conf: Path) -> DictConfig:

@@ -92,9 +92,10 @@ class Samples:
 
     def done(self, conditions: list[int | str]) -> set[int]:
         """Indices that are finished with the condition they have in this run."""
-        return {i for i, condition in enumerate(conditions) if self._finished(i, condition)}
+        return {i for i, condition in enumerate(conditions) if self.finished(i, condition)}
 
-    def _finished(self, index: int, condition: int | str) -> bool:
+    def finished(self, index: int, condition: int | str) -> bool:
+        """All its files are there, made of this condition."""
         try:
             entry = self.entry(index)
         except FileNotFoundError:

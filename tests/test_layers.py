@@ -18,6 +18,8 @@ GROUND = [
     "conditions",
     "prompt_table",
     "samples",
+    "claims",
+    "processes",
     "shipped",
     "threads",
     "torchvision_guard",

@@ -216,11 +216,10 @@ def widest_name(plan: StageCache) -> str:
 
 
 def priced_anew(plan: StageCache, stages: StageMap, *, layers: int) -> list[int]:
-    """Phases that take otherwise than the target's: scales that reuse, which a forced one does in every layer, and those where
-    the plan is made; phase 0 is before scale 0."""
+    """Phases that take otherwise than the target's: scales that reuse, which a forced one does in every layer; phase 0 comes
+    before scale 0."""
     found = plan.planned(stages, layers)
-    reusing = [k for k in range(len(stages.tokens)) if any(found.reused(kind, k) for kind in KINDS)]
-    return [0, 1, *(1 + k for k in reusing)] if reusing else []
+    return [1 + k for k in range(len(stages.tokens)) if any(found.reused(kind, k) for kind in KINDS)]
 
 
 def predicted(whole: Sequence[float], computed: np.ndarray, served: np.ndarray, *, own: Sequence[int]) -> list[float]:

@@ -20,10 +20,6 @@ def places(package: Path) -> tuple[Path, Path]:
 
 CONF, REPORTS = places(Path(sdaccel.__file__).resolve().parent)
 
-RUN = (sys.executable, "-m", "sdaccel.cli", "run")
-"""A study in a process of its own, in a checkout and in a wheel."""
-SAFE = {"PYTHONSAFEPATH": "1"}
-"""Its environment: what `-m` imports must not come from the working directory, for it nor for the processes it starts."""
 HELP = {"-h", "--help"}
 WIDE = 132
 """Letters of a line where there is no screen, so that tables do not cut names in two."""

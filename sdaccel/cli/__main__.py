@@ -18,6 +18,8 @@ COMMANDS = {
     "verify": "run a record's command again and compare: sdaccel verify interval1_equivalence",
 }
 """Module of this package -> what it does."""
+HOMES = {"run": "launch"}
+"""Module of a command, where it is another: further processes are started before the rest is imported."""
 USAGE = f"usage: sdaccel {{{','.join(COMMANDS)}}} ..."
 
 
@@ -35,7 +37,7 @@ def dispatch(argv: Sequence[str]) -> int:
         return 0
     if name not in COMMANDS:
         raise BadInput(f"{name} is not a command of sdaccel; {choices(name, COMMANDS)}")
-    code: int = import_module(f"sdaccel.cli.{name}").main(rest)
+    code: int = import_module(f"sdaccel.cli.{HOMES.get(name, name)}").main(rest)
     return code
 
 

@@ -43,13 +43,18 @@ def show(record: Record, console: Console) -> None:
     table = Table("case", "arm", "rounds", f"{unit(record)} [p10, p90]", f"speed-up (×) {INTERVAL}", *FURTHER)
     for case, found in record.timing.cases.items():
         for name, arm in found.arms.items():
-            table.add_row(case, name + (f" ({arm.recompiled} recompiled)" if arm.recompiled else ""), *_cells(arm))
+            table.add_row(case, name + _noted(arm), *_cells(arm))
         work = record.content["work"][case]
         table.add_row(case, "least work", "", f"{work['bytes'] / MIB:.1f} MiB, {2 * work['macs'] / 1e9:.2f} GFLOP")
     for case, failed in record.timing.failed.items():
         for name, why in failed.items():
             table.add_row(case, name, "", f"failed: {why}")
     console.print(table)
+
+
+def _noted(arm: Benched) -> str:
+    same = "" if arm.identical is None else f" ({arm.identical} of {arm.images} images identical)"
+    return same + (f" ({arm.recompiled} recompiled)" if arm.recompiled else "")
 
 
 def _cells(arm: Benched) -> list[str]:

@@ -1,6 +1,6 @@
 """The command line of a study: check everything in one pass, run, answer by exit code.
 
-One run needs nothing of Hydra's main and stays out of it, so Lightning can relaunch the same command for every GPU. A multirun
+One run needs nothing of Hydra's main and stays out of it, so the same command can be started for every GPU. A multirun
 goes through Hydra's sweeper and launcher, each job as this same command in a process of its own.
 """
 
@@ -20,9 +20,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 from rich.console import Console
 
-from sdaccel.cli import CONF, HELP, RUN, SAFE, WIDE, objective
+from sdaccel import processes
+from sdaccel.cli import CONF, HELP, WIDE, objective
 from sdaccel.configuring import told_in_one_line
 from sdaccel.errors import BadInput
+from sdaccel.processes import RUN, SAFE
 from sdaccel.reporting import figures
 from sdaccel.studies import compose
 from sdaccel.studies.content import has_random_weights
@@ -38,7 +40,7 @@ FLAGS = {"--dry-run", "-m", "--multirun"}
 HYDRAS_OWN = {"--cfg", "-c"}
 
 
-def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
+def main(argv: Sequence[str], *, conf: Path = CONF, others: processes.Others | None = None) -> int:
     """0: no check fails; the last line says PASS, or OPEN where samples do not tell. 1: one does, or a figure of a finished
     record could not be drawn. 2: bad input, nothing was built."""
     flags = [arg for arg in argv if arg.startswith("-")]
@@ -60,16 +62,17 @@ def main(argv: Sequence[str], *, conf: Path = CONF) -> int:
         if {"-m", "--multirun"} & names:
             return _multirun(argv, overrides, conf, console if "--dry-run" in flags else None)
         plan = checked(overrides, conf)
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        if processes.rank() == 0:
             for note in notes(plan):
                 console.print(note)
         if "--dry-run" in flags:
             _described(plan, console)
             return 0
-        return _run(plan, console)
+        return _run(plan, console, others)
     except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+        if processes.rank() == 0:  # the others meet the same mistake
+            print(error, file=sys.stderr)
+        return processes.BAD_INPUT
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -111,13 +114,16 @@ def _described(plan: compose.Plan, console: Console) -> None:
     git_state()  # refused here as by a run
     plan = calibrate.foreseen(plan)
     if first := calibrate.measuring(plan):
-        more = len(first.conditions) - len(plan.conditions)
-        console.print(f"{more} samples behind these are measured first, and decide the arms and the name of the study")
+        more = first.conditions[len(plan.conditions) :]
+        again = "" if {*more} - {*plan.conditions} else ", with other noise for the same conditions"
+        console.print(
+            f"{len(more)} samples behind these are measured first{again}, and decide the arms and the name of the study"
+        )
     describe(plan, console)
     check_fits(plan)
 
 
-def _run(plan: compose.Plan, console: Console) -> int:
+def _run(plan: compose.Plan, console: Console, others: processes.Others | None = None) -> int:
     from sdaccel.cli import outcome
     from sdaccel.records.provenance import git_state
     from sdaccel.studies import calibrate, runner
@@ -127,7 +133,7 @@ def _run(plan: compose.Plan, console: Console) -> int:
     check_fits(plan)
     plan = calibrate.calibrated(plan, console=console)
     with _mirrored(plan, console) as live:
-        record = runner.run(plan, console=console, watch=live.made if live else None)
+        record = runner.run(plan, console=console, others=others, watch=live.made if live else None)
         if record is None:
             return 0
         drawn = outcome.finish(record, plan, runner.run_folder(plan), console)
@@ -138,7 +144,7 @@ def _run(plan: compose.Plan, console: Console) -> int:
 
 def _mirrored(plan: compose.Plan, console: Console) -> "AbstractContextManager[Live | None]":
     """W&B's run, where one was asked for; several processes have one together."""
-    if mode(plan.cfg.logger) == "disabled" or os.environ.get("LOCAL_RANK", "0") != "0":
+    if mode(plan.cfg.logger) == "disabled" or processes.rank():
         return nullcontext()
     from sdaccel.cli.wandb_run import opened
 

@@ -143,6 +143,7 @@ def drawn(sweep: Sweep, *, seed: int) -> list[Point]:
     """The points of a grid, or of a random search, no two alike; none of bayes, which looks before it chooses."""
     if sweep.method != "random":
         return sweep.grid()[: sweep.count] if sweep.method == "grid" else []
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     distributions = {name: distribution(parameter) for name, parameter in sweep.parameters.items()}
     found: dict[Any, Point] = {}

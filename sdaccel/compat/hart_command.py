@@ -66,18 +66,14 @@ def _drawn(given: Namespace, config: Hart, replaced: Mapping[str, str]) -> dict[
     """Pictures under the cache, beside the model alone; or under presets side by side."""
     stages = map_of(config.scales)
     if given.compare_configs:
-        samples = replaced.get("study.arms.cached.calibration_samples", "")
-        return _arms(stages) | _data(given, config, behind=_whole(samples, Options.calibration_samples))
+        return _arms(stages) | _data(given, config)
     named, options = _options(given, stages)
     cached = _strategy(named, options, stages)
-    if cached["strategy"] == "original":
-        return cached | _data(given, config, behind=0)
-    cached |= _alike(given, config, replaced)
+    if cached["strategy"] != "original":
+        cached |= _alike(given, config, replaced)
     if "strategy.calibrate" not in cached:
         cached.pop("strategy.calibration_samples", None)
-        return cached | _data(given, config, behind=0)
-    samples = replaced.get("strategy.calibration_samples", "")
-    return cached | _data(given, config, behind=_whole(samples, options.calibration_samples))
+    return cached | _data(given, config)
 
 
 def _options(given: Namespace, stages: StageMap) -> tuple[str | None, Options]:
@@ -134,8 +130,8 @@ def _chosen(path: str) -> dict[str, str]:
     return {"hydra.searchpath": f"[{quoted(f'file://{file.parent.parent}')}]", f"+{group}": file.stem}
 
 
-def _data(given: Namespace, config: Hart, *, behind: int) -> dict[str, str]:
-    """The prompts in turn, with as many more `behind` them; models of the small world have captions without end."""
+def _data(given: Namespace, config: Hart) -> dict[str, str]:
+    """The prompts in turn; models of the small world have captions without end."""
     once = given.prompts or [""] * ((given.batch_size or 1) if given.benchmark else SAMPLES)
     asked = given.num_samples
     count = len(once) if given.benchmark or asked is None else asked
@@ -143,7 +139,7 @@ def _data(given: Namespace, config: Hart, *, behind: int) -> dict[str, str]:
     made = {"data.limit": str(count)} | ({} if given.compare_configs else timed)
     if given.prompts is None and config.of_world:
         return made
-    texts = calibration_prompts(config, given.prompts, count + behind, option="--num_samples")
+    texts = calibration_prompts(config, given.prompts, count, option="--num_samples")
     return {"data.prompts": f"[{','.join(map(quoted, texts))}]"} | made
 
 
@@ -164,11 +160,6 @@ def _calibration(given: Namespace, config: Hart) -> dict[str, str]:
         "data.limit": count,
         "data.batch_size": str(given.batch_size or count),
     }
-
-
-def _whole(text: str, otherwise: int) -> int:
-    """What was given, unless nothing was, or what the study will refuse."""
-    return int(text) if text.isdecimal() else otherwise
 
 
 def _written(value: Any) -> str:

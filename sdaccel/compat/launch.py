@@ -5,8 +5,9 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from sdaccel.cli import HELP, RUN, SAFE
+from sdaccel.cli import HELP
 from sdaccel.errors import BadInput
+from sdaccel.processes import RUN, SAFE
 
 
 def launch(overrides: Callable[[Sequence[str]], list[str]], *, usage: str) -> int:

@@ -69,6 +69,8 @@ class Cost:
     layers: int = 0
     scales: Sequence[int] = ()
     """Of next-scale models, the sides of their scales."""
+    hidden: int = 0
+    """Of next-scale models, how many numbers one token is in a block, in both rows of guidance."""
     sublayers: Sequence[SublayerMacs] = ()
     """Of next-scale models, by scale: of `macs`, layers x (attn + ffn) are in the blocks."""
 

@@ -84,7 +84,7 @@ class Cropped:
     of_sets: ClassVar[bool] = True
 
     def __init__(self, sets: Distribution) -> None:
-        self.sets = sets
+        self.sets, self.features = sets, sets.features
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
         found = self.sets(pictures, baseline).aggregates

@@ -26,11 +26,11 @@ Simulated coverage (`python -m tests.metrics.coverage`), Monte-Carlo error 0.01:
     the same, of 4 rows      FID 0.95 to 0.97, KID and CMMD 0.94
     128 features, N = 512    FID 0.95, KID 0.96, CMMD 0.97 of one distribution; differences 0.95 to 0.96
     512 features, N = 2048   FID 0.95 to 0.96, KID and CMMD 0.93 to 0.97; paired differences 0.93 to 0.96, error 0.02
-    2048 features, N = 8192  FID 0.96 of one distribution, 0.94 of two, labels drawn; KID and CMMD 0.93 to 0.98; paired
-                             differences of theirs 0.92 and 0.93, unpaired of KID 0.90; 100 runs, error 0.02 to 0.03
+    2048 features, N = 8192  FID 0.96 of one distribution, 0.94 of two, labels drawn; in turn 0.97 and 0.97, exponential 0.98,
+                             differences 0.98 paired, 0.93 unpaired; KID and CMMD 0.93 to 0.98; paired differences of theirs
+                             0.92 and 0.93, unpaired of KID 0.90; 60 to 100 runs, error 0.02 to 0.03
 
-FID of 2048 features with labels in turn, its differences, and CMMD's unpaired one were not simulated by this rule, but for 40
-runs of the first, of one distribution: 0.98.
+CMMD's unpaired difference was not simulated at 2048 features by this rule.
 """
 
 import math

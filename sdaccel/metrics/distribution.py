@@ -133,10 +133,10 @@ class InceptionScore:
     of_sets: ClassVar[bool] = True
 
     def __init__(self, extractor: InceptionExtractor, *, cache: Path) -> None:
-        self.extractor, self.cache = extractor, cache
+        self.extractor, self.features = extractor, partial(features_of, extractor, cache=cache)
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
-        classes = self.extractor.classes(features_of(self.extractor, pictures.read(), cache=self.cache, key=pictures.key))
+        classes = self.extractor.classes(self.features(pictures.read(), key=pictures.key))
         return Scores({INCEPTION: shuffled_score(classes)})
 
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from glob import escape
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -13,16 +14,25 @@ from sdaccel.errors import BadInput
 from sdaccel.metrics.extractors import FeatureExtractor
 from sdaccel.samples import array_digest, atomic_write
 
+PART = "-part"
+
+
+def part_of(key: str, start: int) -> str:
+    """Names a part of a set in the cache, from its picture `start` on."""
+    return f"{key}{PART}{start:06d}"
+
 
 def features_of(
     extractor: FeatureExtractor, images: Iterable[np.ndarray], *, cache: Path | None, key: str, batch_size: int = 64
 ) -> Tensor:
     """(N, D) float32 in the order of the images, which are uint8 (H, W, 3); only images not in the cache are computed.
 
-    `key` names the set (an arm, a split); sets that share images need not share keys.
+    `key` names the set (an arm, a split); sets that share images need not share keys. What was kept of parts of it counts too.
     """
-    path = None if cache is None else cache / f"{key}-{extractor.name}-{extractor.fingerprint[:16]}.npz"
-    known = _read(path)
+    kept = f"-{extractor.name}-{extractor.fingerprint[:16]}.npz"
+    path = None if cache is None else cache / f"{key}{kept}"
+    parts = [] if cache is None else sorted(cache.glob(f"{escape(key)}{PART}*{escape(kept)}"))
+    known = {name: row for file in [*parts, path] for name, row in _read(file).items()}
     order: list[str] = []
     waiting: dict[str, np.ndarray] = {}
     computed = False

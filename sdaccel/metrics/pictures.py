@@ -41,6 +41,9 @@ class Pictures:
     """The arm that stands for the exact solution, when that is another one of the same noise."""
     samples: Sequence[int] | None = None
     """Which of the study's samples they are; None: all of them."""
+    count: int = 0
+    part: Callable[[int, int], Iterable[np.ndarray]] = lambda start, stop: ()
+    """(first, end) -> so many of them, read by themselves."""
 
     def of(self, each: Sequence[T]) -> Sequence[T]:
         """Of one thing per sample of the study those of these pictures."""

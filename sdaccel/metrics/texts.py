@@ -1,6 +1,7 @@
 """Does a picture fit its prompt, by a CLIP model: the CLIP score, and its own caption among near misses."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,8 @@ class Texts:
         cache: Path,
         near_misses: NearMisses | None = None,
     ) -> None:
-        self.extractor, self.tokenizer, self.cache, self.near_misses = extractor, tokenizer, cache, near_misses
+        self.extractor, self.tokenizer, self.near_misses = extractor, tokenizer, near_misses
+        self.features = partial(features_of, extractor, cache=cache)
         self.distinct = list(dict.fromkeys(prompts))
         row = {prompt: i for i, prompt in enumerate(self.distinct)}
         self.rows = [row[prompt] for prompt in prompts]
@@ -55,7 +57,7 @@ class Texts:
         self.near: dict[int, Tensor] = {}
 
     def __call__(self, pictures: Pictures, baseline: Pictures | None) -> Scores:
-        seen = features_of(self.extractor, pictures.read(), cache=self.cache, key=pictures.key)
+        seen = self.features(pictures.read(), key=pictures.key)
         scores = of_samples({SCORE: clip_score(seen, self.said[list(pictures.of(self.rows))]).numpy()})
         if self.near_misses is None:
             return scores

@@ -1,26 +1,27 @@
 """One bar over all samples of a run on a terminal, plain lines elsewhere; both with images/s and the time left."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sdaccel.conditions import Batch
+from sdaccel.predict.data import Task
 
 LINE_EVERY = 10.0
 """Seconds between plain lines."""
 
 
 class ShowProgress(pl.Callback):
-    """Counts the samples of this process; only rank 0 speaks, for its own share."""
+    """What all processes have finished, as the store tells it; only the first one speaks."""
 
-    def __init__(self, console: Console, *, total: int) -> None:
+    def __init__(self, console: Console, *, total: int, finished: Callable[[], int]) -> None:
         self.console = console
         self.total = total
-        self.done = 0
-        self.arm = ""
+        self.finished = finished
+        self.before = finished()
         self.started = self.spoke = time.monotonic()
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -38,17 +39,22 @@ class ShowProgress(pl.Callback):
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
         outputs: Any,
-        batch: Batch,
+        batch: Task,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self.done += len(batch.wanted)
-        if not trainer.is_global_zero:
-            return
-        now = time.monotonic()
-        rate = self.done / (now - self.started)
-        self.bar.update(self.task, completed=self.done, description=self.arm, rate=rate)
-        if not self.console.is_terminal and (now - self.spoke > LINE_EVERY or self.done >= self.total):
-            self.spoke = now
-            left = (self.total - self.done) / rate if rate else 0.0
-            self.console.print(f"{self.done}/{self.total} images · {rate:.2f} images/s · {left:.0f} s left · {self.arm}")
+        if trainer.is_global_zero and (self.console.is_terminal or time.monotonic() - self.spoke > LINE_EVERY):
+            self._speak(batch.arm)
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self._speak("all arms")
+
+    def _speak(self, of: str) -> None:
+        now, done = time.monotonic(), min(self.finished() - self.before, self.total)
+        rate = done / (now - self.started)
+        self.bar.update(self.task, completed=done, description=of, rate=rate)
+        self.spoke = now
+        if not self.console.is_terminal:
+            left = (self.total - done) / rate if rate else 0.0
+            self.console.print(f"{done}/{self.total} images · {rate:.2f} images/s · {left:.0f} s left · {of}")

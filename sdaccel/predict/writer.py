@@ -12,9 +12,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from sdaccel.conditions import Batch
 from sdaccel.generators.base import Generation
-from sdaccel.samples import Samples
+from sdaccel.predict.data import Task
 from sdaccel.threads import mapped
 
 
@@ -24,9 +23,8 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 class SampleWriter(BasePredictionWriter):
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self) -> None:
         super().__init__(write_interval="batch")
-        self.samples = samples
         self.thread: ThreadPoolExecutor | None = None
         self.writing: Future[None] | None = None
 
@@ -39,7 +37,7 @@ class SampleWriter(BasePredictionWriter):
         pl_module: pl.LightningModule,
         prediction: Generation,
         batch_indices: Sequence[int] | None,
-        batch: Batch,
+        batch: Task,
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
@@ -51,21 +49,25 @@ class SampleWriter(BasePredictionWriter):
         self.writing = self.thread.submit(self._write, batch, images, prediction.kinds, arrays, stats)
 
     def _write(
-        self, batch: Batch, images: np.ndarray, kinds: list[str], arrays: dict[str, np.ndarray], stats: dict[str, Tensor]
+        self, task: Task, images: np.ndarray, kinds: list[str], arrays: dict[str, np.ndarray], stats: dict[str, Tensor]
     ) -> None:
+        """The task is left when all of it is on disk."""
+        wanted = task.batch.wanted
+
         def write(of: tuple[int, int]) -> None:
             row, index = of
-            self.samples.write(
+            task.samples.write(
                 index,
-                condition=batch.conditions[row],
+                condition=task.batch.conditions[row],
                 image=images[row],
                 kinds=kinds,
                 arrays={name: array[row] for name, array in arrays.items()},
                 stats={name: rounded(values[row]) for name, values in stats.items()},
             )
 
-        for _ in mapped(write, batch.wanted.items()):
+        for _ in mapped(write, wanted.items()):
             pass
+        task.claims.leave(task.place, finished=len(wanted))
 
     def _wait(self) -> None:
         """The batch before is on disk; what went wrong with it is raised here."""

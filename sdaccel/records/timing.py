@@ -61,6 +61,10 @@ class Benched:
     memory_bytes: int | None = None
     joules: float | None = None
     images: int = 1
+    processes: int | None = None
+    """How many have shared the work."""
+    identical: int | None = None
+    """Of the images, those with the bits of the first arm's."""
     phases: Mapping[str, float] = field(default_factory=dict)
     scales: Sequence[Scale] = ()
     """Phases by scale."""

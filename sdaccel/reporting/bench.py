@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CALLS = dict.fromkeys(("var_engine", "hart_engine", "speculation", "stage_cache"), "ms per batch, decode in")
+CALLS = {
+    "scale_out": "ms per image",
+    **dict.fromkeys(("var_engine", "hart_engine", "speculation", "stage_cache"), "ms per batch, decode in"),
+}
 """By benchmark; arms that are not decoded say so, and calls of kernels have no decoder."""
 BLOCKS = "blocks"
 """The phase that is told by scale."""
@@ -46,6 +49,25 @@ def bench(record: Record) -> Table:
             memory, joules = arm.memory_bytes and arm.memory_bytes / 2**20, arm.joules and arm.joules / arm.images
             shown = style.titled(record, name)
             rows.append((case, shown, arm.seconds.n, times, ratio, floor, arm.of_floor, memory, joules, arm.recompiled))
+    return Table(columns, rows)
+
+
+@table(name="scale_out", place=52, needs=benched)
+def scale_out(record: Record) -> Table:
+    """Images per second once every process is warm, over so many times the first arm's; then seconds of the whole command, as
+    means over its processes."""
+    arms = {
+        (case, name): arm for case, found in record.timing.cases.items() for name, arm in found.arms.items() if arm.processes
+    }
+    phases = dict.fromkeys(phase for arm in arms.values() for phase in arm.phases)
+    columns = ("case", "processes", "images", "identical", "images / s", "efficiency", *(f"{phase} (s)" for phase in phases))
+    rows: list[tuple[Cell, ...]] = []
+    for (case, _), arm in arms.items():
+        first = next(iter(record.timing.cases[case].arms.values())).processes or 1
+        count = arm.processes or 1
+        efficiency = arm.speedup.estimate * first / count
+        told = (case, count, arm.images, arm.identical, 1 / arm.seconds.p50, efficiency)
+        rows.append((*told, *(arm.phases.get(phase) for phase in phases)))
     return Table(columns, rows)
 
 

@@ -17,7 +17,6 @@ from sdaccel.reporting.cells import Cell, Range, Table, digits
 from sdaccel.reporting.promised import HOLDS, OPEN, REFUTED, judged, speedup
 from sdaccel.reporting.registry import table
 from sdaccel.reporting.winners import difference
-from sdaccel.strategies.stage_cache.maps import map_of
 from sdaccel.strategies.stage_cache.strategy import StageCache
 
 COLUMNS = (
@@ -72,9 +71,7 @@ def bound(generator: str, preset: str) -> Bound:
 
 def slot_bytes(generator: str, preset: str) -> int:
     """All slots at the end of one picture of the published model: both branches, two bytes a number."""
-    full = official(generator)
-    plan = StageCache(stages_of=preset, force=True).planned(map_of(full.cost.scales), full.cost.layers)
-    return 2 * 2 * full.width * plan.held
+    return StageCache(stages_of=preset, force=True).state_bytes(official(generator).cost, 2)
 
 
 @dataclass(frozen=True)
@@ -82,14 +79,13 @@ class Official:
     """The published model of a kind, at half precision."""
 
     size: str
-    width: int
     cost: Cost
 
 
 @cache
 def official(generator: str) -> Official:
     hart, var = Hart(dtype="float16"), Var(depth=30, dtype="float16")
-    return Official("0.7b", hart.embed_dim, hart.cost()) if generator == "hart" else Official("d30", 64 * var.depth, var.cost())
+    return Official("0.7b", hart.cost()) if generator == "hart" else Official("d30", var.cost())
 
 
 def expecting(outline: Outline) -> str | None:

@@ -114,8 +114,8 @@ class Strategy(Protocol):
         """Multiply-accumulates of one sample."""
         ...
 
-    def state_bytes(self, features: Mapping[str, int], itemsize: int) -> int:
-        """What it keeps of one sample; `features` counts numbers, see `Cost`."""
+    def state_bytes(self, cost: Cost, itemsize: int) -> int:
+        """What it keeps of one sample of a generator of this cost, at so many bytes a number."""
         ...
 
     def start(self, seam: Any, *, steps: int) -> Rule | None:
@@ -160,7 +160,7 @@ class Alone:
     def macs(self, done: Done) -> float:
         return sum(done.steps)
 
-    def state_bytes(self, features: Mapping[str, int], itemsize: int) -> int:
+    def state_bytes(self, cost: Cost, itemsize: int) -> int:
         return 0
 
 

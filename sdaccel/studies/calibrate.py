@@ -3,6 +3,7 @@
 An arm that was given what it wanted is as if its configuration had held it from the start: so are its samples and its record.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 from rich.console import Console
 
 from sdaccel.conditions import Condition
-from sdaccel.errors import BadInput
 from sdaccel.records.view import Record
 from sdaccel.samples import Samples, canonical, digest
 from sdaccel.strategies.base import Calibrated, Wanted
@@ -67,16 +67,11 @@ def _measurer(arm: Arm, want: Wanted) -> Arm:
 
 
 def _longer(plan: Plan, count: int) -> list[Condition]:
-    """The study's conditions and so many more; those that are given one by one end."""
+    """The study's conditions and so many more; those that are given one by one are gone through again, with other noise."""
     data, own = plan.cfg.data.copy(), len(plan.conditions)
     data.limit = own + count
     found = conditions_of(data, plan.arms, of_world=getattr(plan.metrics, "of_world", False))
-    if len(found) < own + count:
-        raise BadInput(
-            f"a calibration wants {count} samples behind the {own} of the study, and data has {len(found) - own}; lower "
-            "data.limit or strategy.calibration_samples, or use data.world."
-        )
-    return found
+    return [*itertools.islice(itertools.cycle(found), data.limit)]
 
 
 def _behind(plan: Plan, first: Plan) -> Sequence[int]:

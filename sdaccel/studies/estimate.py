@@ -101,7 +101,7 @@ def peak_memory(plan: Plan, priced: Mapping[str, Price], *, batch_size: int) -> 
 def arm_memory(arm: Arm, price: Price, *, batch_size: int) -> float:
     """Bytes of its models and of a batch: a rough upper figure."""
     cost, itemsize = price.generator, torch_dtype(arm.generator.dtype).itemsize
-    state = cost.state_bytes + arm.strategy.state_bytes(cost.features, itemsize)
+    state = cost.state_bytes + arm.strategy.state_bytes(cost, itemsize)
     state += arm.backend.state_bytes(arm.generator, itemsize)
     beside = sum(other.state_bytes for other in price.beside.values())
     return sum(c.weight_bytes for c in price.models) + batch_size * (state + beside)

@@ -83,9 +83,7 @@ def remade(record: Record, plan: compose.Plan, wanted: Sequence[int], console: C
 
 def _made(plan: compose.Plan, arms: Mapping[str, Arm], wanted: Sequence[int], console: Console) -> dict[str, Result]:
     own = replace(plan, arms=list(arms.values()))
-    made = runner.make(own, wanted, console=console)
-    assert made is not None, "one process is the first"
-    return dict(zip(arms, runner.measured(own, made, console), strict=True))
+    return dict(zip(arms, runner.measured(own, runner.make(own, wanted, console=console), console), strict=True))
 
 
 def _ranges(indices: Sequence[int]) -> str:

@@ -50,6 +50,12 @@ class Result:
             str(self.samples.folder), lambda: mapped(lambda i: np.asarray(Image.open(self.samples.image(i))), self.rows)
         )
 
+    def part(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """So many of its images; all of them are held as ever."""
+        if start == 0 and stop >= len(self.rows):
+            return self.images()
+        return replace(self, rows=self.rows[start:stop], held=Held()).images()
+
     def first(self) -> dict[str, Any]:
         """The entry of the first sample, where all are alike."""
         return self.samples.entry(self.rows[0])

@@ -1,6 +1,5 @@
 """Run a study: generate what is missing, judge, time, and write the record."""
 
-import ctypes
 import logging
 import os
 import signal
@@ -8,7 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,28 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from sdaccel.conditions import Batch, batches
-from sdaccel.locks import alone
+from sdaccel import processes
+from sdaccel.claims import Claims
+from sdaccel.conditions import batches
+from sdaccel.errors import BadInput
 from sdaccel.measure import memory
 from sdaccel.measure.speedup import speedup
 from sdaccel.measure.timing import interleaved, summary
 from sdaccel.metrics.aggregate import Scores
+from sdaccel.metrics.ahead import read_ahead
 from sdaccel.metrics.pictures import Pictures
 from sdaccel.metrics.suite import measure
-from sdaccel.predict import pl
-from sdaccel.predict.data import Conditions, dealt
+from sdaccel.predict import DDPStrategy, LightningEnvironment, SLURMEnvironment, pl
+from sdaccel.predict.data import Conditions, Task
 from sdaccel.predict.module import Predict
 from sdaccel.predict.progress import ShowProgress
+from sdaccel.predict.together import Agree, Clock
 from sdaccel.predict.writer import SampleWriter
 from sdaccel.records import read, store
 from sdaccel.records.provenance import git_state, numerics, provenance
+from sdaccel.records.spent import Spent
 from sdaccel.records.view import Record
-from sdaccel.samples import Samples
-from sdaccel.strategies.controls import MUTANTS, OBSERVERS
+from sdaccel.samples import Samples, canonical, digest
 from sdaccel.studies import content
 from sdaccel.studies.arms import Arm, prices
 from sdaccel.studies.checks.family import judged
@@ -42,6 +45,7 @@ from sdaccel.studies.fingerprint import code_fingerprint
 from sdaccel.studies.held import Held
 from sdaccel.studies.models import Models
 from sdaccel.studies.results import Result
+from sdaccel.studies.stage import Stage
 from sdaccel.studies.watch import Tell, Watch
 
 COMMAND = "experiments/run.py"
@@ -68,13 +72,19 @@ def sample_folders(plan: Plan) -> dict[str, Samples]:
     return out
 
 
-def run(plan: Plan, *, console: Console, watch: Watch | None = None) -> Record | None:
-    """The study's record, also on disk; None on every process but the first."""
-    git = git_state()
-    results = generate(plan, console=console, watch=watch)
-    if results is None:
-        return None
+def run(plan: Plan, *, console: Console, others: processes.Others | None = None, watch: Watch | None = None) -> Record | None:
+    """The study's record, also on disk; None on every process but the first, which has started the `others`."""
+    git, spent = git_state(), Spent()
+    results = make(plan, range(len(plan.conditions)), console=console, spent=spent, watch=watch)
     results = measured(plan, results, console)
+    spent.mark("measured")
+    spent.save(run_folder(plan))
+    if processes.rank():
+        return None
+    priced = prices(plan.arms)
+    results = [result.priced(priced[result.arm.name]) for result in results]
+    for failed in others.end() if others else ():
+        console.print(f"{failed}; the others made its samples")
     verdicts = judged(plan.checks, results)
     code = {arm.name: code_fingerprint(arm) for arm in plan.arms}
     timing = _time(plan, console) if plan.cfg.study.timing.repeats else None
@@ -91,37 +101,23 @@ def run(plan: Plan, *, console: Console, watch: Watch | None = None) -> Record |
     return read.load(path)
 
 
-def generate(plan: Plan, *, console: Console, watch: Watch | None = None) -> list[Result] | None:
-    """Every arm with all its samples on disk; None on every process but the first."""
-    made = make(plan, range(len(plan.conditions)), console=console, watch=watch)
-    if made is None:
-        return None
-    priced = prices(plan.arms)
-    return [result.priced(priced[result.arm.name]) for result in made]
-
-
-def make(plan: Plan, wanted: Sequence[int], *, console: Console, watch: Watch | None = None) -> list[Result] | None:
-    """Every arm with these samples on disk; None on every process but the first."""
+def make(
+    plan: Plan, wanted: Sequence[int], *, console: Console, spent: Spent | None = None, watch: Watch | None = None
+) -> list[Result]:
+    """Every arm with these samples on disk, whichever process has made them."""
     cfg = plan.cfg
-    _die_with_parent()
     _end_when_asked()
     folders = sample_folders(plan)
     os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
     torch.set_num_threads(cfg.trainer.threads)  # beside a GPU too: real pictures are drawn on the CPU
     with _quiet():
-        rank_zero = _fill(plan, folders, wanted, _trainer(cfg), console, watch)
+        _fill(plan, folders, wanted, _trainer(cfg), console, spent or Spent(), watch)
     held = Held()
-    return [Result(arm, folders[arm.name], wanted, held=held) for arm in plan.arms] if rank_zero else None
+    return [Result(arm, folders[arm.name], wanted, held=held) for arm in plan.arms]
 
 
 def run_folder(plan: Plan) -> Path:
     return Path(plan.cfg.output) / content.run_id(plan)
-
-
-def _die_with_parent() -> None:
-    """A process that Lightning started must not outlive the one that started it, even when that is killed."""
-    if os.environ.get("LOCAL_RANK", "0") != "0" and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _end_when_asked() -> None:
@@ -133,22 +129,34 @@ def _end_when_asked() -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without Lightning's advice for runs that train, read files or log, which this is not."""
-    messages = (r".*does not have many workers.*", r".*Couldn't infer the batch indices.*", r".*treespec, LeafSpec.*")
+    messages = ("does not have many workers", "Couldn't infer the batch indices", "treespec, LeafSpec", "across ranks is zero")
     with warnings.catch_warnings():
         for message in messages:
-            warnings.filterwarnings("ignore", message=message)
-        logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+            warnings.filterwarnings("ignore", message=f".*{message}")
+        for name in ("pytorch_lightning", "lightning_fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         yield
 
 
 def _trainer(cfg: Any) -> pl.Trainer:
-    device = device_of(cfg)
-    processes = cfg.trainer.processes or torch.cuda.device_count() or 2
+    """Its processes say nothing to each other but at their start, so gloo does; NCCL takes seconds and memory to begin."""
+    device, count, nodes = device_of(cfg), cfg.trainer.processes or processes.every(), 1
+    environment: Any = LightningEnvironment()
+    if processes.by_srun():
+        (count, nodes), environment = processes.of_step(), SLURMEnvironment(auto_requeue=False)
+    elif (told := processes.told()) not in (None, count):
+        raise BadInput(
+            f"trainer.processes={count} comes from a file, and the command by itself has started {told} processes; write "
+            f"trainer.processes={count} in the command."
+        )
+    os.environ.setdefault("NCCL_NVLS_ENABLE", "0")  # NVLink multicast, for a generator that uses NCCL itself
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=processes,
-        strategy="ddp" if processes > 1 else "auto",
-        use_distributed_sampler=False,  # Conditions deals the batches itself
+        devices=count,
+        num_nodes=nodes,
+        strategy=DDPStrategy(process_group_backend="gloo") if count * nodes > 1 else "auto",
+        plugins=environment,
+        use_distributed_sampler=False,  # every process takes batches as they come
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -162,76 +170,56 @@ def _fill(
     wanted: Sequence[int],
     trainer: pl.Trainer,
     console: Console,
+    spent: Spent,
     watch: Watch | None,
-) -> bool:
-    """Every wanted sample that is not on disk; True on the first process."""
-    missing = {arm.name: _missing(plan, folders[arm.name], wanted) for arm in plan.arms}
-    total = sum(len(batch.wanted) for todo in missing.values() for batch in todo)
-    kept = len(plan.arms) * len(wanted) - total
-    if trainer.global_rank == 0:
-        console.print(f"{total} images to generate, {kept} already on disk, {len(plan.arms)} arms")
-    rank, world = trainer.global_rank, trainer.world_size
-    own = [batch for todo in missing.values() if todo for batch in dealt(todo, rank=rank, world=world)]
-    progress = ShowProgress(console, total=sum(len(batch.wanted) for batch in own))
-    models = Models(trainer.strategy.root_device, plan.conditions, cache=Path(plan.cfg.output) / "text")
-    with progress.bar:
-        for arm in plan.arms:
-            if not missing[arm.name]:
-                continue
-            progress.arm = arm.name
-            with _alone(folders[arm.name]) if world == 1 else nullcontext():
-                if world == 1:  # others may have made some by now
-                    todo = _missing(plan, folders[arm.name], wanted)
-                    progress.total -= sum(len(b.wanted) for b in missing[arm.name]) - sum(len(b.wanted) for b in todo)
-                    progress.bar.update(progress.task, total=progress.total)
-                    missing[arm.name] = todo
-                if missing[arm.name]:
-                    told = [Tell(watch, arm.name, progress, kept=kept)] if watch else []
-                    trainer.callbacks = [SampleWriter(folders[arm.name]), progress, *told]  # type: ignore[attr-defined]
-                    _predict(arm, plan, models, trainer, Conditions(missing[arm.name]))
-    trainer.strategy.barrier()
-    return trainer.is_global_zero
+) -> None:
+    """Every wanted sample that is not on disk."""
+    with ExitStack() as stack:
+        claims = {folder: stack.enter_context(Claims(folder)) for folder in {of.folder for of in folders.values()}}
+        tasks = _tasks(plan, folders, wanted, claims)
+        total = sum(len(task.batch.wanted) for task in tasks)
+        kept = len(claims) * len(wanted) - total
+        if trainer.global_rank == 0:
+            console.print(f"{total} images to generate, {kept} already on disk, {len(plan.arms)} arms")
+        if not tasks and trainer.world_size == 1:
+            return
+        progress = ShowProgress(console, total=total, finished=lambda: sum(each.finished() for each in claims.values()))
+        models = Models(trainer.strategy.root_device, plan.conditions, cache=Path(plan.cfg.output) / "text")
+        clock, stage = Clock(), stack.enter_context(Stage(plan.arms, models, keep=plan.cfg.study.keep))
+        agree = Agree([content.run_id(plan), *(of.folder.name for of in folders.values())])
+        told = [Tell(watch, total=total, kept=kept)] if watch else []
+        trainer.callbacks = [agree, SampleWriter(), clock, progress, *told]  # type: ignore[attr-defined]
+        spent.mark("planned")
+        with progress.bar if trainer.global_rank == 0 else nullcontext():
+            trainer.predict(Predict(stage), datamodule=Conditions(tasks), return_predictions=False)
+        spent.generated(clock.batches, building=stage.building)
 
 
-def _missing(plan: Plan, samples: Samples, wanted: Sequence[int]) -> list[Batch]:
-    """Batches with every wanted sample that is not on disk."""
-    others = set(range(len(plan.conditions))).difference(wanted)
-    done = samples.done(plan.conditions) | others
-    return batches(plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=done)
-
-
-def _alone(samples: Samples) -> AbstractContextManager[None]:
-    """Another run that wants the same samples waits until this one has made them."""
-    return alone(samples.folder.parent.parent / "locks" / samples.folder.name)
-
-
-def _predict(arm: Arm, plan: Plan, models: Models, trainer: pl.Trainer, todo: Conditions) -> None:
-    models.only(arm)
-    with as_configured(arm, models) as strategy:
-        module = Predict(
-            models.runtime(arm),
-            backend=arm.backend,
-            strategy=strategy,
-            keep=arm.kept(plan.cfg.study.keep),
-            images_before=arm.images_before,
-        )
-        trainer.predict(module, datamodule=todo, return_predictions=False)
+def _tasks(plan: Plan, folders: dict[str, Samples], wanted: Sequence[int], claims: dict[Path, Claims]) -> list[Task]:
+    """Batches with samples that are not on disk, arm by arm; of arms that share a folder the first makes its samples."""
+    others, out = set(range(len(plan.conditions))).difference(wanted), []
+    makers = {folders[arm.name].folder: arm for arm in reversed(plan.arms)}
+    for arm in [arm for arm in plan.arms if makers[folders[arm.name].folder] is arm]:
+        samples = folders[arm.name]
+        done = samples.done(plan.conditions) | others
+        missing = batches(plan.conditions, seed=plan.cfg.seed, size=plan.cfg.data.batch_size, done=done)
+        out += [Task(arm.name, batch, samples, claims[samples.folder]) for batch in missing]
+    return out
 
 
 def measured(plan: Plan, results: list[Result], console: Console) -> list[Result]:
     """The metrics of every arm, from its pictures on disk; those of controls too, which a check on quality must fail.
 
-    Of some of the samples only those that belong to single ones.
+    Of some of the samples only those that belong to single ones. All processes read features, the first one scores.
     """
-    arms, device = [result.arm for result in results], device_of(plan.cfg)
-    scorers = plan.metrics.scorers(
-        plan.conditions, size=arms[0].generator.height, device=device, cache=Path(plan.cfg.output) / "features"
-    )
+    arms, device, cache = [result.arm for result in results], device_of(plan.cfg), Path(plan.cfg.output) / "features"
+    scorers = plan.metrics.scorers(plan.conditions, size=arms[0].generator.height, device=device, cache=cache)
     whole = len(results[0].rows) == len(plan.conditions)
     scorers = [scorer for scorer in scorers if whole or not getattr(scorer, "of_sets", False)]
     if not scorers:
         return results
-    console.print(f"measuring {len(arms)} arms on {device}")
+    if processes.rank() == 0:
+        console.print(f"measuring {len(arms)} arms on {device}")
     pictures = []
     for result in results:
         other = result.arm.baseline(plan.cfg.study.baseline, arms)
@@ -240,22 +228,15 @@ def measured(plan: Plan, results: list[Result], console: Console) -> list[Result
         key = f"{result.samples.folder.name}-{device.type}"
         truth = result.arm.truth(plan.cfg.study.truth, arms)
         rows = None if whole else result.rows
-        pictures.append(Pictures(result.arm.name, key, result.images, against, paired, truth.name if truth else None, rows))
+        of = Pictures(result.arm.name, key, result.images, against, paired, truth.name if truth else None, rows)
+        pictures.append(replace(of, count=len(result.rows), part=result.part))
+    if whole:
+        suite = digest(canonical(plan.metrics.identity()))[:12]
+        read_ahead(scorers, pictures, cache=cache, suite=suite)
+    if processes.rank():
+        return results
     scores = measure(scorers, pictures)
     return [replace(result, metrics=scores.get(result.arm.name, Scores())) for result in results]
-
-
-@contextmanager
-def as_configured(arm: Arm, models: Models) -> Iterator[Any]:
-    """The arm's strategy with its further models, its bug planted and its observers around it, where it has them."""
-    equipped = models.equip(arm)
-    planted: AbstractContextManager[Any] = (
-        MUTANTS[arm.mutant].plant(models.runtime(arm), equipped) if arm.mutant else nullcontext(equipped)
-    )
-    with planted as strategy:
-        for name in arm.observers:
-            strategy = OBSERVERS[name](strategy, arm.strategy)
-        yield strategy
 
 
 def _time(plan: Plan, console: Console) -> dict[str, Any]:

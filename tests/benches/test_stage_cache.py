@@ -20,7 +20,7 @@ from sdaccel.strategies.stage_cache.strategy import StageCache
 from tests.conftest import CONF
 
 NAMES = ["no-cache", "late-1", "late-2", "late-3"]
-SMALL = ["+bench=stage_cache", f"bench.presets=[{','.join(NAMES)}]", "bench.repeats=3"]
+SMALL = ["+bench=stage_cache", f"bench.presets=[{','.join(NAMES)}]", "bench.repeats=2"]
 TINY: dict[str, list[str]] = {
     "hart": ["generator=hart_tiny", "generator.engine=autocast", "generator.dtype=bfloat16", "bench.batch_sizes=[2]"],
     "var": [
@@ -63,6 +63,8 @@ def test_the_report_reads_it(record: Record) -> None:
     plans, parts = plans_table(record), parts_table(record)
     assert len(plans.rows) == sum(len(case.arms) for case in record.timing.cases.values())
     assert {row[-1] for row in plans.rows} <= {"yes", "no", None}
+    failed = replace(record.timing, failed={"batch 2": {"late-3": "no memory is left"}})
+    assert plans_table(replace(record, timing=failed)).rows[-1][-1] == "failed: no memory is left"
     assert parts.columns[2:] == (f"{TARGET} (ms) [p10, p90]", f"{WIDEST} (ms) [p10, p90]")
 
 
@@ -75,8 +77,8 @@ def test_a_sum_of_parts_takes_the_phases_that_a_plan_changes_from_the_plan_that_
 
 def test_the_published_plans_reuse_the_scales_that_they_name() -> None:
     found = {name: priced_anew(forced(preset(name, MAPS["v2"])), MAPS["v2"], layers=2) for name in ("no-cache", *SEEDS)}
-    assert found["no-cache"] == [] and found["late-2"] == [0, 1, 13, 14]
-    assert found["conservative-cache"] == [0, 1, 9] and found["ultra-fast"] == [0, 1, 5, 6, 7, 8, 9, 10]
+    assert found["no-cache"] == [] and found["late-2"] == [13, 14]
+    assert found["conservative-cache"] == [9] and found["ultra-fast"] == [5, 6, 7, 8, 9, 10]
     assert list(ForcedPlans(presets=SEEDS).plans(MAPS["v1"])) == [
         "conservative-cache = late-1",
         "original-cache = late-2",
@@ -101,7 +103,7 @@ def test_the_ceilings_at_the_published_size() -> None:
     assert all(1 < found[name] < 1.07 for name in SEEDS[:4])
 
 
-def test_an_arm_that_cannot_run_leaves_the_others_their_figures(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arm_that_cannot_run_leaves_the_others_their_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(self: StageCache, seam: Any, *, steps: int) -> Any:
         if len(self.skip_stages) == 1:
             raise torch.OutOfMemoryError("no memory is left\nfor more")
@@ -113,8 +115,6 @@ def test_an_arm_that_cannot_run_leaves_the_others_their_figures(record: Record, 
     made = plan.benchmark.run(plan.generator, plan.device)
     assert made["failed"] == {"batch 1": {"late-1": "no memory is left"}}
     assert list(made["cases"]["batch 1"]["arms"]) == [TARGET, "no-cache", "late-2", "late-3", WIDEST]
-    told = replace(record, timing=replace(record.timing, failed=made["failed"]))
-    assert plans_table(told).rows[-1][-1] == "failed: no memory is left"
 
 
 @pytest.mark.parametrize(

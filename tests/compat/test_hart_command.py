@@ -11,14 +11,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdaccel.cli import RUN, run
+from sdaccel.cli import run
 from sdaccel.compat.hart import EnhancedHARTForT2I, HARTCacheConfig, main
 from sdaccel.compat.hart_command import overrides, quoted
 from sdaccel.compat.hart_flags import KNOWN, USAGE
 from sdaccel.errors import BadInput
+from sdaccel.processes import RUN
 from sdaccel.strategies.stage_cache.maps import MAPS
 from sdaccel.strategies.stage_cache.presets import PRESETS
-from sdaccel.studies import compose
+from sdaccel.studies import calibrate, compose
 from tests.conftest import CONF
 
 OLD = "--model_path hart_tiny_v1"
@@ -104,15 +105,10 @@ def test_the_comparison_has_the_lines_of_the_document_and_what_was_not_measured_
 
 def test_prompts_are_repeated_as_far_as_a_calibration_reads_and_no_further() -> None:
     plan = composed(f"{OLD} --prompts 'a cat' 'two dogs' strategy.calibration_samples=3")
-    assert plan.conditions == ["a cat", "two dogs"] and plan.cfg.data.prompts == [
-        "a cat",
-        "two dogs",
-        "a cat",
-        "two dogs",
-        "a cat",
-    ]
+    assert plan.conditions == ["a cat", "two dogs"] and (first := calibrate.measuring(plan))
+    assert first.conditions == ["a cat", "two dogs", "a cat", "two dogs", "a cat"]
     assert len(composed(f"{OLD} --num_samples 6 strategy.force=true").conditions) == 6
-    assert means(f"{OLD} --cache_preset production-balanced --prompts a").count('"a"') == 51
+    assert "'data.prompts=[\"a\"]' data.limit=1 " in means(f"{OLD} --cache_preset production-balanced --prompts a")
 
 
 @given(st.text(st.sampled_from("ab'\"\\,[]{}=: \t"), min_size=1))
@@ -151,6 +147,7 @@ def test_a_configuration_of_ones_own_and_similarities_of_ones_own(tmp_path: Path
         ("red", "unrecognized arguments: red"),
         ("--benchmark --compare_configs", "--benchmark and --compare_configs are two commands"),
         ("--compare_configs --threshold 0.5", "--threshold has no effect with --compare_configs"),
+        ("--compare_configs --sim_path nowhere.yaml", "--sim_path has no effect with --compare_configs"),
         ("--calibrate --prompts red", "--prompts has no effect with --calibrate"),
         ("--calibrate --cache-adaptive-threshold", "--cache_adaptive_threshold has no effect with --calibrate"),
         (f"--calibrate {OLD}", "judges pictures of the small world and --model_path hart_tiny_v1 draws others"),

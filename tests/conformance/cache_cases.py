@@ -203,7 +203,7 @@ def _run(case: Case, seen: Comparison, name: str, plan: Plan, spec: dict[str, An
     seen.lines.append(line(f"{name} events", events != spec["events_stage_layer_kind_hit"]))
     gen, slots = Generation(case), Slots()
     for k, side in enumerate(gen.layout.patch_nums):
-        answers = Answers(plan, k, side, slots, drop_kv=spec["kv"] == "drop") if plan.acts(k) else None
+        answers = Answers(plan, k, side, slots, drop_kv=spec["kv"] == "drop") if k in plan.acting else None
         logits, hidden = _said(gen, k, answers)
         prefix = f"{name}__stage{k:02d}"
         seen.add(f"{prefix}_logits", logits)

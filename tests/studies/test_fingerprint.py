@@ -13,6 +13,7 @@ from sdaccel.studies import runner
 from sdaccel.studies.arms import Arm
 from sdaccel.studies.fingerprint import ROOTS, code_fingerprint
 from sdaccel.studies.models import Models
+from sdaccel.studies.stage import as_configured
 from tests.conftest import ROOT
 from tests.studies import frame
 
@@ -52,7 +53,7 @@ def executed(arm: Arm) -> set[Path]:
     conditions: list[Any] = [1, 2] if arm.generator.takes == "label" else ["a cat", "a dog"]
     models = Models(runner.torch.device("cpu"), conditions, cache=Path("unused"))
     (batch,) = batches(conditions, seed=0, size=2)
-    with runner.as_configured(arm, models) as strategy:
+    with as_configured(arm, models) as strategy:
         runtime = models.runtime(arm)
         sys.setprofile(watch)
         try:

@@ -81,7 +81,7 @@ def test_images_before_are_really_generated_by_the_same_objects() -> None:
 
     from sdaccel.conditions import batches
     from sdaccel.generators.flux.generator import Flux
-    from sdaccel.predict.module import Predict
+    from sdaccel.predict.module import Ready
     from sdaccel.strategies.forecast.strategy import Taylor
     from sdaccel.strategies.plain import Dense
 
@@ -93,10 +93,9 @@ def test_images_before_are_really_generated_by_the_same_objects() -> None:
     started: list[torch.Tensor] = []
     runtime = Flux(num_steps=2, height=8, width=8).build(torch.device("cpu"))
     batch = batches(["a cat"], seed=0, size=1)[0]
-    module = Predict(runtime, backend=Dense(), strategy=Counting(), keep=[], images_before=2)
-    last = module.predict_step(batch, 0)
+    last = Ready(runtime, backend=Dense(), strategy=Counting(), keep=[], images_before=2).generate(batch)
     assert len(started) == 3
-    alone = Predict(runtime, backend=Dense(), strategy=Taylor(), keep=[], images_before=0).predict_step(batch, 0)
+    alone = Ready(runtime, backend=Dense(), strategy=Taylor(), keep=[], images_before=0).generate(batch)
     assert torch.equal(last.images, alone.images), "the images before leave nothing behind"
 
 

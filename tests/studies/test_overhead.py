@@ -33,7 +33,7 @@ def outside(output: Path, monkeypatch: pytest.MonkeyPatch, *, images: int) -> tu
     timed(VarRuntime, "generate")
     study = plan(*STUDY, f"data.limit={images}", "+study.arms.baseline={strategy: original}", output=output)
     start = time.perf_counter()
-    runner.generate(study, console=Console(quiet=True))
+    runner.make(study, range(len(study.conditions)), console=Console(quiet=True))
     return time.perf_counter() - start - sum(spent.values()), spent["generate"]
 
 

@@ -100,6 +100,7 @@ def price(config: "Hart") -> Cost:
         calls=scale_calls(hart, vae),
         layers=config.depth,
         scales=config.scales,
+        hidden=ROWS * g.embed_dim,
         sublayers=[sublayer_macs(g, k) for k in range(config.steps)],
         shared_bytes=tokenizer,
     )

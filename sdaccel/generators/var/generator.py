@@ -235,6 +235,7 @@ class Var:
             calls=cost.scale_calls(VarModel(var, vae), engine=self.engine),
             layers=self.depth,
             scales=self.scales,
+            hidden=cost.ROWS * self.geometry.width,
             sublayers=[cost.sublayer_macs(self.geometry, k) for k in range(self.steps)],
             shared_bytes=size * sum(p.numel() for p in vae.parameters()),
         )

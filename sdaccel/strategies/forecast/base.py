@@ -3,11 +3,11 @@
 N interval · O max_order · fe first_enhance · k steps since the last full step
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sdaccel.generators.base import DTYPES
+from sdaccel.generators.base import DTYPES, Cost
 from sdaccel.generators.flux.seam import DenoiseSeam
 from sdaccel.strategies.base import Alone, Declares
 from sdaccel.strategies.forecast.anchors import AnchorRing
@@ -59,11 +59,11 @@ class Forecast(Alone):
         """Room for the raw anchors of one generation."""
         return AnchorRing(self.max_order + 1, names, dtype=DTYPES.get(self.anchor_dtype), offload=self.offload)
 
-    def state_bytes(self, features: Mapping[str, int], itemsize: int) -> int:
-        """Anchors and sums of one sample; `features` counts the numbers of its features by granularity."""
+    def state_bytes(self, cost: Cost, itemsize: int) -> int:
+        """Anchors and sums of one sample."""
         kept = DTYPES[self.anchor_dtype].itemsize if self.anchor_dtype in DTYPES else itemsize
-        one_sum = features["output" if self.granularity == "output" else "trunk"]
-        return (self.max_order + 1) * features[self.granularity] * kept + (self.interval - 1) * one_sum * max(itemsize, 4)
+        one_sum = cost.features["output" if self.granularity == "output" else "trunk"]
+        return (self.max_order + 1) * cost.features[self.granularity] * kept + (self.interval - 1) * one_sum * max(itemsize, 4)
 
     def start(self, seam: DenoiseSeam, *, steps: int) -> ForecastRule:
         return ForecastRule(self, seam, plan=self.plan(steps))

@@ -6,9 +6,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from sdaccel.generators.base import Cost
 from sdaccel.generators.nextscale.seam import ScaleSeam
 from sdaccel.strategies.base import Alone, Declares, Untold, strategy
 from sdaccel.strategies.stage_cache.interpolate import check_mode
+from sdaccel.strategies.stage_cache.maps import FIRST
 from sdaccel.strategies.stage_cache.rule import Measured
 
 SIMILARITY = "diagnostics.similarity"
@@ -29,6 +31,11 @@ class StageSimilarity(Alone):
 
     def plan(self, steps: int) -> list[str]:
         return ["full"] * steps
+
+    def state_bytes(self, cost: Cost, itemsize: int) -> int:
+        """Outputs of both sublayers, of every stage that another one is compared with or is compared."""
+        tokens = sum(side * side for side in cost.scales[FIRST - 1 :])
+        return 2 * cost.layers * tokens * cost.hidden * itemsize
 
     def start(self, seam: ScaleSeam, *, steps: int) -> "SimilarityRule":
         sides = seam.canvas.layout.patch_nums

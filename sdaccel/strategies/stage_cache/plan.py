@@ -93,9 +93,15 @@ class Plan:
             found[KINDS.index(event.kind), event.layer, event.stage] = event.hit
         return found
 
-    def acts(self, stage: int) -> bool:
-        """A stage at which anything is reused or stored."""
-        return any(e.hit for e in self.events if e.stage == stage) or any(own == stage for own, _, _ in self.stored)
+    @cached_property
+    def acting(self) -> frozenset[int]:
+        """Stages at which anything is reused or stored."""
+        return frozenset([e.stage for e in self.events if e.hit] + [stage for stage, _, _ in self.stored])
+
+    @cached_property
+    def signature(self) -> bytes:
+        """Of all that a generation does by this plan; as bytes, whose hash is kept: an engine asks for it at every stage."""
+        return repr((self.events, self.stored, self.options.interpolation_mode)).encode()
 
     def counted(self) -> dict[str, float]:
         """eligible, reused, hit_rate = reused / eligible, overall_reuse = reused / all sublayers of all stages."""

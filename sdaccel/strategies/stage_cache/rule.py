@@ -45,7 +45,7 @@ class Answers:
 
     @property
     def plan(self) -> Hashable:
-        return self.of.events, self.of.stored, self.drop_kv, self.of.options.interpolation_mode
+        return self.of.signature, self.drop_kv
 
     def sublayer(self, layer: int, kind: Kind, x: Tensor, due: Due) -> Tensor:
         name = NAMES[kind]
@@ -73,8 +73,7 @@ class StageCacheRule:
         self.answers = [Answers(plan, k, side, slots, drop_kv=drop_kv) for k, side in enumerate(patch_nums)]
 
     def scale(self, scale: int) -> str:
-        acts = self.plan.acts(scale)
-        self.seam.full(scale, sublayers=self.answers[scale] if acts else None)
+        self.seam.full(scale, sublayers=self.answers[scale] if scale in self.plan.acting else None)
         return "full"
 
     def stats(self) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -87,7 +88,15 @@ class StageCache(Alone, Naming):
         return {kind: np.concatenate([nothing, np.asarray(self.similarity[kind], np.float64)], 1) for kind in KINDS}
 
     def planned(self, stages: StageMap, layers: int) -> Plan:
-        return planned(self.on(stages), stages, layers=layers, table=self.table())
+        """Made once: a plan for a large model takes longer than what it spares a single picture at some stages."""
+        key = stages.tokens, layers
+        if key not in self._plans:
+            self._plans[key] = planned(self.on(stages), stages, layers=layers, table=self.table())
+        return self._plans[key]
+
+    @cached_property
+    def _plans(self) -> dict[tuple[tuple[int, ...], int], Plan]:
+        return {}
 
     def plan(self, steps: int) -> list[str]:
         """Every stage runs; which of its sublayers do follows from the model."""
@@ -120,6 +129,11 @@ class StageCache(Alone, Naming):
 
     def _owed(self, one: SublayerMacs, last: bool) -> int:
         return 0 if last or self.drop_kv else one.keys_values
+
+    def state_bytes(self, cost: Cost, itemsize: int) -> int:
+        """Slots; of all that may be reused while no calibration has said what is."""
+        own = replace(self, calibrate=False, force=True) if self.calibrate else self
+        return own.planned(map_of(cost.scales), cost.layers).held * cost.hidden * itemsize
 
     def start(self, seam: ScaleSeam, *, steps: int) -> StageCacheRule:
         sides = seam.canvas.layout.patch_nums

@@ -244,4 +244,4 @@ def test_the_memory_that_is_announced_is_what_the_ring_and_the_sums_take(granula
         rule, _, x = walk(strategy, runtime, 7)
         rule.velocity(7, x)
         sums = (strategy.interval - 1) * next(iter(rule.sums.values())).nbytes
-        assert strategy.state_bytes(TINY.cost().features, 2) * len(x) == rule.ring.memory.nbytes + sums
+        assert strategy.state_bytes(TINY.cost(), 2) * len(x) == rule.ring.memory.nbytes + sums
