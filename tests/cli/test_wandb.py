@@ -56,7 +56,10 @@ def table(found: dict[str, list[dict[str, Any]]], name: str) -> list[dict[str, A
 
 
 def test_a_killed_run_has_told_what_it_made_and_the_next_attempt_goes_on_in_the_same_run(tmp_path: Path) -> None:
-    output, study = tmp_path / "runs", [*STUDY, "data.limit=12", "data.per_condition=4", "study.timing.repeats=3"]
+    output, study = (
+        tmp_path / "runs",
+        [*STUDY, "data.limit=12", "data.per_condition=4", "study.timing.repeats=3", "study.figures=[sample_sheet]"],
+    )
     argv = [str(ROOT / "experiments" / "run.py"), *study, f"output={output}"]
     first = fresh.started(argv, cwd=ROOT, said=_made(tmp_path / "said"), **at_home(tmp_path, **AT_ONCE))
     _until(lambda: len(list(output.glob("samples/*/*.json"))) > 4)
@@ -96,8 +99,11 @@ def test_a_killed_run_has_told_what_it_made_and_the_next_attempt_goes_on_in_the_
     assert len(pictures) == 12 and all(row["baseline"]["sha256"] != row["run"]["sha256"] for row in pictures)
     (artifact,) = [each for each in after["artifact"] if each["type"] == "record"]
     held = {entry["path"] for entry in artifact["manifest"]["contents"]}
-    figures = {path.name for path in (output / record.study.name).parent.glob("sample-*/*.p*")}
-    assert artifact["name"] == record.id and held == {"record.json", "record.samples.json.gz", *figures}
+    (folder,) = output.glob("sample-*")
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {"record.json", "record.samples.json.gz", "sample_sheet.png"} <= held
+    assert artifact["name"] == record.id and held == {name for name in files if not name.startswith("wandb/")}
+    assert last["figure/sample_sheet._type"] == "image-file", "figures are media"
 
 
 def test_a_server_that_goes_costs_one_line_and_nothing_on_disk(tmp_path: Path) -> None:
