@@ -25,6 +25,7 @@ GROUND = [
     "torchvision_guard",
     "registry",
     "closure",
+    "locks",
     "configuring",
     "user_files",
     "weight_files",

@@ -12,6 +12,7 @@ COMMANDS = {
     "bench": "time arms beside a floor: sdaccel bench +bench=var_engine",
     "compare": "one page of several runs, or of folders of pictures: sdaccel compare RUN...",
     "report": "make figures, tables and index.html of the records in reports/",
+    "sweep": "run a W&B sweep file without W&B: sdaccel sweep conf/sweep/hicache.yaml --agents 2",
     "promote": "copy finished records to reports/: sdaccel promote interval1_equivalence",
     "judge": "judge records again by the checks of today: sdaccel judge stack_diagnostics-744f",
     "zoo": "train a small model: sdaccel zoo model=judge_mini",

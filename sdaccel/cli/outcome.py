@@ -1,4 +1,4 @@
-"""What a finished study shows: verdicts on the screen, figures and a page beside the record, a mirror to W&B when asked for."""
+"""What a finished study shows: the verdicts on the screen, figures and a page beside the record."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as OnScreen
 
+from sdaccel.cli import objective
 from sdaccel.errors import BadInput
 from sdaccel.predict.progress import Phase
 from sdaccel.records import calibration
@@ -30,16 +31,9 @@ def finish(record: Record, plan: Plan, folder: Path, console: Console) -> bool:
         drawn = _draw(record, folder, console, phase)
         page = of_record.write(record, folder, find=in_run(record, folder.parent / "samples"), figures=_drawings(folder))
         phase.advance(of_record.NAME)
-    if plan.cfg.logger.wandb:
-        import wandb
-
-        from sdaccel.cli.wandb_mirror import mirror
-
-        logger = plan.cfg.logger
-        try:
-            mirror(record, samples=folder.parent / "samples", folder=folder, project=logger.project, offline=logger.offline)
-        except wandb.Error as error:
-            console.print(f"W&B mirror failed ({str(error).splitlines()[0]}); the record is on disk, run again to mirror it.")
+    objective.tell(plan.cfg.objective, record, folder / "record.json")
+    if plan.cfg.objective:
+        console.print(f"objective {plan.cfg.objective} = {objective.value(plan.cfg.objective, record)}")
     console.print(f"record {folder / 'record.json'} · content {record.content_hash[:12]}")
     console.print(f"page {page}")
     return drawn

@@ -9,8 +9,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -20,14 +21,18 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from sdaccel import processes
-from sdaccel.cli import CONF, HELP, WIDE
+from sdaccel.cli import CONF, HELP, WIDE, objective
 from sdaccel.configuring import told_in_one_line
 from sdaccel.errors import BadInput
 from sdaccel.processes import RUN, SAFE
 from sdaccel.reporting import figures
 from sdaccel.studies import compose
 from sdaccel.studies.content import has_random_weights
+from sdaccel.studies.mirroring import mode
 from sdaccel.studies.outline import outline
+
+if TYPE_CHECKING:
+    from sdaccel.cli.wandb_run import Live
 
 USAGE = "usage: sdaccel run [+exp=NAME] [group=option] [key=value ...] [--dry-run | -m | --cfg job]"
 
@@ -83,6 +88,8 @@ def checked(overrides: Sequence[str], conf: Path) -> compose.Plan:
     plan = compose.plan(overrides, conf=conf)
     if plan.cfg.study.figures:
         figures.validate(plan.cfg.study.figures, outline(plan))
+    if plan.cfg.objective:
+        objective.validate(plan.cfg.objective, outline(plan), timed=plan.cfg.study.timing.repeats > 0)
     return plan
 
 
@@ -125,11 +132,23 @@ def _run(plan: compose.Plan, console: Console, others: processes.Others | None =
     git_state()  # refused before anything is made
     check_fits(plan)
     plan = calibrate.calibrated(plan, console=console)
-    record = runner.run(plan, console=console, others=others)
-    if record is None:
-        return 0
-    drawn = outcome.finish(record, plan, runner.run_folder(plan), console)
+    with _mirrored(plan, console) as live:
+        record = runner.run(plan, console=console, others=others, watch=live.made if live else None)
+        if record is None:
+            return 0
+        drawn = outcome.finish(record, plan, runner.run_folder(plan), console)
+        if live:
+            live.finished(record)
     return 0 if drawn and record.verdict != "fail" else 1
+
+
+def _mirrored(plan: compose.Plan, console: Console) -> "AbstractContextManager[Live | None]":
+    """W&B's run, where one was asked for; several processes have one together."""
+    if mode(plan.cfg.logger) == "disabled" or processes.rank():
+        return nullcontext()
+    from sdaccel.cli.wandb_run import opened
+
+    return opened(plan, console)
 
 
 def _multirun(argv: Sequence[str], overrides: Sequence[str], conf: Path, describes: Console | None) -> int:

@@ -44,7 +44,7 @@ def provenance(
 ) -> dict[str, Any]:
     """`bits` are the numerics the samples were made with, `code` the fingerprint of what decides them, by arm."""
     return {
-        "command": [script, *(o for o in overrides if not o.startswith(("output=", "logger")))],
+        "command": [script, *(o for o in overrides if not o.startswith(("output=", "logger", "objective=")))],
         "code": code,
         "git": git,
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},

@@ -31,6 +31,7 @@ from sdaccel.studies.calibrations import labelled
 from sdaccel.studies.checks.base import Check, Scope, parse, validate
 from sdaccel.studies.data import conditions_of
 from sdaccel.studies.effect import check_reach
+from sdaccel.studies.mirroring import check_login
 from sdaccel.studies.schema import Study
 
 GROUPS = ("exp", "generator", "backend", "strategy", "calibration", "metrics", "data", "trainer", "logger")
@@ -232,8 +233,7 @@ def _check_run(cfg: DictConfig) -> None:
 
         if not torch.cuda.is_available():
             raise BadInput("trainer=gpu needs a CUDA device and this machine shows none; use trainer=cpu.")
-    if cfg.logger.wandb and not cfg.logger.offline:
-        _check_login()
+    check_login(cfg.logger)
 
 
 def check_output(output: Path) -> None:
@@ -247,15 +247,3 @@ def check_output(output: Path) -> None:
         tempfile.TemporaryFile(dir=nearest).close()
     except OSError as error:
         raise BadInput(f"output={output} cannot be written ({nearest}: {error.strerror}); choose another folder.") from None
-
-
-def _check_login() -> None:
-    """W&B takes the key, asked before the run: a run that could not be mirrored would be known only at its end."""
-    import wandb
-
-    try:
-        known, why = wandb.login(prompt=False, timeout=10), "there is none"
-    except wandb.errors.Error as error:
-        known, why = False, str(error).splitlines()[0].rstrip(".")
-    if not known:
-        raise BadInput(f"logger.offline=false needs a W&B login ({why}); run `wandb login` or leave logger.offline=true.")

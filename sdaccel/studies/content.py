@@ -20,7 +20,7 @@ from sdaccel.studies.diagnostics import diagnostics
 from sdaccel.studies.results import Result
 from sdaccel.studies.schema import Study
 
-NOT_CONTENT = ("output", "logger", "trainer", "generator", "backend", "strategy", "metrics", "experimental")
+NOT_CONTENT = ("output", "logger", "objective", "trainer", "generator", "backend", "strategy", "metrics", "experimental")
 """Top-level options that do not decide a study's content, or that its arms hold in resolved form."""
 OF_SAMPLE = ("index", "image", "arrays", "stats")
 """What is repeated of every sample, arrays and stats where it has any; its condition stands in the configuration."""

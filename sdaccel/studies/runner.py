@@ -46,6 +46,7 @@ from sdaccel.studies.held import Held
 from sdaccel.studies.models import Models
 from sdaccel.studies.results import Result
 from sdaccel.studies.stage import Stage
+from sdaccel.studies.watch import Tell, Watch
 
 COMMAND = "experiments/run.py"
 
@@ -71,10 +72,10 @@ def sample_folders(plan: Plan) -> dict[str, Samples]:
     return out
 
 
-def run(plan: Plan, *, console: Console, others: processes.Others | None = None) -> Record | None:
+def run(plan: Plan, *, console: Console, others: processes.Others | None = None, watch: Watch | None = None) -> Record | None:
     """The study's record, also on disk; None on every process but the first, which has started the `others`."""
     git, spent = git_state(), Spent()
-    results = make(plan, range(len(plan.conditions)), console=console, spent=spent)
+    results = make(plan, range(len(plan.conditions)), console=console, spent=spent, watch=watch)
     results = measured(plan, results, console)
     spent.mark("measured")
     spent.save(run_folder(plan))
@@ -102,7 +103,9 @@ def run(plan: Plan, *, console: Console, others: processes.Others | None = None)
     return read.load(path)
 
 
-def make(plan: Plan, wanted: Sequence[int], *, console: Console, spent: Spent | None = None) -> list[Result]:
+def make(
+    plan: Plan, wanted: Sequence[int], *, console: Console, spent: Spent | None = None, watch: Watch | None = None
+) -> list[Result]:
     """Every arm with these samples on disk, whichever process has made them."""
     cfg = plan.cfg
     _end_when_asked()
@@ -110,7 +113,7 @@ def make(plan: Plan, wanted: Sequence[int], *, console: Console, spent: Spent | 
     os.environ["OMP_NUM_THREADS"] = str(cfg.trainer.threads)  # for further processes, and so that Lightning sets none
     torch.set_num_threads(cfg.trainer.threads)  # beside a GPU too: real pictures are drawn on the CPU
     with _quiet():
-        _fill(plan, folders, wanted, _trainer(cfg), console, spent or Spent())
+        _fill(plan, folders, wanted, _trainer(cfg), console, spent or Spent(), watch)
     held = Held()
     return [Result(arm, folders[arm.name], wanted, held=held) for arm in plan.arms]
 
@@ -164,15 +167,21 @@ def _trainer(cfg: Any) -> pl.Trainer:
 
 
 def _fill(
-    plan: Plan, folders: dict[str, Samples], wanted: Sequence[int], trainer: pl.Trainer, console: Console, spent: Spent
+    plan: Plan,
+    folders: dict[str, Samples],
+    wanted: Sequence[int],
+    trainer: pl.Trainer,
+    console: Console,
+    spent: Spent,
+    watch: Watch | None,
 ) -> None:
     """Every wanted sample that is not on disk."""
     with ExitStack() as stack:
         claims = {folder: stack.enter_context(Claims(folder)) for folder in {of.folder for of in folders.values()}}
         tasks = _tasks(plan, folders, wanted, claims)
         total = sum(len(task.batch.wanted) for task in tasks)
+        kept = len(claims) * len(wanted) - total
         if trainer.global_rank == 0:
-            kept = len(claims) * len(wanted) - total
             console.print(f"{total} images to generate, {kept} already on disk, {len(plan.arms)} arms")
         if not tasks and trainer.world_size == 1:
             return
@@ -181,7 +190,8 @@ def _fill(
         models = Models(trainer.strategy.root_device, plan.conditions, cache=Path(plan.cfg.output) / "text")
         clock, stage = Clock(), stack.enter_context(Stage(plan.arms, models, keep=plan.cfg.study.keep))
         agree = Agree([content.run_id(plan), *(of.folder.name for of in folders.values())])
-        trainer.callbacks = [agree, SampleWriter(), clock, progress]  # type: ignore[attr-defined]
+        told = [Tell(watch, total=total, kept=kept)] if watch else []
+        trainer.callbacks = [agree, SampleWriter(), clock, progress, *told]  # type: ignore[attr-defined]
         spent.mark("planned")
         with phase if trainer.global_rank == 0 else nullcontext():
             trainer.predict(Predict(stage), datamodule=Conditions(tasks), return_predictions=False)

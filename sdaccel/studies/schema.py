@@ -39,10 +39,11 @@ class Trainer:
 @dataclass
 class Logger:
     wandb: bool = False
-    """Mirror the finished record to Weights & Biases."""
-    project: str = "sdaccel"
-    offline: bool = True
-    """Keep the run on disk; `wandb sync` uploads it."""
+    """Mirror the run to Weights & Biases while it runs, and its record at the end."""
+    project: str | None = None
+    """None: WANDB_PROJECT, or sdaccel. A sweep's own project wins."""
+    offline: bool | None = None
+    """Keep the run on disk; `wandb sync` uploads it. None: as WANDB_MODE says, or true, or under `wandb agent` false."""
 
 
 @dataclass
@@ -105,6 +106,8 @@ class Config:
     study: Study = field(default_factory=Study)
     experimental: bool = False
     """The chosen backend and strategy are a calibration whose gate has not passed: runs warn, and tables say so."""
+    objective: str | None = None
+    """ARM.METRIC, the number that a sweep optimises: any metric of the study, or macs, mac_ceiling, seconds, speedup."""
     seed: int = 0
     """Every random number of the study follows from this and the sample's index."""
     output: str = "runs"

@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from matplotlib.image import imread
 
-from sdaccel.cli.wandb_mirror import scalars
 from sdaccel.records.promote import promote
 from sdaccel.records.read import load
 from sdaccel.records.view import Each
@@ -68,27 +66,6 @@ def test_wandb_is_imported_only_when_asked_for(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_the_mirror_holds_the_records_numbers(tmp_path: Path) -> None:
-    once = [*SMALL, "data.limit=2", "study.timing.repeats=1"]
-    done = _script("run.py", "strategy=taylor", "strategy.max_order=1", *once, "logger=wandb", f"output={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    (run_file,) = tmp_path.glob("*/wandb/offline-run-*/run-*.wandb")
-    record = load(next(tmp_path.glob("flux-taylor-*/record.json")))
-    assert record.id.encode() in run_file.read_bytes()
-    assert "passed" not in scalars(record), "without checks nothing passes"
-    strips = list(run_file.parent.glob("files/media/images/samples*.png"))
-    assert [imread(strip).shape for strip in strips] == [(16, 16 + 2 + 16, 3)] * 2, "two samples, two arms side by side"
-
-
-@pytest.mark.parametrize("key", ["", "too_short"])
-def test_a_mirror_that_w_and_b_would_refuse_is_one_line_before_the_run(key: str, tmp_path: Path) -> None:
-    online = ["logger=wandb", "logger.offline=false", f"output={tmp_path}/runs"]
-    done = _script("run.py", *SMALL, *online, WANDB_API_KEY=key, HOME=str(tmp_path), NETRC=str(tmp_path / "none"))
-    assert done.returncode == 2 and not (tmp_path / "runs").exists()
-    (line,) = (done.stdout + done.stderr).splitlines()
-    assert "logger.offline=false" in line and "wandb login" in line
 
 
 def test_importing_the_package_is_cheap() -> None:
