@@ -111,7 +111,17 @@ def conclude(store: Store, total: int, *, since: float) -> int:
     if store.sweep.goal and complete:
         best = store.study.best_trial
         print(f"best ({store.sweep.goal}): {_said(store, best)}: objective {best.value:.6g} · {best.user_attrs['record']}")
+    compare(store, complete)
     return int(len(complete) < total)
+
+
+def compare(store: Store, complete: Sequence[FrozenTrial]) -> None:
+    """A page of all points, where there are two or more."""
+    from sdaccel.cli.compare import of
+
+    runs = list(dict.fromkeys(str(Path(trial.user_attrs["record"]).parent) for trial in complete))
+    if len(runs) > 1:
+        of(runs, store.folder)
 
 
 def _when(trial: FrozenTrial) -> float:

@@ -58,6 +58,8 @@ class Live:
 
     def made(self, made: Made) -> None:
         """One row per batch."""
+        if self.run is None:
+            return
         row = {
             "live/arm": made.arm,
             "live/images": made.kept + made.done,
@@ -76,6 +78,8 @@ class Live:
 
     def finished(self, record: Record) -> None:
         """Tables, figures, every number, and the files of the run's folder as an artifact."""
+        if self.run is None:
+            return
         folder = run_folder(self.plan)
         with self._kept():
             last = wandb_tables.everything(wandb, record, samples=folder.parent / "samples", folder=folder)
@@ -96,8 +100,6 @@ class Live:
     @contextmanager
     def _kept(self) -> Iterator[None]:
         """A run that is lost is lost once."""
-        if self.run is None:
-            return
         try:
             yield
         except LOST as error:
@@ -131,14 +133,17 @@ def _init(plan: Plan, folder: Path, console: Console) -> Any:
     quiet: dict[str, Any] = {"console": "off", "silent": True, "finish_timeout_raises": True}
     if "WANDB_FINISH_TIMEOUT" not in os.environ:
         quiet["finish_timeout"] = FINISH
-    wandb.setup(wandb.Settings(silent=True))
     try:
+        wandb.setup(wandb.Settings(silent=True))
         run = wandb.init(**asked, mode=mirroring.mode(plan.cfg.logger), settings=wandb.Settings(**quiet))
     except wandb.Error as error:
         if "Timed out" not in str(error):
             raise BadInput(f"W&B refuses the run ({reason(error)}); run `wandb login`, or leave logger.offline=true.") from None
         console.print(f"W&B does not answer ({reason(error)}); the run is kept on disk.")
         run = wandb.init(**asked, mode="offline", settings=wandb.Settings(**quiet))
+    except LOST as error:  # its own process is gone
+        console.print(f"W&B lost ({reason(error).rstrip('.')}); the run goes on without it.")
+        return None
     run.define_metric("live/*", step_metric="live/images")
     return run
 

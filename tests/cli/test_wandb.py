@@ -1,5 +1,6 @@
 """Weights & Biases beside a run: what an offline run holds by wandb's own reader, and what is left when its server goes."""
 
+import io
 import json
 import os
 import signal
@@ -15,12 +16,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from rich.console import Console
 
 from sdaccel.cli import objective
 from sdaccel.cli.wandb_tables import scalars
+from sdaccel.conditions import batches
 from sdaccel.errors import BadInput
 from sdaccel.records.read import load
 from sdaccel.studies.mirroring import mode
+from sdaccel.studies.watch import Made
 from tests import fresh
 from tests.conftest import ROOT
 from tests.studies.frame import SMALL, plan, run_argv
@@ -120,6 +125,24 @@ def test_a_server_that_goes_costs_one_line_and_nothing_on_disk(tmp_path: Path) -
     assert len([line for line in lines if "W&B" in line]) == 1 and "W&B lost" in lines[-1] and "wandb sync" in lines[-1]
     (record,) = (tmp_path / "runs").glob("*/record.json")
     assert any(load(record).content_hash[:12] in line for line in lines)
+
+
+def test_a_run_is_lost_once(tmp_path: Path) -> None:
+    from sdaccel.cli.wandb_run import Live
+
+    class Gone:
+        dir = str(tmp_path / "files")
+
+        def log(self, row: dict[str, Any]) -> None:
+            raise ConnectionResetError("Connection lost")
+
+    said = Console(record=True, quiet=False, file=io.StringIO())
+    live = Live(Gone(), plan("strategy=taylor", "strategy.max_order=1", output=tmp_path), said)
+    for done in (1, 2):
+        batch = batches(["a", "b"], seed=0, size=1)[0]
+        live.made(Made("run", batch, torch.zeros(1, 3, 8, 8), kept=0, done=done, total=2, rate=1.0))
+    live.close()
+    assert said.export_text().count("W&B lost") == 1
 
 
 @pytest.mark.parametrize("key", ["", "too_short"])
