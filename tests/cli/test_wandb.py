@@ -111,6 +111,7 @@ def test_a_killed_run_has_told_what_it_made_and_the_next_attempt_goes_on_in_the_
     assert last["figure/sample_sheet._type"] == "image-file", "figures are media"
 
 
+@pytest.mark.verify
 def test_a_server_that_goes_costs_one_line_and_nothing_on_disk(tmp_path: Path) -> None:
     study = [*STUDY, "data.limit=2", f"output={tmp_path}/runs"]
     with server() as (url, stop):
