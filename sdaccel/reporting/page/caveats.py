@@ -11,6 +11,9 @@ from sdaccel.reporting.page.answer import honest
 from sdaccel.samples import canonical
 from sdaccel.shipped import hashes
 
+NAMED = 3
+"""Arms of a caveat; the tables hold all."""
+
 
 def caveats(record: Record) -> list[str]:
     claim = [] if record.checks or not record.arms else ["No check was asked for, so the verdict is no claim."]
@@ -27,7 +30,9 @@ def of_weights(record: Record) -> Iterator[str]:
             "methods rank on the published ones."
         )
     if unproven := [name for name, arm in record.arms.items() if arm.experimental]:
-        yield f"Experimental, no calibration that has passed its gate has these settings: {', '.join(unproven)}."
+        shown, more = ", ".join(unproven[:NAMED]), len(unproven) - NAMED
+        others = f" and {more} more" if more > 0 else ""
+        yield f"Experimental, no calibration that has passed its gate has the settings of {shown}{others}."
 
 
 def of_few(record: Record) -> Iterator[str]:
