@@ -43,10 +43,16 @@ def started() -> bool:
     return "LOCAL_RANK" in os.environ or by_srun()
 
 
+def end_with_parent() -> None:
+    """Not even SIGKILL of whoever has started this process leaves it behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def follow() -> None:
     """End with the process that has started this one, even when that is killed."""
-    if os.environ.get("LOCAL_RANK", "0") != "0" and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        end_with_parent()
         if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
             sys.exit(128 + signal.SIGKILL)  # it died before
 

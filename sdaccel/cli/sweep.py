@@ -18,10 +18,10 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from sdaccel.cli import CONF, Parser, sweep_file, told
-from sdaccel.cli.sweep_agent import end_with_parent
 from sdaccel.cli.sweep_file import Point, Sweep
 from sdaccel.cli.sweep_store import Store, drawn
 from sdaccel.errors import BadInput
+from sdaccel.processes import end_with_parent
 from sdaccel.samples import canonical, digest
 
 AGENT = (sys.executable, "-m", "sdaccel.cli.sweep_agent")
@@ -93,8 +93,7 @@ def check(sweep: Sweep, points: Sequence[Point]) -> None:
         try:
             plan = checked(sweep.overrides(point), CONF)
         except BadInput as error:
-            said = " ".join(f"{name}={value}" for name, value in point.items())
-            raise BadInput(f"{sweep.name}: {said}: {error}") from None
+            raise BadInput(f"{sweep.name}: {sweep_file.spoken(point)}: {error}") from None
         if sweep.goal and not plan.cfg.objective:
             raise BadInput(
                 f"{sweep.name}: its metric is the objective and its runs have none; add objective=ARM.METRIC to command."
@@ -129,7 +128,7 @@ def _when(trial: FrozenTrial) -> float:
 
 
 def _said(store: Store, trial: FrozenTrial) -> str:
-    return " ".join(f"{name}={value}" for name, value in store.meant(trial.params).items())
+    return sweep_file.spoken(store.meant(trial.params))
 
 
 def _ends(sweep: Sweep) -> list[Point]:

@@ -3,10 +3,8 @@
 `python -m sdaccel.cli.sweep_agent FOLDER NAME SINCE SEED COUNT`, started by `sdaccel sweep`.
 """
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +15,7 @@ from typing import Any
 from sdaccel.cli import objective, sweep_file
 from sdaccel.cli.sweep_store import Claim, Store, drawn
 from sdaccel.locks import held
+from sdaccel.processes import end_with_parent
 
 POLL = 1.0
 """Seconds between looks at what others, who may yet go, are making."""
@@ -66,21 +65,14 @@ def made(store: Store, claim: Claim, lock: int) -> tuple[dict[str, Any], str]:
     return found, f"its objective has no value, see {log}"
 
 
-def end_with_parent() -> None:
-    """In a child: not even SIGKILL of whoever started it leaves it behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 def _line(store: Store, claim: Claim, found: dict[str, Any], why: str, seconds: float, since: float) -> str:
     trials = store.trials()
     done = sum(trial.state.is_finished() for trial in trials if "record" in trial.user_attrs or "why" in trial.user_attrs)
     total = store.sweep.count if store.sweep.method == "bayes" else store.taken(since)
-    said = " ".join(f"{name}={value}" for name, value in claim.point.items())
     result = (
         f"objective {found['objective']:.6g}" if found.get("objective") is not None else "made" if found else f"FAILED: {why}"
     )
-    return f"{done}/{total} {said}: {result} ({seconds:.0f} s)"
+    return f"{done}/{total} {sweep_file.spoken(claim.point)}: {result} ({seconds:.0f} s)"
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ MACRO = re.compile(r"\$\{(.*)\}")
 VARIABLE = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 
 
+def spoken(point: Point) -> str:
+    """As a reader is told of it."""
+    return " ".join(f"{name}={value}" for name, value in point.items())
+
+
 @dataclass(frozen=True)
 class Parameter:
     """What an option may be: one of some values, or a number between two."""

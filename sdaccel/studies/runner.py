@@ -231,8 +231,8 @@ def measured(plan: Plan, results: list[Result], console: Console) -> list[Result
         key = f"{result.samples.folder.name}-{device.type}"
         truth = result.arm.truth(plan.cfg.study.truth, arms)
         rows = None if whole else result.rows
-        of = Pictures(result.arm.name, key, result.images, against, paired, truth.name if truth else None, rows)
-        pictures.append(replace(of, count=len(result.rows), part=result.part))
+        of = result.arm.name, key, result.images, against, paired, truth.name if truth else None, rows
+        pictures.append(Pictures(*of, count=len(result.rows), part=result.part))
     if whole:
         suite = digest(canonical(plan.metrics.identity()))[:12]
         own = Console(quiet=True) if processes.rank() else console

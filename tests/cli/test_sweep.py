@@ -191,7 +191,7 @@ def test_two_runs_that_want_the_same_samples_make_each_once(tmp_path: Path, monk
 
     def taylor(interval: int) -> int:
         study = ("strategy=taylor", "strategy.max_order=1", f"strategy.interval={interval}")
-        return _forked(lambda: frame.run(*study, output=tmp_path))
+        return frame.started(lambda: frame.run(*study, output=tmp_path))
 
     assert [os.waitpid(pid, 0)[1] for pid in [taylor(2), taylor(3)]] == [0, 0]
     made = Counter(log.read_text().splitlines())
@@ -213,7 +213,7 @@ def test_a_sweep_of_a_small_model_has_the_same_records_by_one_agent_and_by_four_
         parameters = {"strategy.interval": interval, "seed": {"values": [0, 1, 2]}}
         output.mkdir()
         path = written(output, method=method, run_cap=5, command=command, parameters=parameters)
-        pid = _forked(lambda: _exit(sweep.main([str(path), "--agents", str(agents), "--folder", str(output)])))  # noqa: B023
+        pid = frame.started(lambda: _exit(sweep.main([str(path), "--agents", str(agents), "--folder", str(output)])))  # noqa: B023
         if agents == 4:
             _until(lambda: len(list(output.glob("*/agents/*"))) == 4 and list(output.glob("samples/*/*.json")))  # noqa: B023
             victim = _child_of(pid)
@@ -233,20 +233,7 @@ def test_every_point_of_a_file_is_a_study_that_could_run(path: Path, monkeypatch
 
 
 def _agent(folder: Path, name: str, since: float) -> int:
-    return _forked(lambda: _exit(sweep_agent.main([str(folder), name, str(since), "1", "0"])))
-
-
-def _forked(body: Any) -> int:
-    """Its process id; exit code 0 for a clean end."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            body()
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
+    return frame.started(lambda: _exit(sweep_agent.main([str(folder), name, str(since), "1", "0"])))
 
 
 def _exit(code: int) -> None:

@@ -62,8 +62,8 @@ def run_argv(argv: list[str]) -> int:
     return main(argv, conf=CONF)
 
 
-def forked(body: Callable[[], None], *, kill_after: float | None = None) -> int:
-    """Run `body` in a forked child; SIGKILL it after a while if asked to. The child's wait status, 0 for a clean end."""
+def started(body: Callable[[], object]) -> int:
+    """The id of a forked child that runs `body`; its exit code is 0 for a clean end."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -75,6 +75,12 @@ def forked(body: Callable[[], None], *, kill_after: float | None = None) -> int:
         except BaseException:
             traceback.print_exc()
         os._exit(code)
+    return pid
+
+
+def forked(body: Callable[[], None], *, kill_after: float | None = None) -> int:
+    """Run `body` in a forked child; SIGKILL it after a while if asked to. The child's wait status, 0 for a clean end."""
+    pid = started(body)
     if kill_after is not None:
         time.sleep(kill_after)
         os.kill(pid, signal.SIGKILL)

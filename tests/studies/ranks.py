@@ -2,15 +2,15 @@
 
 import os
 import socket
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from sdaccel.claims import FILE
 from sdaccel.records import spent
 from sdaccel.records.read import load
 from sdaccel.samples import Samples
+from tests.studies.frame import started
 
 Body = Callable[[int], None]
 
@@ -23,31 +23,15 @@ def places(world: int) -> list[dict[str, str]]:
     return [{"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port} for rank in range(world)]
 
 
-@contextmanager
-def forked(body: Body, environments: Sequence[Mapping[str, str]]) -> Iterator[list[int]]:
-    """Ids of processes that run the body with their number; whoever is left at the end is waited for."""
-    pids = []
-    for rank, environment in enumerate(environments):
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                os.environ.update(environment)
-                body(rank)
-                code = 0
-            except SystemExit as end:
-                code = int(end.code or 0)
-            except BaseException:
-                traceback.print_exc()
-            os._exit(code)
-        pids.append(pid)
-    yield pids
-
-
 def ran(body: Body, environments: Sequence[Mapping[str, str]]) -> list[int]:
-    """Exit codes, negative for signals."""
-    with forked(body, environments) as pids:
-        return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    """Exit codes of processes that run the body with their number, negative for signals."""
+
+    def told(rank: int, environment: Mapping[str, str]) -> None:
+        os.environ.update(environment)
+        body(rank)
+
+    pids = [started(partial(told, rank, environment)) for rank, environment in enumerate(environments)]
+    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
 
 
 def images(output: Path) -> dict[str, list[str]]:
