@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from sdaccel.predict.after_batch import AfterBatch
 from sdaccel.predict.data import Task
 
 LINE_EVERY = 10.0
@@ -57,7 +58,7 @@ class Phase:
             self.console.print(f"{self.name} {self.done}/{self.total} {self.unit} · {left} · {what}")
 
 
-class ShowProgress(pl.Callback):
+class ShowProgress(AfterBatch):
     """What all processes have finished, as the store tells it; only the first one speaks."""
 
     def __init__(self, phase: Phase, *, finished: Callable[[], int]) -> None:
@@ -65,17 +66,9 @@ class ShowProgress(pl.Callback):
         self.finished = finished
         self.before = finished()
 
-    def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Task,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def made(self, trainer: pl.Trainer, task: Task, outputs: Any) -> None:
         if trainer.is_global_zero and self.phase.due:
-            self._speak(batch.arm)
+            self._speak(task.arm)
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:

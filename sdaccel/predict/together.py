@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from sdaccel.errors import BadInput
+from sdaccel.predict.after_batch import AfterBatch
 from sdaccel.predict.data import Task
 
 
@@ -29,7 +30,7 @@ class Agree(pl.Callback):
                 )
 
 
-class Clock(pl.Callback):
+class Clock(AfterBatch):
     """When every batch of this process began and ended, in seconds since 1970, and how many samples it had."""
 
     def __init__(self) -> None:
@@ -41,13 +42,5 @@ class Clock(pl.Callback):
     ) -> None:
         self.began = time.time()
 
-    def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Task,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        self.batches.append((self.began, time.time(), len(batch.batch.wanted)))
+    def made(self, trainer: pl.Trainer, task: Task, outputs: Any) -> None:
+        self.batches.append((self.began, time.time(), len(task.batch.wanted)))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sdaccel.conditions import Batch
 from sdaccel.predict import pl
+from sdaccel.predict.after_batch import AfterBatch
 from sdaccel.predict.data import Task
 
 
@@ -33,7 +34,7 @@ class Made:
 Watch = Callable[[Made], None]
 
 
-class Tell(pl.Callback):
+class Tell(AfterBatch):
     def __init__(self, watch: Watch, *, total: int, kept: int) -> None:
         self.watch = watch
         self.total = total
@@ -41,16 +42,8 @@ class Tell(pl.Callback):
         self.done = 0
         self.started = time.monotonic()
 
-    def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Task,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        self.done += len(batch.batch.wanted)
+    def made(self, trainer: pl.Trainer, task: Task, outputs: Any) -> None:
+        self.done += len(task.batch.wanted)
         if trainer.is_global_zero:
             rate = self.done / (time.monotonic() - self.started)
-            self.watch(Made(batch.arm, batch.batch, outputs.images, self.kept, self.done, self.total, rate))
+            self.watch(Made(task.arm, task.batch, outputs.images, self.kept, self.done, self.total, rate))
